@@ -1,0 +1,42 @@
+# The image that agents build on: `FROM ravi-agent-base`.
+# BASE_IMAGE is any glibc image with Python 3.11 or later as `python3`; `make images` finds one.
+ARG BASE_IMAGE=python:3.13-slim-bookworm
+
+# hadolint ignore=DL3006
+FROM ${BASE_IMAGE} AS build
+COPY images/base/requirements.lock /src/
+# The packages go to a directory of their own, in no Python's search path, so nothing an agent
+# installs or removes reaches them. The venv is only a pip to install with.
+RUN python3 -m venv /tmp/pip
+# The host's CA bundle, for whoever builds behind a proxy that opens TLS; it stays out of the image.
+RUN --mount=type=secret,id=ca,target=/run/secrets/ca \
+    if [ -s /run/secrets/ca ]; then export PIP_CERT=/run/secrets/ca; fi \
+    && /tmp/pip/bin/python -m pip install --no-cache-dir --disable-pip-version-check --quiet \
+        --only-binary :all: --target /opt/ravi/lib --require-hashes -r /src/requirements.lock \
+    && rm -rf /opt/ravi/lib/bin
+COPY entrypoint/ravi_agent /opt/ravi/lib/ravi_agent
+COPY images/base/bin /opt/ravi/bin
+# Compiled here, and trusted at start: no agent waits for a comparison of time stamps.
+RUN rm -rf /opt/ravi/lib/ravi_agent/launcher /opt/ravi/lib/ravi_agent/local \
+    && ln -s "$(python3 -c 'import sys; print(sys.executable)')" /opt/ravi/bin/python \
+    && /opt/ravi/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/ravi/lib \
+    && /opt/ravi/bin/ravi-entrypoint --help >/dev/null
+
+# hadolint ignore=DL3006
+FROM ${BASE_IMAGE}
+# Python would add LC_CTYPE under the C locale; this says the same in the open.
+ENV LANG=C.UTF-8
+RUN if ! getent passwd agent >/dev/null; then \
+        groupadd --gid 1000 agent && useradd --uid 1000 --gid 1000 --create-home --shell /bin/sh agent; \
+    fi \
+    && install -d -o agent -g agent -m 0755 /workspace
+COPY --from=build /opt/ravi /opt/ravi
+COPY images/base/profile.sh /etc/profile.d/ravi.sh
+RUN for command in ravi-entrypoint ravi-init ravi-whoami; do \
+        ln -s "/opt/ravi/bin/$command" "/usr/local/bin/$command"; \
+    done \
+    && ravi-entrypoint --help >/dev/null
+WORKDIR /workspace
+# Root until the agent starts: the entrypoint reads the key, then steps down to `agent`.
+ENTRYPOINT ["/opt/ravi/bin/ravi-entrypoint"]
+CMD ["ravi-whoami"]

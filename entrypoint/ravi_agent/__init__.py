@@ -1,0 +1,1 @@
+"""One Ravi identity per agent container, there before the agent's first instruction."""

@@ -1,0 +1,54 @@
+"""The names other programs rely on: files, variables, labels, exit codes.
+
+Changing a value here breaks somebody's Dockerfile, manifest or script.
+"""
+
+# Exit codes of our own failures, from sysexits(3). Everything else is the agent's own.
+EXIT_USAGE = 64
+EXIT_UNREACHABLE = 69
+EXIT_BUG = 70
+EXIT_WORKSPACE = 73
+EXIT_THROTTLED = 75
+EXIT_ANSWER = 76
+EXIT_REFUSED = 77
+EXIT_SETTINGS = 78
+# What a shell says of a program it could not start (POSIX, Shell Command Language, 2.8.2).
+EXIT_NOT_EXECUTABLE = 126
+EXIT_NOT_FOUND = 127
+# Added to the number of the signal that ended the agent.
+EXIT_SIGNAL_BASE = 128
+
+# Files of a provisioned workspace, in `<workspace>/.ravi/`.
+RAVI_DIR = ".ravi"
+CONFIG_FILE = "config.json"
+ENV_FILE = "env"
+IDENTITY_FILE = "identity.json"
+
+# Where Docker, Compose and our Kubernetes manifests mount the management key.
+MANAGEMENT_KEY_PATH = "/run/secrets/ravi_management_key"
+
+DEFAULT_API_URL = "https://ravi.id"
+DEFAULT_WORKSPACE = "/workspace"
+
+# What the agent finds in its environment.
+AGENT_VARIABLES = (
+    "RAVI_CONFIG_DIR",
+    "RAVI_EMAIL",
+    "RAVI_PHONE",
+    "RAVI_IDENTITY_UUID",
+    "RAVI_IDENTITY_NAME",
+    "RAVI_API_URL",
+)
+
+# The launcher sets this to "stdin" and writes one JSON line to the container's standard input.
+HANDOVER_VARIABLE = "RAVI_HANDOVER"
+HANDOVER_LIMIT = 64 * 1024  # bytes
+# The answer to a hand-over: one line on standard error before the agent's first instruction,
+# this prefix and the public half of the identity as JSON.
+READY_PREFIX = "ravi-entrypoint: ready: "
+
+LABEL_RUN = "id.ravi.run"
+LABEL_TASK = "id.ravi.task"
+LABEL_INDEX = "id.ravi.index"
+LABEL_COUNT = "id.ravi.count"
+LABEL_IDENTITY_NAME = "id.ravi.identity-name"

@@ -1,0 +1,125 @@
+"""Everything a user can run into, with the exit code it leaves with.
+
+RaviError
+├── UsageError            64  the command line does not say what to do
+├── SettingsError         78  a setting is missing, wrong or given twice
+├── WorkspaceError        73  the workspace cannot be used
+├── UnreachableError      69  no answer in time
+│   ├── NotSentError          the request surely never reached the service
+│   └── OutcomeUnknownError   it may have been carried out
+├── ThrottledError        75  the service said: later
+├── AnswerError           76  an answer that makes no sense
+├── RefusedError          77  the service said no
+└── EngineError           69  the container engine failed (launcher)
+"""
+
+from ravi_agent import contract
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import ClassVar
+
+
+class RaviError(Exception):
+    """A failure with a cause and, where there is one, a remedy to type.
+
+    what: the thing that failed. why: the cause. fix: what to type or change.
+    No part may ever hold a key.
+    """
+
+    exit_code: "ClassVar[int]" = contract.EXIT_BUG
+
+    def __init__(self, what: str, why: str, fix: str | None = None) -> None:
+        super().__init__(f"{what}: {why}")
+        self.what = what
+        self.why = why
+        self.fix = fix
+
+    def lines(self, program: str) -> str:
+        """The message as it is printed: cause on the first line, remedy on the second."""
+        text = f"{program}: error: {self}\n"
+        return f"{text}  fix: {self.fix}\n" if self.fix else text
+
+
+class UsageError(RaviError):
+    """The command line does not say what to do."""
+
+    exit_code = contract.EXIT_USAGE
+
+
+class SettingsError(RaviError):
+    """A setting is missing, wrong or given twice."""
+
+    exit_code = contract.EXIT_SETTINGS
+
+
+class WorkspaceError(RaviError):
+    """The workspace cannot be read, written or trusted."""
+
+    exit_code = contract.EXIT_WORKSPACE
+
+
+class UnreachableError(RaviError):
+    """The service gave no usable answer in time."""
+
+    exit_code = contract.EXIT_UNREACHABLE
+
+
+class NotSentError(UnreachableError):
+    """The request surely never reached the service, so it may be sent again.
+
+    is_final: trying again cannot help (a certificate that does not verify).
+    """
+
+    def __init__(
+        self, what: str, why: str, fix: str | None = None, *, is_final: bool = False
+    ) -> None:
+        super().__init__(what, why, fix)
+        self.is_final = is_final
+
+
+class OutcomeUnknownError(UnreachableError):
+    """The request was sent and may have been carried out.
+
+    may_still_run: the service might be working on it even now (a time-out).
+    """
+
+    def __init__(
+        self, what: str, why: str, fix: str | None = None, *, may_still_run: bool = False
+    ) -> None:
+        super().__init__(what, why, fix)
+        self.may_still_run = may_still_run
+
+
+class ThrottledError(RaviError):
+    """The service asked to wait; `retry_after_s` in seconds, None where it did not say."""
+
+    exit_code = contract.EXIT_THROTTLED
+
+    def __init__(
+        self, what: str, why: str, fix: str | None = None, *, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(what, why, fix)
+        self.retry_after_s = retry_after_s
+
+
+class AnswerError(RaviError):
+    """The service answered something that is not what it documents."""
+
+    exit_code = contract.EXIT_ANSWER
+
+
+class RefusedError(RaviError):
+    """The service said no, with HTTP status `status`; asking again changes nothing."""
+
+    exit_code = contract.EXIT_REFUSED
+
+    def __init__(self, what: str, why: str, fix: str | None = None, *, status: int) -> None:
+        super().__init__(what, why, fix)
+        self.status = status
+
+
+class EngineError(RaviError):
+    """The container engine is not there, or did not do what it was asked."""
+
+    exit_code = contract.EXIT_UNREACHABLE

@@ -1,0 +1,51 @@
+"""What was asked of the local Ravi: one JSON line a request, with no token in it."""
+
+import json
+import time
+from collections import deque
+from typing import TextIO
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_KEPT = 100_000  # requests remembered for whoever embeds the service in a test
+
+
+class RequestLog:
+    """The outermost ASGI middleware: `time` (Unix seconds), `method`, `path`, `status` (0: none
+    was sent), `ms` and `client` of every request, in `entries` and as lines to `out`.
+    """
+
+    def __init__(self, app: ASGIApp, out: TextIO | None = None) -> None:
+        self._app = app
+        self._out = out
+        self.entries: deque[dict[str, object]] = deque(maxlen=_KEPT)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status = 0
+        started = time.time()
+
+        async def note_status(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        # ASGI has no way to reset a connection. uvicorn's `send` is a method of the request's
+        # cycle, which has the transport; only the faults use this.
+        scope["ravi_local.abort"] = lambda: send.__self__.transport.abort()  # type: ignore[attr-defined] # noqa: PLW0108
+        try:
+            await self._app(scope, receive, note_status)
+        finally:
+            entry: dict[str, object] = {
+                "time": round(started, 3),
+                "method": scope["method"],
+                "path": scope["path"],
+                "status": status,
+                "ms": round((time.time() - started) * 1000, 1),
+                "client": scope["client"][0] if scope.get("client") else None,
+            }
+            self.entries.append(entry)
+            if self._out:
+                print(json.dumps(entry), file=self._out, flush=True)

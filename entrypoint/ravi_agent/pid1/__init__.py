@@ -1,0 +1,1 @@
+"""What runs in the container: boot makes sure of the identity, supervise runs the agent."""

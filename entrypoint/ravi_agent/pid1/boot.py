@@ -1,0 +1,169 @@
+"""The first half of PID 1: settings, identity, environment, then supervise takes over.
+
+`main` reads as the story of a start. It imports what it needs when it needs it, because the
+agent waits for every import: a provisioned start loads neither httpx nor ssl.
+"""
+
+import os
+import sys
+
+from ravi_agent.pid1.stop import StopWatch, block_signals, exit_now
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import NoReturn
+
+    from ravi_agent.identity import Identity
+    from ravi_agent.pid1.user import AgentUser
+    from ravi_agent.settings import Settings
+
+PROGRAM = "ravi-entrypoint"
+USAGE = f"""\
+usage: {PROGRAM} [--] CMD [ARG...]
+
+Make sure the workspace has its Ravi identity, then run CMD as a child and supervise it.
+
+  -h, --help     show this and leave
+
+Settings are variables: RAVI_API_URL, RAVI_MANAGEMENT_KEY_FILE, RAVI_WORKSPACE, RAVI_IDENTITY_NAME,
+RAVI_PHONE_POLICY, RAVI_PROVISION_TIMEOUT, RAVI_GRACE, RAVI_AGENT_USER, …: see the README.
+"""
+
+
+def main() -> None:
+    """Console script: never returns; leaves with the agent's code or one of ours."""
+    block_signals()
+    from ravi_agent.pid1.environ import initial_environ
+    from ravi_agent.pid1.failure import leave_with
+
+    try:
+        boot(sys.argv[1:], initial_environ())
+    except Exception as exc:  # noqa: BLE001 - the one place where every failure becomes a code
+        exit_now(leave_with(exc, PROGRAM))
+
+
+def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
+    """One start, from the command line to the execve of supervise. Raises any RaviError."""
+    command = _parse(argv)
+
+    from ravi_agent.log import Log
+    from ravi_agent.pid1.ensure import load_provisioned, provision_workspace
+    from ravi_agent.pid1.user import find_agent_user
+    from ravi_agent.settings import Settings, unknown_variables
+
+    settings = Settings(environ)
+    log = Log(PROGRAM, level=settings.log_level, is_json=settings.log_format == "json")
+    for name, meant in unknown_variables(environ):
+        log.warning(f"{name} is no setting of ours", f"did you mean {meant}?")
+    user = find_agent_user(settings.agent_user, is_asked_for=settings.is_agent_user_asked_for)
+
+    identity = load_provisioned(settings, user)
+    if identity is None:
+        with StopWatch():
+            identity = provision_workspace(settings, environ, user, log)
+
+    environment = agent_environment(environ, settings, identity, user)
+    if os.getpid() == 1:
+        _link_home(environment, user, settings.workspace)
+    if settings.is_handover_expected:
+        _close_stdin()
+        from ravi_agent.handover import ready_line
+        from ravi_agent.log import write_stderr
+
+        write_stderr(ready_line(identity))
+    else:
+        phone = identity.phone or "no phone"
+        log.info(f"{identity.name} is {identity.email}, {phone}, {identity.uuid}")
+    _exec_supervise(settings, user, expand(command, environment), environment)
+
+
+def agent_environment(
+    environ: "Mapping[str, str]",
+    settings: "Settings",
+    identity: "Identity",
+    user: "AgentUser | None",
+) -> dict[str, str]:
+    """What the agent gets: its own variables without our knobs and keys, and its identity."""
+    from ravi_agent.settings import VARIABLES
+    from ravi_agent.workspace import agent_variables
+
+    environment = {name: value for name, value in environ.items() if name not in VARIABLES}
+    environment |= agent_variables(settings.workspace, identity, settings.api_url)
+    if user and user.home and environment.get("HOME", "/root") in {"/root", "/"}:
+        environment["HOME"] = user.home  # Docker set root's
+    return environment
+
+
+def expand(command: list[str], environment: "Mapping[str, str]") -> list[str]:
+    """Replace `$(RAVI_EMAIL)` and its like as Kubernetes does; `$$(` stands for `$(`.
+
+    Only our own variables, so that `sh -c 'echo $(date)'` stays what it is.
+    """
+    from ravi_agent import contract
+
+    expanded = []
+    for argument in command:
+        # Split at the escape first: what follows it is not looked at again.
+        parts = argument.split("$$(")
+        for name in contract.AGENT_VARIABLES:
+            parts = [part.replace(f"$({name})", environment[name]) for part in parts]
+        expanded.append("$(".join(parts))
+    return expanded
+
+
+def _parse(argv: list[str]) -> list[str]:
+    # lalph passes the first word of its command prefix twice.
+    if argv and os.path.basename(argv[0]) == PROGRAM:
+        argv = argv[1:]
+    if argv and argv[0] in {"-h", "--help"}:
+        print(USAGE, end="")  # noqa: T201 - the answer to the question
+        exit_now(0)
+    is_separated = bool(argv) and argv[0] == "--"
+    command = argv[1:] if is_separated else argv
+    if command and not (command[0].startswith("-") and not is_separated):
+        return command
+    from ravi_agent.errors import UsageError
+
+    if command:
+        raise UsageError(f"option {command[0]!r}", "unknown", f"{PROGRAM} -- CMD, or {PROGRAM} -h")
+    raise UsageError("no command", "nothing says what to run", f"{PROGRAM} -- CMD [ARG…]")
+
+
+def _link_home(environment: "Mapping[str, str]", user: "AgentUser | None", path: str) -> None:
+    """Let the Ravi CLI, which looks at `~/.ravi`, find the identity from any directory."""
+    from ravi_agent import contract
+    from ravi_agent.pid1.user import ActingAs
+
+    home = environment.get("HOME") or ""
+    if not home.startswith("/") or os.path.normpath(home) == path:
+        return
+    with ActingAs(user):
+        try:
+            os.symlink(os.path.join(path, contract.RAVI_DIR), os.path.join(home, contract.RAVI_DIR))
+        except OSError:
+            return  # something is there already, or home is read-only: the variable does as well
+
+
+def _close_stdin() -> None:
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+
+
+def _exec_supervise(
+    settings: "Settings",
+    user: "AgentUser | None",
+    command: list[str],
+    environment: dict[str, str],
+) -> "NoReturn":
+    """Become supervise: this program's memory and environment, keys and all, are gone with it."""
+    main_file = os.path.join(os.path.dirname(__file__), "exec_supervise.py")
+    options = [f"grace={settings.grace_s}", f"log={settings.log_level}:{settings.log_format}"]
+    if user:
+        options.append(f"user={user.to_argument()}")
+    os.execve(
+        sys.executable,
+        [sys.executable, "-IS", main_file, *options, "--", *command],
+        environment,
+    )

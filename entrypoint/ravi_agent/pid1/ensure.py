@@ -1,0 +1,144 @@
+"""Make sure that a workspace is provisioned, by whatever this start has been given."""
+
+import os
+import time
+
+from ravi_agent import contract, workspace
+from ravi_agent.errors import SettingsError, WorkspaceError
+from ravi_agent.identity import Identity
+from ravi_agent.pid1.user import ActingAs, AgentUser
+from ravi_agent.settings import PHONE_REQUIRE, Credential, Settings, no_credential, read_credential
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ravi_agent.handover import Handover
+    from ravi_agent.log import Log
+
+_LOCK_RETRY_S = 0.05
+
+
+def load_provisioned(settings: Settings, user: AgentUser | None) -> Identity | None:
+    """The identity that is there already: offline, without a key, in a millisecond."""
+    name = settings.identity_name if settings.is_name_asked_for else None
+    with ActingAs(user):
+        return workspace.load(settings.workspace, name=name, api_url=settings.api_url)
+
+
+def provision_workspace(
+    settings: Settings, environ: "Mapping[str, str]", user: AgentUser | None, log: "Log"
+) -> Identity:
+    """Fill a workspace that is not provisioned; if another start is at it, use what that makes.
+
+    Raises any RaviError; nothing has been created then, or it is found again by its name.
+    """
+    deadline = time.monotonic() + settings.provision_timeout_s
+    handover = _take_handover(deadline) if settings.is_handover_expected else None
+    credential = None
+    if handover is None:
+        credential = read_credential(environ)
+        if credential is None:
+            raise no_credential()
+    prepare_directory(settings.workspace, user)
+    with ActingAs(user), workspace.Claim(settings.workspace) as claim:
+        while not claim.is_free():
+            if time.monotonic() > deadline:
+                raise WorkspaceError(
+                    f"workspace {settings.workspace} is taken",
+                    "another start has been provisioning it all the time",
+                    "end that start, or give each agent a workspace of its own",
+                )
+            time.sleep(_LOCK_RETRY_S)
+        name = settings.identity_name if settings.is_name_asked_for else None
+        identity = workspace.load(settings.workspace, name=name, api_url=settings.api_url)
+        if identity:
+            return identity
+        _exclude_from_git(settings.workspace, log)
+        if handover and handover.identity:
+            identity = _accept(handover.identity, settings)
+        else:
+            credential = credential or (handover.credential if handover else None)
+            is_fresh = bool(handover and handover.is_fresh)
+            identity = _create(settings, credential, is_fresh, deadline, log)
+        claim.save(identity, api_url=settings.api_url)
+    return identity
+
+
+def _create(
+    settings: Settings, credential: Credential | None, is_fresh: bool, deadline: float, log: "Log"
+) -> Identity:
+    # httpx takes a tenth of a second to import: only who provisions waits for it.
+    from ravi_agent.provision import Provisioner
+    from ravi_agent.ravi_api import RaviApi
+
+    if credential is None:
+        raise no_credential()
+    with RaviApi(settings.api_url, credential) as api:
+        provisioner = Provisioner(
+            api, deadline=deadline, phone_policy=settings.phone_policy, log=log
+        )
+        return provisioner.provision(settings.identity_name, is_fresh=is_fresh)
+
+
+def _accept(identity: Identity, settings: Settings) -> Identity:
+    if settings.is_name_asked_for and identity.name != settings.identity_name:
+        raise SettingsError(
+            "hand-over on standard input",
+            f"it brings {identity.name!r}, this start asks for {settings.identity_name!r}",
+            "give both the same name",
+        )
+    if identity.phone is None and settings.phone_policy == PHONE_REQUIRE:
+        raise SettingsError(
+            "hand-over on standard input",
+            "the identity has no phone number and RAVI_PHONE_POLICY=require",
+            "set RAVI_PHONE_POLICY=auto",
+        )
+    return identity
+
+
+def prepare_directory(path: str, user: AgentUser | None) -> None:
+    """As root: give the agent's user a workspace that it can provision.
+
+    A directory that Docker made for a bind mount belongs to root and is empty: the agent gets it.
+    One with files in it stays as it is, and the agent gets `.ravi` alone.
+    """
+    if user is None:
+        return
+    with ActingAs(user):
+        if os.access(path, os.W_OK | os.X_OK, effective_ids=True):
+            return
+    try:
+        os.makedirs(path, exist_ok=True)
+        target = path
+        if os.listdir(path):
+            target = os.path.join(path, contract.RAVI_DIR)
+            os.mkdir(target, 0o700)
+        os.chown(target, user.uid, user.gid, follow_symlinks=False)
+    except FileExistsError:
+        return  # a `.ravi` is there: whether it is fit is judged as the agent
+    except OSError as exc:
+        raise WorkspaceError(
+            f"workspace {path} cannot be given to uid {user.uid}",
+            str(exc.strerror),
+            f"chown {user.uid}:{user.gid} the directory mounted at {path}",
+        ) from None
+
+
+def _exclude_from_git(path: str, log: "Log") -> None:
+    try:
+        workspace.exclude_from_git(path)
+    except OSError as exc:
+        log.warning(f"git does not ignore {path}/.ravi: {exc}", "echo /.ravi/ >>.git/info/exclude")
+
+
+def _take_handover(deadline: float) -> "Handover":
+    import select
+
+    from ravi_agent.handover import read_handover
+
+    def wait(descriptor: int) -> bool:
+        left_s = max(0.0, deadline - time.monotonic())
+        return bool(select.select([descriptor], [], [], left_s)[0])
+
+    return read_handover(0, wait)

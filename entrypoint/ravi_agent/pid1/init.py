@@ -1,0 +1,40 @@
+"""`ravi-init`: provision a workspace and leave; for init containers and harness hooks."""
+
+import os
+import sys
+
+from ravi_agent.pid1.stop import StopWatch, block_signals
+
+PROGRAM = "ravi-init"
+
+
+def main() -> None:
+    """Console script: 0 once the workspace is provisioned; prints nothing on standard output."""
+    block_signals()
+    from ravi_agent.pid1.failure import run
+
+    with StopWatch():
+        run(PROGRAM, lambda: init(sys.argv[1:]))
+
+
+def init(argv: list[str]) -> int:
+    """Provision as the command line and the environment say. Raises any RaviError."""
+    from ravi_agent.log import Log
+    from ravi_agent.pid1.arguments import parse_settings
+    from ravi_agent.pid1.ensure import load_provisioned, provision_workspace
+    from ravi_agent.pid1.environ import initial_environ
+    from ravi_agent.pid1.user import find_agent_user
+    from ravi_agent.settings import Settings
+
+    environ = parse_settings(
+        PROGRAM, "Make sure a workspace has its Ravi identity, and leave.", argv, initial_environ()
+    )
+    settings = Settings(environ)
+    log = Log(PROGRAM, level=settings.log_level, is_json=settings.log_format == "json")
+    # On a host root provisions for root; only an image has a user of ours to provision for.
+    user = find_agent_user(settings.agent_user, is_asked_for=settings.is_agent_user_asked_for)
+    user = user if settings.is_agent_user_asked_for or os.getpid() == 1 else None
+    if load_provisioned(settings, user) is None:
+        identity = provision_workspace(settings, environ, user, log)
+        log.info(f"{settings.workspace} is provisioned: {identity.name} is {identity.email}")
+    return 0

@@ -1,0 +1,260 @@
+"""Ravi's REST API over HTTP: one attempt a call, every failure sorted by what it means.
+
+Whether to try again is decided by `provision`, which knows what a call costs. The one module
+that imports httpx.
+"""
+
+import json
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from urllib.parse import quote
+
+import httpx
+
+from ravi_agent.errors import (
+    AnswerError,
+    NotSentError,
+    OutcomeUnknownError,
+    RaviError,
+    RefusedError,
+    ThrottledError,
+)
+from ravi_agent.identity import Identity
+from ravi_agent.settings import Credential
+
+# Seconds. The whole call: what the official CLI allows (a phone is bought while we wait).
+CALL_TIMEOUT_S = 30.0
+_CONNECT_TIMEOUT_S = 5.0
+_OBJECT_LIMIT = 256 * 1024  # bytes; an identity has some hundred
+_LIST_LIMIT = 64 * 1024 * 1024  # bytes; some 200,000 identities
+
+
+class RaviApi:
+    """The calls this project makes, for one account; `with RaviApi(…) as api:` closes it.
+
+    Raises NotSentError, OutcomeUnknownError, ThrottledError, AnswerError or RefusedError, whose
+    texts hold neither token nor body. Follows no redirect, so the token stays with its host.
+    """
+
+    def __init__(self, api_url: str, credential: Credential) -> None:
+        self.api_url = api_url
+        self._host = api_url.partition("://")[2].partition("/")[0]
+        try:
+            self._client = httpx.Client(
+                base_url=f"{api_url}/api/",
+                headers={
+                    "Authorization": f"Bearer {credential.token}",
+                    "Accept": "application/json",
+                    "User-Agent": "ravi-agent-base",
+                },
+                # Reading the CA bundle takes 30 ms, which a plain connection need not wait for.
+                verify=api_url.startswith("https:"),
+            )
+        except (OSError, ValueError, httpx.InvalidURL) as exc:
+            raise NotSentError(
+                f"cannot call {self._host}",
+                str(exc) or type(exc).__name__,
+                "check HTTP_PROXY, HTTPS_PROXY, SSL_CERT_FILE and SSL_CERT_DIR",
+                is_final=True,
+            ) from None
+
+    def __enter__(self) -> "RaviApi":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._client.close()
+
+    def __repr__(self) -> str:
+        return f"RaviApi({self.api_url!r})"
+
+    def find_identities(self, name: str, *, timeout_s: float = CALL_TIMEOUT_S) -> list[Identity]:
+        """The account's identities of that name: none, one, or more than a name should have.
+
+        Others are not looked at: they may be of any shape and are not ours to judge.
+        """
+        records = self._call("GET", "identities/", None, timeout_s, _LIST_LIMIT)
+        if not isinstance(records, list):
+            raise AnswerError(f"{self._host} sent no list of identities", "it is no JSON array")
+        return [
+            Identity.from_api(record)
+            for record in records
+            if isinstance(record, dict) and record.get("name") == name
+        ]
+
+    def create_identity(
+        self, name: str, *, with_phone: bool, timeout_s: float = CALL_TIMEOUT_S
+    ) -> Identity:
+        """Create, and pay for, an identity. Never call it again on an unclear outcome."""
+        body: dict[str, object] = {"name": name}
+        if with_phone:
+            body["provision_phone"] = True
+        return Identity.from_api(self._object("POST", "identities/", body, timeout_s))
+
+    def mint_key(self, uuid: str, *, label: str, timeout_s: float = CALL_TIMEOUT_S) -> str:
+        """A new identity key; RefusedError with status 404 on an account that has none."""
+        body = {"identity_uuid": uuid, "label": label}
+        answer = self._object("POST", "auth/keys/identity/", body, timeout_s)
+        key = answer.get("key")
+        if not isinstance(key, str) or not key or not key.isascii() or not key.isprintable():
+            raise AnswerError("identity key not understood", "the field 'key' is missing or no key")
+        return key
+
+    def delete_identity(self, uuid: str, *, timeout_s: float = CALL_TIMEOUT_S) -> None:
+        """Delete an identity; one that is gone already counts as deleted."""
+        try:
+            self._call("DELETE", f"identities/{quote(uuid, safe='')}/", None, timeout_s, 0)
+        except RefusedError as exc:
+            if exc.status != 404:
+                raise
+
+    def _object(
+        self, method: str, path: str, body: Mapping[str, object], timeout_s: float
+    ) -> dict[str, object]:
+        answer = self._call(method, path, body, timeout_s, _OBJECT_LIMIT)
+        if not isinstance(answer, dict):
+            raise AnswerError(f"{self._host} sent no object", f"{method} /api/{path}")
+        return answer
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, object] | None,
+        timeout_s: float,
+        limit: int,
+    ) -> object:
+        ends = time.monotonic() + timeout_s
+        what = f"{method} {self._host}/api/{path}"
+        timeout = httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_TIMEOUT_S))
+        request = self._client.build_request(method, path, json=body, timeout=timeout)
+        try:
+            response = self._client.send(request, stream=True)
+            try:
+                content = _read(response, limit or _OBJECT_LIMIT, ends, what)
+            finally:
+                response.close()
+        except (httpx.HTTPError, httpx.InvalidURL) as exc:
+            raise _failure(exc, what) from None
+        _check_status(response, content, what)
+        if not limit:
+            return None
+        try:
+            return json.loads(content)
+        except (ValueError, RecursionError):
+            raise AnswerError(
+                what, f"status {response.status_code} with a body that is no JSON", _WRONG_SERVICE
+            ) from None
+
+
+_WRONG_SERVICE = "check that RAVI_API_URL names the service's root"
+
+
+def _read(response: httpx.Response, limit: int, ends: float, what: str) -> bytes:
+    content = bytearray()
+    for chunk in response.iter_bytes():
+        content += chunk
+        if len(content) > limit:
+            raise AnswerError(what, f"more than {limit} bytes where few were expected")
+        if time.monotonic() > ends:
+            raise OutcomeUnknownError(what, "the answer did not end in time")
+    return bytes(content)
+
+
+def _failure(exc: Exception, what: str) -> RaviError:
+    """What an httpx error means for whether the request was carried out."""
+    cause: BaseException | None = exc
+    while cause is not None:
+        # ssl is loaded by httpx already; its name is enough and spares naming a second module.
+        if type(cause).__name__ == "SSLCertVerificationError":
+            return NotSentError(
+                what,
+                f"the certificate does not verify: {getattr(cause, 'verify_message', cause)}",
+                "set SSL_CERT_FILE to the CA that signed it",
+                is_final=True,
+            )
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(exc, httpx.ConnectTimeout):
+        return NotSentError(what, "no connection in time")
+    if isinstance(exc, httpx.ConnectError | httpx.PoolTimeout | httpx.ProxyError):
+        return NotSentError(what, str(exc) or "no connection")
+    if isinstance(exc, httpx.UnsupportedProtocol | httpx.InvalidURL):
+        return NotSentError(what, str(exc), is_final=True)
+    if isinstance(exc, httpx.TimeoutException):
+        return OutcomeUnknownError(what, "no answer in time", may_still_run=True)
+    if isinstance(exc, httpx.DecodingError):
+        return AnswerError(what, "a body that its Content-Encoding does not describe")
+    return OutcomeUnknownError(what, str(exc) or type(exc).__name__)
+
+
+def _check_status(response: httpx.Response, content: bytes, what: str) -> None:
+    status = response.status_code
+    if 200 <= status < 300:
+        return
+    if status == 429:
+        raise ThrottledError(what, "status 429", retry_after_s=_retry_after(response, content))
+    if status >= 500 or status in {408, 425}:
+        raise OutcomeUnknownError(what, f"status {status}")
+    if 300 <= status < 400 or status < 200:
+        target = httpx.URL(response.headers.get("location", "")).host if status >= 300 else ""
+        raise AnswerError(
+            what,
+            f"status {status}, a redirect" + (f" to {target!r}" if target else ""),
+            _WRONG_SERVICE,
+        )
+    detail = _detail(content)
+    raise RefusedError(
+        what,
+        f"status {status}" + (f": {detail}" if detail else ""),
+        _REMEDIES.get(status),
+        status=status,
+    )
+
+
+_REMEDIES = {
+    401: "give a management key that is valid: RAVI_MANAGEMENT_KEY_FILE",
+    402: "take a plan that covers it, or set RAVI_PHONE_POLICY=never if it is the phone",
+    403: "use the management key of an account that may do this",
+    404: _WRONG_SERVICE,
+}
+
+
+def _detail(content: bytes) -> str:
+    """The service's own one-line reason, short and printable, "" where it gives none."""
+    try:
+        record = json.loads(content)
+    except (ValueError, RecursionError):
+        return ""
+    detail = record.get("detail") if isinstance(record, dict) else None
+    if not isinstance(detail, str):
+        return ""
+    return "".join(char if char.isprintable() else " " for char in detail[:200])
+
+
+def _retry_after(response: httpx.Response, content: bytes) -> float | None:
+    """Seconds to wait: `retry_after_seconds` of the body, else `Retry-After` (RFC 9110)."""
+    try:
+        record = json.loads(content)
+        if isinstance(record, dict) and "retry_after_seconds" in record:
+            return _wait(float(record["retry_after_seconds"]))
+    except (ValueError, TypeError, RecursionError):
+        record = None  # no such body: the header decides
+    header = response.headers.get("retry-after", "")
+    try:
+        return _wait(float(header))
+    except ValueError:
+        pass  # a date, or nothing
+    try:
+        return _wait(parsedate_to_datetime(header).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _wait(seconds: float) -> float | None:
+    return min(max(seconds, 0.0), 86400.0) if seconds == seconds else None  # noqa: PLR0124 - NaN

@@ -1,0 +1,52 @@
+"""Which service roots a key may be sent to."""
+
+
+def check_service_url(url: str, is_http_allowed: bool = False) -> str:
+    """The service root without a trailing slash; raises ValueError saying what is wrong.
+
+    `http://` shows the key to everyone on the way, so it goes to loopback, to a private address
+    or to a host without a dot (a container's name), unless `is_http_allowed`.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in {"http", "https"}:
+        raise ValueError("a URL begins with https:// (or http://)")
+    if not url.isprintable() or not url.isascii() or any(char in url for char in " @?#\\'\""):
+        raise ValueError("a service root holds no user, query, fragment, quote or space")
+    host, port = _host_and_port(rest.partition("/")[0])
+    if not host:
+        raise ValueError("the host is missing")
+    if port and not (port.isdigit() and 0 < int(port) < 65536):
+        raise ValueError("the port is not a number up to 65535")
+    if scheme == "http" and not is_http_allowed and not _is_near(host):
+        raise ValueError("http:// would show the key on the way to a public host")
+    return url.rstrip("/")
+
+
+def _host_and_port(authority: str) -> tuple[str, str]:
+    if authority.startswith("["):
+        host, _, tail = authority[1:].partition("]")
+        return host, tail.removeprefix(":")
+    host, _, port = authority.partition(":")
+    return host, port
+
+
+def _is_near(host: str) -> bool:
+    host = host.lower()
+    if ":" in host:  # IPv6: loopback, unique local (RFC 4193), link local
+        return host == "::1" or host.startswith(("fc", "fd", "fe80:"))
+    if host == "localhost" or host.endswith(".localhost"):  # RFC 6761: always loopback
+        return True
+    parts = host.split(".")
+    if len(parts) == 1:
+        # A name, not a number: resolvers read 134744072 and 0x8080808 as the address 8.8.8.8.
+        return host[0].isalpha()
+    if len(parts) != 4 or not all(part.isdigit() and len(part) <= 3 for part in parts):
+        return False
+    if any(part != str(int(part)) for part in parts):  # 010 is octal to some resolvers
+        return False
+    first, second = int(parts[0]), int(parts[1])
+    return (
+        first in {10, 127}
+        or (first == 172 and 16 <= second < 32)
+        or (first == 192 and second == 168)
+    )

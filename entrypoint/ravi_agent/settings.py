@@ -1,0 +1,211 @@
+"""What a start is asked to do, read once from an explicit mapping of variables."""
+
+import os
+
+from ravi_agent import contract
+from ravi_agent.errors import SettingsError
+from ravi_agent.identity import is_plain
+from ravi_agent.log import LEVELS
+from ravi_agent.service_url import check_service_url
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
+# Every variable this package reads, in the order of the README's table: default, meaning.
+VARIABLES = {
+    "RAVI_API_URL": (contract.DEFAULT_API_URL, "service root"),
+    "RAVI_ALLOW_HTTP": ("", "`1` allows plain `http://` to any host"),
+    "RAVI_MANAGEMENT_KEY": ("", "the account's key; better given as a file"),
+    "RAVI_MANAGEMENT_KEY_FILE": (contract.MANAGEMENT_KEY_PATH, "file that holds it"),
+    "RAVI_ACCESS_TOKEN": ("", "access token of an older account"),
+    "RAVI_ACCESS_TOKEN_FILE": ("", "file that holds it"),
+    "RAVI_WORKSPACE": (contract.DEFAULT_WORKSPACE, "the agent's directory"),
+    "RAVI_IDENTITY_NAME": ("task-$TASK_ID, else task-<hostname>", "the name to adopt by"),
+    "RAVI_NAME_PREFIX": ("task-", "what default names begin with"),
+    "RAVI_PHONE_POLICY": ("auto", "`auto`, `require` or `never`"),
+    "RAVI_PROVISION_TIMEOUT": ("60", "seconds for everything before the agent starts"),
+    "RAVI_GRACE": ("8", "seconds from the first stop signal to SIGKILL"),
+    "RAVI_ON_EXIT": ("keep", "`keep`, `forget` (remove `.ravi/`) or `delete` (the identity too)"),
+    "RAVI_AGENT_USER": ("agent", "whom the agent runs as when PID 1 is root"),
+    "RAVI_LOG_FORMAT": ("text", "`text` or `json`, on standard error"),
+    "RAVI_LOG_LEVEL": ("info", "`debug`, `info`, `warning` or `error`"),
+    contract.HANDOVER_VARIABLE: ("", "`stdin`: the launcher hands over there"),
+}
+# Set by us or by the launcher for the agent to read, never settings of ours.
+_FOR_THE_AGENT = frozenset({*contract.AGENT_VARIABLES, "RAVI_RUN"})
+
+PHONE_AUTO, PHONE_REQUIRE, PHONE_NEVER = PHONE_POLICIES = ("auto", "require", "never")
+ON_EXIT_KEEP, ON_EXIT_FORGET, ON_EXIT_DELETE = ON_EXIT_CHOICES = ("keep", "forget", "delete")
+
+
+class Settings:
+    """One start's settings; raises SettingsError naming the first variable that is wrong.
+
+    Holds no key. `is_name_asked_for` tells a name somebody gave from one made of the host's.
+    """
+
+    def __init__(self, environ: "Mapping[str, str]") -> None:
+        def given(name: str) -> str:
+            return environ.get(name) or VARIABLES[name][0]
+
+        def parsed(name: str, parse: "Callable[[str], T]") -> "T":
+            try:
+                return parse(given(name))
+            except ValueError as exc:
+                raise SettingsError(f"{name}={given(name)!r}", str(exc), _fix(name)) from None
+
+        self.log_format: str = parsed("RAVI_LOG_FORMAT", _one_of(("text", "json")))
+        self.log_level: str = parsed("RAVI_LOG_LEVEL", _one_of(LEVELS))
+        is_http_allowed = environ.get("RAVI_ALLOW_HTTP") == "1"
+        self.api_url: str = parsed(
+            "RAVI_API_URL", lambda url: check_service_url(url, is_http_allowed)
+        )
+        self.workspace: str = parsed("RAVI_WORKSPACE", _absolute_path)
+        self.phone_policy: str = parsed("RAVI_PHONE_POLICY", _one_of(PHONE_POLICIES))
+        self.provision_timeout_s: float = parsed("RAVI_PROVISION_TIMEOUT", _seconds)
+        self.grace_s: float = parsed("RAVI_GRACE", _seconds)
+        self.on_exit: str = parsed("RAVI_ON_EXIT", _one_of(ON_EXIT_CHOICES))
+        self.agent_user: str = given("RAVI_AGENT_USER")
+        self.is_agent_user_asked_for = bool(environ.get("RAVI_AGENT_USER"))
+        self.is_handover_expected = (
+            parsed(contract.HANDOVER_VARIABLE, _one_of(("", "stdin"))) == "stdin"
+        )
+        asked = environ.get("RAVI_IDENTITY_NAME") or ""
+        task = environ.get("TASK_ID") or ""
+        prefix = given("RAVI_NAME_PREFIX")
+        self.is_name_asked_for = bool(asked or task)
+        self.identity_name: str = asked or prefix + (task or os.uname().nodename)
+        if not is_plain(self.identity_name) or len(self.identity_name) > 255:
+            variable = "RAVI_IDENTITY_NAME" if asked else "TASK_ID"
+            raise SettingsError(
+                f"{variable}={self.identity_name!r}",
+                "a name is at most 255 printable characters without a single quote",
+                f"set {variable} to such a name",
+            )
+
+
+class Credential:
+    """A token that speaks for the account, and the variable or file it came from."""
+
+    __slots__ = ("source", "token")
+
+    def __init__(self, token: str, source: str) -> None:
+        self.token = token
+        self.source = source
+
+    def __repr__(self) -> str:
+        return f"Credential(<hidden> from {self.source})"
+
+
+def read_credential(environ: "Mapping[str, str]") -> Credential | None:
+    """The account's credential, or None where no variable and no file gives one.
+
+    Raises SettingsError where two sources are given, or the one given cannot be read.
+    """
+    key = _given_or_file(environ, "RAVI_MANAGEMENT_KEY")
+    token = _given_or_file(environ, "RAVI_ACCESS_TOKEN")
+    if key and token:
+        raise SettingsError(
+            "credential given twice", f"{key.source} and {token.source}", f"unset {token.source}"
+        )
+    if key or token:
+        return key or token
+    if os.path.exists(contract.MANAGEMENT_KEY_PATH):
+        return _from_file(contract.MANAGEMENT_KEY_PATH, contract.MANAGEMENT_KEY_PATH)
+    return None
+
+
+def no_credential() -> SettingsError:
+    """The error for a start that needs a management key and has none."""
+    return SettingsError(
+        "no management key",
+        f"neither RAVI_MANAGEMENT_KEY_FILE nor {contract.MANAGEMENT_KEY_PATH} is there",
+        f"docker run -v /path/to/key:{contract.MANAGEMENT_KEY_PATH}:ro …",
+    )
+
+
+def check_token(token: str, source: str) -> str:
+    """The token without the white space around it; raises SettingsError, never showing it."""
+    token = token.strip()
+    if not token:
+        raise SettingsError(f"{source}", "holds no key", f"write the key to {source}")
+    if not (token.isascii() and token.isprintable()) or " " in token or len(token) > 16 * 1024:
+        raise SettingsError(
+            f"{source}", "holds something that is no key", "give one key on one line"
+        )
+    return token
+
+
+def unknown_variables(environ: "Iterable[str]") -> list[tuple[str, str]]:
+    """Pairs of a `RAVI_…` variable that nobody reads and the setting it was likely meant as."""
+    unknown = [
+        name
+        for name in environ
+        if name.startswith("RAVI_") and name not in VARIABLES and name not in _FOR_THE_AGENT
+    ]
+    if not unknown:
+        return []
+    import difflib  # only a misspelt start pays for it
+
+    return [
+        (name, near[0])
+        for name in unknown
+        if (near := difflib.get_close_matches(name, VARIABLES, n=1, cutoff=0.85))
+    ]
+
+
+def _given_or_file(environ: "Mapping[str, str]", name: str) -> Credential | None:
+    file_name = f"{name}_FILE"
+    value, path = environ.get(name), environ.get(file_name)
+    if value and path:
+        raise SettingsError(
+            "credential given twice", f"both {name} and {file_name} are set", f"unset {name}"
+        )
+    if value:
+        return Credential(check_token(value, name), name)
+    return _from_file(path, file_name) if path else None
+
+
+def _from_file(path: str, source: str) -> Credential:
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            text = file.read(32 * 1024)
+    except OSError as exc:
+        raise SettingsError(
+            source, f"{path}: {exc.strerror}", f"mount a file this user can read at {path}"
+        ) from None
+    return Credential(check_token(text, path), source)
+
+
+def _fix(name: str) -> str:
+    default = VARIABLES[name][0]
+    return f"unset {name}" + (f" for {default}" if default else "")
+
+
+def _one_of(choices: "tuple[str, ...]") -> "Callable[[str], str]":
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError("choose " + ", ".join(choice for choice in choices if choice))
+        return text
+
+    return parse
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        raise ValueError("not a number of seconds") from None
+    if not 0 < seconds <= 86400:
+        raise ValueError("give seconds above 0 and up to a day")
+    return seconds
+
+
+def _absolute_path(text: str) -> str:
+    if not text.startswith("/") or not is_plain(text):
+        raise ValueError("not an absolute path without a single quote")
+    return os.path.normpath(text)
