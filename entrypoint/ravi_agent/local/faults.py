@@ -1,10 +1,11 @@
 """Misbehaving on request, as services do: for tests of whoever calls one.
 
-A fault is a JSON object; every field but one of the last six is optional:
+A fault is a JSON object; every field is optional:
   method, path          only requests with this method, and a path that begins with this
   skip, count           not the first `skip` matching requests; only `count` of them (default all)
   probability           only this share of them, 0 to 1
-  status                answer with this status
+  status                answer with this status, without handling the request
+  commit                true: handle it first, and answer with `status` all the same
   body, headers         the body, text or JSON, and headers of that answer
   delay_s               wait before handling the request
   drop                  "before" or "after" it is handled: reset the connection, answer nothing
@@ -36,6 +37,7 @@ class Fault:
     count: int | None = None
     probability: float = 1.0
     status: int = 0
+    commit: bool = False
     body: object = None
     headers: dict[str, str] = field(default_factory=dict)
     delay_s: float = 0.0
@@ -95,7 +97,7 @@ class Faults:
             await self._app(scope, receive, send)
             return
         await asyncio.sleep(fault.delay_s)
-        if "after" in {fault.drop, fault.stall}:
+        if fault.commit or "after" in {fault.drop, fault.stall}:
             await self._app(scope, receive, _swallow)
         if fault.drop:
             scope["ravi_local.abort"]()

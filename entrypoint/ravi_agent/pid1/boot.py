@@ -66,6 +66,7 @@ def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
     environment = agent_environment(environ, settings, identity, user)
     if os.getpid() == 1:
         _link_home(environment, user, settings.workspace)
+        _give_stdio(user)
     if settings.is_handover_expected:
         _close_stdin()
         from ravi_agent.handover import ready_line
@@ -143,6 +144,22 @@ def _link_home(environment: "Mapping[str, str]", user: "AgentUser | None", path:
             os.symlink(os.path.join(path, contract.RAVI_DIR), os.path.join(home, contract.RAVI_DIR))
         except OSError:
             return  # something is there already, or home is read-only: the variable does as well
+
+
+def _give_stdio(user: "AgentUser | None") -> None:
+    """Let the agent open /dev/stdout by name, as it could if the image said `USER`.
+
+    The pipes belong to root; for another user the container runtime would have changed that.
+    """
+    if user is None:
+        return
+    for descriptor in range(3):
+        status = os.fstat(descriptor)
+        if not os.path.samestat(status, os.stat(os.devnull)):
+            try:
+                os.fchown(descriptor, user.uid, -1)
+            except OSError:
+                continue  # without CAP_CHOWN it stays as it is, as under any other init
 
 
 def _close_stdin() -> None:

@@ -1,0 +1,51 @@
+# Two commands do everything, on a fresh Debian or Ubuntu too: `make demo` and `make test`.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+STAMP := $(VENV)/.stamp
+ACTIONLINT_VERSION := v1.7.12
+SCRIPTS := scripts/engine scripts/go scripts/images scripts/lock scripts/venv images/base/profile.sh .ci/run
+DOCKERFILES := Dockerfile images/agent-example/Dockerfile images/init/Dockerfile images/local/Dockerfile
+
+.PHONY: help demo test lint format engine images clean
+
+help: ## show the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1  \t/p' Makefile
+
+demo: images ## fifty agents, fifty identities, against a local Ravi
+	$(VENV)/bin/ravi-launch --local --count 50 --image ravi-agent-example --rm
+
+test: images ## every test, on a real engine
+	$(VENV)/bin/pytest
+
+lint: $(STAMP) $(VENV)/bin/actionlint ## ruff, mypy, hadolint, shellcheck, actionlint, zizmor
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/hadolint $(DOCKERFILES)
+	$(VENV)/bin/shellcheck $(SCRIPTS)
+	$(VENV)/bin/actionlint
+	$(VENV)/bin/zizmor --offline --quiet .github
+
+format: $(STAMP) ## format the code
+	$(VENV)/bin/ruff check --fix --quiet . ; $(VENV)/bin/ruff format .
+
+engine: ## get a Docker engine that answers
+	scripts/engine
+
+images: engine $(STAMP) ## build the images
+	scripts/images
+
+clean: ## remove what the other targets made here
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
+
+$(STAMP): requirements.lock pyproject.toml scripts/venv
+	PYTHON="$(PYTHON)" scripts/venv $(VENV)
+	touch $@
+
+# Its PyPI package fetches a binary from elsewhere when it installs; Go's module proxy has it whole.
+$(VENV)/bin/actionlint: $(STAMP)
+	GOBIN="$(CURDIR)/$(VENV)/bin" scripts/go install \
+		github.com/rhysd/actionlint/cmd/actionlint@$(ACTIONLINT_VERSION)

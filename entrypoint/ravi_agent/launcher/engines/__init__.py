@@ -1,0 +1,1 @@
+"""Where agents run: one module an engine, all behind the same few calls."""

@@ -1,0 +1,232 @@
+"""Docker, through its SDK's low-level calls: one request a step and no look-ups between."""
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import docker
+import docker.errors
+import requests
+from docker.types import LogConfig
+
+from ravi_agent import contract
+from ravi_agent.errors import EngineError, UsageError
+from ravi_agent.launcher.agents import Died, Event, OutOfMemory
+from ravi_agent.launcher.plan import Plan, Task
+
+CALL_TIMEOUT_S = 120  # an engine that starts fifty containers at once takes its time
+# What PID 1 needs to step down from root and to signal the agent after it has; the agent itself
+# gets none of it.
+CAPABILITIES = ("CHOWN", "KILL", "SETGID", "SETUID")
+PIDS_LIMIT = 4096
+_RECONNECT_S = 0.5
+
+
+class DockerEngine:
+    """One Docker engine. Safe to use from several threads.
+
+    Raises EngineError for what the engine does not do, with its own words.
+    """
+
+    def __init__(self, *, connections: int) -> None:
+        try:
+            self.client = docker.DockerClient.from_env(
+                timeout=CALL_TIMEOUT_S, max_pool_size=connections
+            )
+            self._api = self.client.api
+            self._api.ping()
+        except (docker.errors.DockerException, requests.RequestException, OSError) as exc:
+            raise EngineError(
+                "no Docker engine answers",
+                engine_words(exc),
+                "start Docker, or set DOCKER_HOST to one that runs",
+            ) from None
+
+    def close(self) -> None:
+        self.client.close()
+
+    def check_image(self, image: str) -> None:
+        """Make sure the image is here and starts our entrypoint, pulling it if need be.
+
+        Any other program would find the management key on its standard input.
+        """
+        config = self._image_config(image)
+        if config is None:
+            self._pull(image)
+            config = self._image_config(image) or {}
+        entrypoint = config.get("Entrypoint") or [""]
+        if entrypoint[0].rpartition("/")[2] != "ravi-entrypoint":
+            raise UsageError(
+                f"image {image!r}",
+                f"its entrypoint is {entrypoint[0] or 'none'!r}, not ravi-entrypoint",
+                "build it FROM ravi-agent-base, without an ENTRYPOINT of its own",
+            )
+
+    def _image_config(self, image: str) -> dict[str, Any] | None:
+        found = self._ask(f"image {image!r}", lambda: self.client.images.get(image), fine=(404,))
+        return found.attrs["Config"] if found else None
+
+    def _pull(self, image: str) -> None:
+        try:
+            self.client.images.pull(image)
+        except docker.errors.APIError as exc:
+            raise EngineError(
+                f"image {image!r} is not here and cannot be pulled",
+                engine_words(exc),
+                "check the spelling, or build it (`make images` builds ravi-agent-base)",
+            ) from None
+
+    def launch(self, plan: Plan, task: Task, handover: bytes) -> tuple[str, socket.socket]:
+        """Create, attach, hand over, start: the container's id and its output.
+
+        Where a step fails, what was created is removed before EngineError is raised.
+        """
+        container = self._create(plan, task)
+        try:
+            sock = self._attach(container)
+            sock.sendall(handover)
+            sock.shutdown(socket.SHUT_WR)
+            self._api.start(container)
+        except (docker.errors.APIError, requests.RequestException, OSError) as exc:
+            with contextlib.suppress(EngineError):
+                self.remove(container)
+            raise EngineError(
+                f"container {plan.container_name(task)} did not start", engine_words(exc)
+            ) from None
+        return container, sock
+
+    def _create(self, plan: Plan, task: Task) -> str:
+        host_config = self._api.create_host_config(
+            network_mode=plan.network,
+            cap_drop=["ALL"],
+            cap_add=list(CAPABILITIES),
+            security_opt=["no-new-privileges"],
+            pids_limit=PIDS_LIMIT,
+            # A fleet that runs for days must not fill the disk with its logs.
+            log_config=LogConfig(type="json-file", config={"max-size": "50m", "max-file": "2"}),
+        )
+        try:
+            created = self._api.create_container(
+                plan.image,
+                command=list(plan.command) if plan.command is not None else None,
+                name=plan.container_name(task),
+                environment=plan.variables(task),
+                labels=plan.labels | plan.labels_of(task),
+                stdin_open=True,
+                host_config=host_config,
+            )
+        except (docker.errors.APIError, requests.RequestException) as exc:
+            raise EngineError(
+                f"container {plan.container_name(task)} cannot be created", engine_words(exc)
+            ) from None
+        return str(created["Id"])
+
+    def _attach(self, container: str) -> socket.socket:
+        params = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+        raw = self._api.attach_socket(container, params=params)
+        # A SocketIO over the connection; nothing has been sent on it that a buffer could hold.
+        sock: socket.socket = getattr(raw, "_sock", raw)
+        duplicate = sock.dup()  # outlives the HTTP response that owns the original
+        raw._response.close()  # noqa: SLF001 - the SDK keeps the connection alive through it
+        return duplicate
+
+    def kill(self, container: str, signal: str) -> None:
+        """Send a signal to PID 1; one that has ended or is gone needs none."""
+        self._ask(
+            f"container {container[:12]} cannot be signalled",
+            lambda: self._api.kill(container, signal),
+            fine=(404, 409),
+        )
+
+    def remove(self, container: str) -> None:
+        """Remove a container, running or not; one that is gone needs none."""
+        self._ask(
+            f"container {container[:12]} stays",
+            lambda: self._api.remove_container(container, force=True, v=True),
+            fine=(404, 409),
+        )
+
+    def containers(self, run: str) -> list[dict[str, Any]]:
+        """Every container of a run: `Id`, `State`, `Labels` and the rest of `docker ps`."""
+        filters = {"label": f"{contract.LABEL_RUN}={run}"}
+        found: list[dict[str, Any]] = self._ask(
+            "containers cannot be listed", lambda: self._api.containers(all=True, filters=filters)
+        )
+        return found
+
+    def _ask(self, what: str, call: Callable[[], Any], *, fine: tuple[int, ...] = ()) -> Any:
+        """What `call` returns; EngineError where the engine says no, but for statuses `fine`."""
+        try:
+            return call()
+        except docker.errors.APIError as exc:
+            if exc.status_code not in fine:
+                raise EngineError(what, engine_words(exc)) from None
+        except requests.RequestException as exc:
+            raise EngineError(what, engine_words(exc)) from None
+        return None
+
+
+class Watch:
+    """What the engine says of a run's containers, as events, from one connection.
+
+    Listening has begun when the constructor returns. If the engine goes away the watch comes back
+    when it does, and says what has ended meanwhile.
+    """
+
+    def __init__(self, engine: DockerEngine, run: str, emit: Callable[[Event], None]) -> None:
+        self._engine = engine
+        self._api = engine._api  # noqa: SLF001 - the other half of this module
+        self._run_name = run
+        self._emit = emit
+        self._is_closing = False
+        self._stream = self._listen()
+        self._thread = threading.Thread(target=self._run, name="events", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._is_closing = True
+        self._stream.close()
+        self._thread.join()
+
+    def _listen(self) -> Any:
+        label = f"{contract.LABEL_RUN}={self._run_name}"
+        filters = {"type": "container", "label": label, "event": ["die", "oom"]}
+        return self._api.events(filters=filters, decode=True)
+
+    def _run(self) -> None:
+        while not self._is_closing:
+            try:
+                for event in self._stream:
+                    self._pass_on(event["Action"], event["Actor"]["Attributes"])
+            except (docker.errors.DockerException, requests.RequestException, OSError, ValueError):
+                pass  # the engine went away: see below
+            self._come_back()
+
+    def _come_back(self) -> None:
+        while not self._is_closing:
+            time.sleep(_RECONNECT_S)
+            try:
+                self._stream = self._listen()
+                for container in self._engine.containers(self._run_name):
+                    if container["State"] in {"exited", "dead"}:
+                        code = self._api.inspect_container(container["Id"])["State"]["ExitCode"]
+                        self._pass_on("die", {**container["Labels"], "exitCode": code})
+            except (docker.errors.DockerException, requests.RequestException, OSError, EngineError):
+                continue
+            return
+
+    def _pass_on(self, action: str, attributes: Mapping[str, Any]) -> None:
+        index = int(attributes[contract.LABEL_INDEX])
+        if action == "die":
+            self._emit(Died(index=index, exit_code=int(attributes["exitCode"])))
+        elif action == "oom":
+            self._emit(OutOfMemory(index=index))
+
+
+def engine_words(exc: Exception) -> str:
+    """The engine's own reason on one line."""
+    text = exc.explanation if isinstance(exc, docker.errors.APIError) else str(exc)
+    return " ".join(str(text or type(exc).__name__).split())

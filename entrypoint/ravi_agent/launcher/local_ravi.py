@@ -1,0 +1,81 @@
+"""`--local`: the local Ravi as a container on the agents' network."""
+
+from typing import Any
+
+import docker
+import docker.errors
+import requests
+
+from ravi_agent.errors import EngineError
+from ravi_agent.launcher.engines.docker import DockerEngine, engine_words
+from ravi_agent.settings import Credential
+
+IMAGE = "ravi-local"
+NAME = "ravi-local"
+VOLUME = "ravi-local"
+NETWORK = "ravi"
+PORT = 8787
+# The service root as agents on its network see it.
+LOCAL_URL = f"http://{NAME}:{PORT}"
+LOCAL_CREDENTIAL = Credential("ravi_mgmt_local", "--local")
+_LISTENING = b"listening on"
+
+
+def start_local_ravi(engine: DockerEngine, network: str) -> None:
+    """Have a local Ravi on `network`: the one that runs, or a new one. It goes on after the run.
+
+    Raises EngineError where it cannot be started.
+    """
+    client = engine.client
+    try:
+        _make_network(client, network)
+        container = _find_or_create(client)
+        container.reload()
+        if network not in container.attrs["NetworkSettings"]["Networks"]:
+            client.networks.get(network).connect(container)
+        if container.status != "running":
+            container.start()
+        _wait_until_listening(container)
+    except (docker.errors.APIError, requests.RequestException) as exc:
+        raise EngineError(
+            "the local Ravi did not start", engine_words(exc), f"docker rm -f {NAME}; try again"
+        ) from None
+
+
+def _make_network(client: docker.DockerClient, name: str) -> None:
+    if not client.networks.list(names=[f"^{name}$"]):
+        client.networks.create(name, driver="bridge")
+
+
+def _find_or_create(client: docker.DockerClient) -> Any:
+    try:
+        return client.containers.get(NAME)
+    except docker.errors.NotFound:
+        pass
+    try:
+        return client.containers.create(
+            IMAGE,
+            name=NAME,
+            network=NETWORK,
+            ports={f"{PORT}/tcp": ("127.0.0.1", PORT)},
+            volumes={VOLUME: {"bind": "/data", "mode": "rw"}},
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges"],
+        )
+    except docker.errors.ImageNotFound:
+        raise EngineError(
+            f"image {IMAGE!r} is not here", "the local Ravi runs from it", "make images"
+        ) from None
+
+
+def _wait_until_listening(container: Any) -> None:
+    heard = b""
+    for chunk in container.logs(stream=True, follow=True, tail=50):
+        heard += chunk
+        if _LISTENING in heard:
+            return
+    raise EngineError(
+        "the local Ravi ended at once",
+        " ".join(heard.decode(errors="replace").split())[-300:] or "it said nothing",
+        f"docker logs {NAME}; docker rm -f {NAME}",
+    )

@@ -1,0 +1,304 @@
+"""Provisioning against a service that fails in every way it can."""
+
+import time
+
+import pytest
+
+from conftest import MANAGEMENT_KEY
+from ravi_agent.errors import (
+    AnswerError,
+    RaviError,
+    RefusedError,
+    ThrottledError,
+    UnreachableError,
+)
+from ravi_agent.identity import Identity
+from ravi_agent.local.faults import Fault
+from ravi_agent.local.server import LocalRavi
+from ravi_agent.log import Log
+from ravi_agent.provision import Provisioner
+from ravi_agent.ravi_api import RaviApi
+from ravi_agent.settings import Credential
+
+IDENTITIES = "/api/identities/"
+KEYS = "/api/auth/keys/"
+
+
+def provision(
+    local: LocalRavi,
+    log: Log,
+    *,
+    name: str = "task-1",
+    timeout_s: float = 10.0,
+    phone_policy: str = "auto",
+    key: str = MANAGEMENT_KEY,
+    is_fresh: bool = False,
+) -> Identity:
+    with RaviApi(local.url, Credential(key, "test")) as api:
+        provisioner = Provisioner(
+            api,
+            deadline=time.monotonic() + timeout_s,
+            phone_policy=phone_policy,
+            log=log,
+            settle_s=0.5,
+        )
+        return provisioner.provision(name, is_fresh=is_fresh)
+
+
+def names(local: LocalRavi) -> list[str]:
+    return [record.name for record in local.store.identities()]
+
+
+def calls(local: LocalRavi) -> list[str]:
+    return [f"{entry['method']} {entry['path']}" for entry in local.requests.entries]
+
+
+def test_a_new_name_is_looked_up_created_and_given_a_key(local: LocalRavi, log: Log) -> None:
+    identity = provision(local, log)
+
+    assert calls(local) == [f"GET {IDENTITIES}", f"POST {IDENTITIES}", f"POST {KEYS}identity/"]
+    assert identity.name == "task-1"
+    assert identity.email == "task-1@ravi-local.test"
+    assert identity.phone
+    assert identity.key
+    assert local.store.identity_of_key(identity.key)
+
+
+def test_a_fresh_name_is_not_looked_up(local: LocalRavi, log: Log) -> None:
+    provision(local, log, is_fresh=True)
+
+    assert calls(local) == [f"POST {IDENTITIES}", f"POST {KEYS}identity/"]
+
+
+def test_the_one_identity_of_that_name_is_adopted(local: LocalRavi, log: Log) -> None:
+    first = provision(local, log)
+    second = provision(local, log)
+
+    assert second.uuid == first.uuid
+    assert second.key != first.key
+    assert names(local) == ["task-1"]
+
+
+def test_two_of_that_name_are_named_and_neither_is_taken(local: LocalRavi, log: Log) -> None:
+    made = [local.store.create(name="task-1", email=None, with_phone=False) for _ in range(2)]
+
+    with pytest.raises(RefusedError) as caught:
+        provision(local, log)
+
+    assert all(record.uuid in str(caught.value) for record in made)
+    assert len(names(local)) == 2
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(Fault(drop="after", count=1), id="reset after commit"),
+        pytest.param(Fault(drop="before", count=1), id="reset before commit"),
+        pytest.param(Fault(status=500, count=1), id="500"),
+        pytest.param(Fault(status=502, body="<html>Bad Gateway</html>", count=1), id="502 as HTML"),
+        pytest.param(Fault(status=503, count=2), id="503 twice"),
+        pytest.param(
+            Fault(status=429, body={"retry_after_seconds": 0.2}, count=2), id="429 with a body"
+        ),
+        pytest.param(
+            Fault(status=429, headers={"retry-after": "1"}, count=1), id="429 with a header"
+        ),
+    ],
+)
+@pytest.mark.parametrize("is_fresh", [True, False], ids=["fresh", "looked up"])
+def test_one_identity_comes_of_a_creation_that_fails_for_a_while(
+    local: LocalRavi, log: Log, fault: Fault, is_fresh: bool
+) -> None:
+    fault = Fault(**{**vars(fault), "method": "POST", "path": IDENTITIES})  # a count of its own
+    local.faults.append(fault)
+
+    identity = provision(local, log, is_fresh=is_fresh)
+
+    assert names(local) == ["task-1"]
+    assert identity.uuid == local.store.identities()[0].uuid
+
+
+@pytest.mark.parametrize("stall", ["before", "after"])
+def test_a_creation_that_times_out_is_looked_up_before_it_is_sent_again(
+    local: LocalRavi, log: Log, monkeypatch: pytest.MonkeyPatch, stall: str
+) -> None:
+    monkeypatch.setattr("ravi_agent.provision.CALL_TIMEOUT_S", 0.5)
+    local.faults.append(Fault(method="POST", path=IDENTITIES, stall=stall, count=1))
+
+    provision(local, log, is_fresh=True)
+
+    assert names(local) == ["task-1"]
+    posts = [at for at, call in enumerate(calls(local)) if call == f"POST {IDENTITIES}"]
+    if len(posts) == 2:
+        assert f"GET {IDENTITIES}" in calls(local)[posts[0] : posts[1]]
+
+
+def test_a_creation_that_was_slow_and_not_lost_is_adopted(
+    local: LocalRavi, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ravi_agent.provision.CALL_TIMEOUT_S", 0.3)
+    local.faults.append(Fault(method="POST", path=IDENTITIES, delay_s=0.6, count=1))
+
+    provision(local, log, is_fresh=True)
+
+    assert names(local) == ["task-1"]
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(400, 77), (401, 77), (402, 77), (403, 77), (404, 77)]
+)
+def test_a_refusal_is_final(local: LocalRavi, log: Log, status: int, code: int) -> None:
+    local.faults.append(Fault(path=IDENTITIES, status=status))
+
+    with pytest.raises(RefusedError) as caught:
+        provision(local, log)
+
+    assert caught.value.exit_code == code
+    assert len(calls(local)) == 1
+
+
+@pytest.mark.parametrize("status", [402, 409])
+def test_a_refused_phone_is_done_without(local: LocalRavi, log: Log, status: int) -> None:
+    local.faults.append(Fault(method="POST", path=IDENTITIES, status=status, count=1))
+
+    identity = provision(local, log)
+
+    assert identity.phone is None
+    assert names(local) == ["task-1"]
+
+
+@pytest.mark.parametrize("status", [402, 409])
+def test_a_refused_phone_is_final_where_one_is_required(
+    local: LocalRavi, log: Log, status: int
+) -> None:
+    local.faults.append(Fault(method="POST", path=IDENTITIES, status=status, count=1))
+
+    with pytest.raises(RefusedError):
+        provision(local, log, phone_policy="require")
+
+    assert names(local) == []
+
+
+def test_an_adopted_identity_without_a_phone_is_refused_where_one_is_required(
+    local: LocalRavi, log: Log
+) -> None:
+    local.store.create(name="task-1", email=None, with_phone=False)
+
+    with pytest.raises(RefusedError, match="no phone number"):
+        provision(local, log, phone_policy="require")
+
+
+def test_no_phone_is_asked_for_where_none_is_wanted(local: LocalRavi, log: Log) -> None:
+    assert provision(local, log, phone_policy="never").phone is None
+
+
+def test_an_older_account_has_no_keys_and_goes_on(local: LocalRavi, log: Log) -> None:
+    local.faults.append(Fault(path=KEYS, status=404))
+
+    assert provision(local, log).key is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param("<html>welcome</html>", id="not JSON"),
+        pytest.param({"uuid": "u"}, id="lacks fields"),
+        pytest.param([], id="a list"),
+        pytest.param({"uuid": "u", "name": "n", "inbox": 7}, id="wrong type"),
+        pytest.param({"uuid": "u", "name": "n", "inbox": "a'b@c"}, id="unquotable"),
+        pytest.param({"uuid": "u" * 1_000_000}, id="a megabyte"),
+        pytest.param("[" * 100_000, id="deeply nested"),
+    ],
+)
+def test_an_answer_that_makes_no_sense_is_never_followed_by_a_second_creation(
+    local: LocalRavi, log: Log, body: object
+) -> None:
+    local.faults.append(Fault(method="POST", path=IDENTITIES, status=201, body=body))
+
+    with pytest.raises(AnswerError) as caught:
+        provision(local, log)
+
+    assert caught.value.exit_code == 76
+    assert calls(local).count(f"POST {IDENTITIES}") == 1
+
+
+def test_an_identity_behind_an_answer_that_makes_no_sense_is_adopted(
+    local: LocalRavi, log: Log
+) -> None:
+    local.faults.append(
+        Fault(method="POST", path=IDENTITIES, commit=True, status=201, body="<html>", count=1)
+    )
+
+    provision(local, log, is_fresh=True)
+
+    assert names(local) == ["task-1"]
+    assert calls(local).count(f"POST {IDENTITIES}") == 1
+
+
+def test_a_redirect_is_not_followed(local: LocalRavi, log: Log) -> None:
+    with LocalRavi(database=":memory:", management_key=MANAGEMENT_KEY) as elsewhere:
+        local.faults.append(
+            Fault(
+                path="/api/", status=307, headers={"location": f"{elsewhere.url}/api/identities/"}
+            )
+        )
+
+        with pytest.raises(AnswerError, match="redirect to '127.0.0.1'"):
+            provision(local, log)
+
+        assert list(elsewhere.requests.entries) == []
+
+
+def test_a_service_that_is_not_there_is_said_so_at_the_deadline(log: Log) -> None:
+    with LocalRavi(database=":memory:", management_key=MANAGEMENT_KEY) as local:
+        pass  # its port answers nobody any more
+
+    with pytest.raises(UnreachableError, match=r"after \d+ attempts") as caught:
+        provision(local, log, timeout_s=1.0)
+
+    assert caught.value.exit_code == 69
+
+
+def test_a_name_that_does_not_resolve_is_unreachable(log: Log) -> None:
+    with RaviApi("http://no-such-host", Credential(MANAGEMENT_KEY, "test")) as api:
+        provisioner = Provisioner(
+            api, deadline=time.monotonic() + 0.5, phone_policy="auto", log=log
+        )
+        with pytest.raises(UnreachableError):
+            provisioner.provision("task-1")
+
+
+def test_throttling_to_the_end_has_a_code_of_its_own(local: LocalRavi, log: Log) -> None:
+    local.faults.append(Fault(status=429, body={"retry_after_seconds": 30}))
+
+    with pytest.raises(ThrottledError) as caught:
+        provision(local, log, timeout_s=1.0)
+
+    assert caught.value.exit_code == 75
+    assert len(calls(local)) == 1  # a wait that ends after the deadline is not begun
+
+
+def test_a_throttled_call_waits_as_it_was_told(local: LocalRavi, log: Log) -> None:
+    local.faults.append(Fault(method="POST", status=429, body={"retry_after_seconds": 1}, count=1))
+
+    provision(local, log)
+
+    times = [float(str(entry["time"])) for entry in local.requests.entries]
+    assert times[2] - times[1] >= 0.99
+
+
+def test_no_error_holds_the_key(
+    local: LocalRavi, log: Log, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for fault in (
+        Fault(status=401, body={"detail": f"bad token {'x' * 5000}"}, count=1),
+        Fault(status=500),
+    ):
+        local.faults[:] = [fault]
+        with pytest.raises(RaviError) as caught:
+            provision(local, log, timeout_s=0.5)
+        assert MANAGEMENT_KEY not in caught.value.lines("test")
+        assert len(caught.value.lines("test")) < 1000
+
+    captured = capfd.readouterr()
+    assert MANAGEMENT_KEY not in captured.out + captured.err
