@@ -243,7 +243,7 @@ def test_a_redirect_is_not_followed(local: LocalRavi, log: Log) -> None:
             )
         )
 
-        with pytest.raises(AnswerError, match="redirect to '127.0.0.1'"):
+        with pytest.raises(AnswerError, match=r"redirect to '127\.0\.0\.1'"):
             provision(local, log)
 
         assert list(elsewhere.requests.entries) == []

@@ -24,12 +24,20 @@ class RequestLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        status = 0
         started = time.time()
+        # There from the start: whoever has the answer finds the request that led to it.
+        entry: dict[str, object] = {
+            "time": round(started, 3),
+            "method": scope["method"],
+            "path": scope["path"],
+            "status": 0,
+            "ms": 0.0,
+            "client": scope["client"][0] if scope.get("client") else None,
+        }
+        self.entries.append(entry)
 
         async def note_status(message: Message) -> None:
-            nonlocal status
-            status = message.get("status", status)
+            entry["status"] = message.get("status", entry["status"])
             await send(message)
 
         # ASGI has no way to reset a connection. uvicorn's `send` is a method of the request's
@@ -38,14 +46,6 @@ class RequestLog:
         try:
             await self._app(scope, receive, note_status)
         finally:
-            entry: dict[str, object] = {
-                "time": round(started, 3),
-                "method": scope["method"],
-                "path": scope["path"],
-                "status": status,
-                "ms": round((time.time() - started) * 1000, 1),
-                "client": scope["client"][0] if scope.get("client") else None,
-            }
-            self.entries.append(entry)
+            entry["ms"] = round((time.time() - started) * 1000, 1)
             if self._out:
                 print(json.dumps(entry), file=self._out, flush=True)
