@@ -29,7 +29,8 @@ ENV LANG=C.UTF-8
 RUN if ! getent passwd agent >/dev/null; then \
         groupadd --gid 1000 agent && useradd --uid 1000 --gid 1000 --create-home --shell /bin/sh agent; \
     fi \
-    && install -d -o agent -g agent -m 0755 /workspace
+    # Like /tmp: `docker run --user` may name any uid, and a container has one agent.
+    && install -d -o agent -g agent -m 1777 /workspace
 COPY --from=build /opt/ravi /opt/ravi
 COPY images/base/profile.sh /etc/profile.d/ravi.sh
 RUN for command in ravi-entrypoint ravi-init ravi-whoami; do \

@@ -108,6 +108,9 @@ class AnswerError(RaviError):
 
     exit_code = contract.EXIT_ANSWER
 
+    def __init__(self, what: str, why: str, fix: str | None = None) -> None:
+        super().__init__(what, why, fix or "check that RAVI_API_URL names the service's root")
+
 
 class RefusedError(RaviError):
     """The service said no, with HTTP status `status`; asking again changes nothing."""

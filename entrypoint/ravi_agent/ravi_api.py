@@ -149,11 +149,8 @@ class RaviApi:
             return json.loads(content)
         except (ValueError, RecursionError):
             raise AnswerError(
-                what, f"status {response.status_code} with a body that is no JSON", _WRONG_SERVICE
+                what, f"status {response.status_code} with a body that is no JSON"
             ) from None
-
-
-_WRONG_SERVICE = "check that RAVI_API_URL names the service's root"
 
 
 def _read(response: httpx.Response, limit: int, ends: float, what: str) -> bytes:
@@ -206,7 +203,6 @@ def _check_status(response: httpx.Response, content: bytes, what: str) -> None:
         raise AnswerError(
             what,
             f"status {status}, a redirect" + (f" to {target!r}" if target else ""),
-            _WRONG_SERVICE,
         )
     detail = _detail(content)
     raise RefusedError(
@@ -221,7 +217,7 @@ _REMEDIES = {
     401: "give a management key that is valid: RAVI_MANAGEMENT_KEY_FILE",
     402: "take a plan that covers it, or set RAVI_PHONE_POLICY=never if it is the phone",
     403: "use the management key of an account that may do this",
-    404: _WRONG_SERVICE,
+    404: "check that RAVI_API_URL names the service's root",
 }
 
 

@@ -305,8 +305,8 @@ def _not_writable(path: str, exc: OSError) -> WorkspaceError:
     fixes = {
         errno.EROFS: f"mount something that can be written: --tmpfs {path}:mode=1777",
         errno.ENOSPC: "free some space on that file system",
-        errno.EACCES: f"chown {os.geteuid()} {path}, or set RAVI_WORKSPACE",
-        errno.EPERM: f"chown {os.geteuid()} {path}, or set RAVI_WORKSPACE",
+        errno.EACCES: f"chown {os.geteuid()} what is mounted at {path}, or set RAVI_WORKSPACE",
+        errno.EPERM: f"chown {os.geteuid()} what is mounted at {path}, or set RAVI_WORKSPACE",
     }
     return WorkspaceError(
         f"workspace {path} cannot be written",

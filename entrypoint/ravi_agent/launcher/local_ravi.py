@@ -1,5 +1,6 @@
 """`--local`: the local Ravi as a container on the agents' network."""
 
+import time
 from typing import Any
 
 import docker
@@ -34,8 +35,9 @@ def start_local_ravi(engine: DockerEngine, network: str) -> None:
         if network not in container.attrs["NetworkSettings"]["Networks"]:
             client.networks.get(network).connect(container)
         if container.status != "running":
+            started_at = time.time()
             container.start()
-        _wait_until_listening(container)
+            _wait_until_listening(container, started_at)
     except (docker.errors.APIError, requests.RequestException) as exc:
         raise EngineError(
             "the local Ravi did not start", engine_words(exc), f"docker rm -f {NAME}; try again"
@@ -68,12 +70,16 @@ def _find_or_create(client: docker.DockerClient) -> Any:
         ) from None
 
 
-def _wait_until_listening(container: Any) -> None:
+def _wait_until_listening(container: Any, started_at: float) -> None:
     heard = b""
-    for chunk in container.logs(stream=True, follow=True, tail=50):
-        heard += chunk
-        if _LISTENING in heard:
-            return
+    log = container.logs(stream=True, follow=True, since=started_at)
+    try:
+        for chunk in log:
+            heard += chunk
+            if _LISTENING in heard:
+                return
+    finally:
+        log.close()
     raise EngineError(
         "the local Ravi ended at once",
         " ".join(heard.decode(errors="replace").split())[-300:] or "it said nothing",

@@ -115,14 +115,8 @@ def prepare_directory(path: str, user: AgentUser | None) -> None:
             target = os.path.join(path, contract.RAVI_DIR)
             os.mkdir(target, 0o700)
         os.chown(target, user.uid, user.gid, follow_symlinks=False)
-    except FileExistsError:
-        return  # a `.ravi` is there: whether it is fit is judged as the agent
-    except OSError as exc:
-        raise WorkspaceError(
-            f"workspace {path} cannot be given to uid {user.uid}",
-            str(exc.strerror),
-            f"chown {user.uid}:{user.gid} the directory mounted at {path}",
-        ) from None
+    except OSError:
+        return  # what is wrong with it is found, and said, as the agent
 
 
 def _exclude_from_git(path: str, log: "Log") -> None:

@@ -1,0 +1,129 @@
+"""Real containers on a real engine. A test here that finds no engine fails: `make engine`."""
+
+import ipaddress
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+from docker.models.containers import Container
+
+from conftest import MANAGEMENT_KEY
+from ravi_agent.local.server import LocalRavi
+
+PREFIX = "ravi-agent-test-"
+KEY_MOUNT = "/run/secrets/ravi_management_key"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.engine)
+
+
+@pytest.fixture(scope="session")
+def client() -> Iterator[docker.DockerClient]:
+    client = docker.DockerClient.from_env(timeout=120)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def gateway(client: docker.DockerClient) -> str:
+    """The host's address as containers on the default bridge see it."""
+    config = client.networks.get("bridge").attrs["IPAM"]["Config"][0]
+    first = next(ipaddress.ip_network(config["Subnet"]).hosts())
+    return str(config.get("Gateway") or first)
+
+
+@pytest.fixture
+def service(gateway: str) -> Iterator[LocalRavi]:
+    """A local Ravi that containers reach."""
+    with LocalRavi(database=":memory:", management_key=MANAGEMENT_KEY, host=gateway) as server:
+        yield server
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    path = tmp_path / "management_key"
+    path.write_text(MANAGEMENT_KEY + "\n")
+    return path
+
+
+class Ran:
+    """A container that has ended: what it wrote, and its code."""
+
+    def __init__(self, container: Container) -> None:
+        self.container = container
+        self.code: int = container.wait(timeout=60)["StatusCode"]
+        self.stdout: str = container.logs(stdout=True, stderr=False).decode()
+        self.stderr: str = container.logs(stdout=False, stderr=True).decode()
+
+
+Start = Callable[..., Container]
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def start(client: docker.DockerClient, service: LocalRavi, key_file: Path) -> Iterator[Start]:
+    """Start a container with its key mounted and `service` as its Ravi; removed afterwards."""
+    started: list[Container] = []
+
+    def start(
+        *command: str,
+        image: str = "ravi-agent-base",
+        environment: Mapping[str, str] | None = None,
+        volumes: Mapping[str, dict[str, str]] | None = None,
+        with_key: bool = True,
+        **options: Any,
+    ) -> Container:
+        mounts = dict(volumes or {})
+        if with_key:
+            mounts[str(key_file)] = {"bind": KEY_MOUNT, "mode": "ro"}
+        container = client.containers.create(
+            image,
+            list(command) or None,
+            name=PREFIX + uuid.uuid4().hex[:12],
+            environment={"RAVI_API_URL": service.url, **(environment or {})},
+            volumes=mounts,
+            **options,
+        )
+        started.append(container)
+        container.start()
+        return container
+
+    yield start
+    for container in started:
+        container.remove(force=True, v=True)
+
+
+@pytest.fixture
+def run(start: Start) -> Run:
+    """Start a container and wait for its end."""
+
+    def run(*command: str, **options: Any) -> Ran:
+        return Ran(start(*command, **options))
+
+    return run
+
+
+def execute(container: Container, *command: str) -> str:
+    """What a command run in the container prints, errors included."""
+    output = container.exec_run(list(command)).output
+    assert isinstance(output, bytes)
+    return output.decode(errors="replace").strip()
+
+
+def wait_for_output(container: Container, text: str, timeout_s: float = 30.0) -> str:
+    """What a running container has written, once it holds `text`; never waits for longer."""
+    deadline = time.monotonic() + timeout_s
+    heard = ""
+    while time.monotonic() < deadline:
+        heard = container.logs().decode(errors="replace")
+        if text in heard:
+            return heard
+        time.sleep(0.05)
+    raise AssertionError(f"{text!r} not in the output: {heard}")
