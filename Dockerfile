@@ -30,7 +30,8 @@ RUN if ! getent passwd agent >/dev/null; then \
         groupadd --gid 1000 agent && useradd --uid 1000 --gid 1000 --create-home --shell /bin/sh agent; \
     fi \
     # Like /tmp: `docker run --user` may name any uid, and a container has one agent.
-    && install -d -o agent -g agent -m 1777 /workspace
+    && install -d -o agent -g agent -m 1777 /workspace \
+    && install -d -m 1777 /run/ravi
 COPY --from=build /opt/ravi /opt/ravi
 COPY images/base/profile.sh /etc/profile.d/ravi.sh
 RUN for command in ravi-entrypoint ravi-init ravi-whoami; do \
@@ -39,5 +40,6 @@ RUN for command in ravi-entrypoint ravi-init ravi-whoami; do \
     && ravi-entrypoint --help >/dev/null
 WORKDIR /workspace
 # Root until the agent starts: the entrypoint reads the key, then steps down to `agent`.
+HEALTHCHECK --interval=30s --timeout=10s --start-period=70s CMD ["/opt/ravi/bin/ravi-health"]
 ENTRYPOINT ["/opt/ravi/bin/ravi-entrypoint"]
 CMD ["ravi-whoami"]

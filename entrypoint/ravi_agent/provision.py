@@ -36,8 +36,8 @@ class Provisioner:
     """Makes or adopts identities within a deadline.
 
     deadline: `time.monotonic()` seconds after which nothing more is tried. Counts `attempts`,
-    the calls made so far. Raises UnreachableError or ThrottledError at the deadline, RefusedError
-    and AnswerError at once.
+    the calls made so far, also told to `on_attempt`. Raises UnreachableError or ThrottledError
+    at the deadline, RefusedError and AnswerError at once.
     """
 
     def __init__(
@@ -48,10 +48,12 @@ class Provisioner:
         phone_policy: str,
         log: Log,
         settle_s: float = SETTLE_S,
+        on_attempt: Callable[[int], object] = lambda _count: None,
     ) -> None:
         self._api = api
         self._deadline = deadline
         self._settle_s = settle_s
+        self._on_attempt = on_attempt
         self._phone_policy = phone_policy
         self._log = log
         self._started = time.monotonic()
@@ -151,6 +153,7 @@ class Provisioner:
 
     def _once(self, call: Callable[..., Answer]) -> Answer:
         self.attempts += 1
+        self._on_attempt(self.attempts)
         left_s = self._deadline - time.monotonic()
         return call(timeout_s=max(0.1, min(CALL_TIMEOUT_S, left_s)))
 

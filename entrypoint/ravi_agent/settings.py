@@ -29,6 +29,9 @@ VARIABLES = {
     "RAVI_PHONE_POLICY": ("auto", "`auto`, `require` or `never`"),
     "RAVI_PROVISION_TIMEOUT": ("60", "seconds for everything before the agent starts"),
     "RAVI_GRACE": ("8", "seconds from the first stop signal to SIGKILL"),
+    "RAVI_SIGNAL_SCOPE": ("group", "`group`, or `child` for the agent's process alone"),
+    "RAVI_SIGNAL_MAP": ("", "rewrite signals, `TERM:INT,HUP:0`; 0 drops one"),
+    "RAVI_EXIT_REMAP": ("", "rewrite exit codes, `143:0`"),
     "RAVI_ON_EXIT": ("keep", "`keep`, `forget` (remove `.ravi/`) or `delete` (the identity too)"),
     "RAVI_AGENT_USER": ("agent", "whom the agent runs as when PID 1 is root"),
     "RAVI_LOG_FORMAT": ("text", "`text` or `json`, on standard error"),
@@ -68,6 +71,9 @@ class Settings:
         self.phone_policy: str = parsed("RAVI_PHONE_POLICY", _one_of(PHONE_POLICIES))
         self.provision_timeout_s: float = parsed("RAVI_PROVISION_TIMEOUT", _seconds)
         self.grace_s: float = parsed("RAVI_GRACE", _seconds)
+        self.signal_scope: str = parsed("RAVI_SIGNAL_SCOPE", _one_of(("group", "child")))
+        self.signal_map: dict[int, int] = parsed("RAVI_SIGNAL_MAP", _signal_map)
+        self.exit_remap: dict[int, int] = parsed("RAVI_EXIT_REMAP", _exit_remap)
         self.on_exit: str = parsed("RAVI_ON_EXIT", _one_of(ON_EXIT_CHOICES))
         self.agent_user: str = given("RAVI_AGENT_USER")
         self.is_agent_user_asked_for = bool(environ.get("RAVI_AGENT_USER"))
@@ -203,6 +209,44 @@ def _seconds(text: str) -> float:
     if not 0 < seconds <= 86400:
         raise ValueError("give seconds above 0 and up to a day")
     return seconds
+
+
+def _signal_map(text: str) -> dict[int, int]:
+    return dict(_pair(entry, _signal_number) for entry in text.split(",") if entry)
+
+
+def _exit_remap(text: str) -> dict[int, int]:
+    return dict(_pair(entry, _exit_code) for entry in text.split(",") if entry)
+
+
+def _pair(entry: str, parse: "Callable[[str], int]") -> tuple[int, int]:
+    left, separator, right = entry.partition(":")
+    if not separator or not left or (parse(left) == 0 and parse is _signal_number):
+        raise ValueError(f"{entry!r} is no pair FROM:TO")
+    return parse(left), parse(right)
+
+
+def _exit_code(text: str) -> int:
+    if not (text.isdecimal() and int(text) < 256):
+        raise ValueError(f"{text!r} is no exit code from 0 to 255")
+    return int(text)
+
+
+def _signal_number(text: str) -> int:
+    """A signal by name, with or without SIG, RTMIN+n or number; 0 where it says 0."""
+    import signal
+
+    name = "SIG" + text.upper().removeprefix("SIG")
+    base, _, offset = name.partition("+")
+    if text.isdecimal():
+        number = int(text)
+    elif base in signal.Signals.__members__ and (not offset or offset.isdecimal()):
+        number = signal.Signals[base] + int(offset or 0)
+    else:
+        raise ValueError(f"{text!r} is no signal")
+    if number and number not in signal.valid_signals():
+        raise ValueError(f"{text!r} is no signal")
+    return number
 
 
 def _absolute_path(text: str) -> str:

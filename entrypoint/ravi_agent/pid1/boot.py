@@ -58,10 +58,17 @@ def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
         log.warning(f"{name} is no setting of ours", f"did you mean {meant}?")
     user = find_agent_user(settings.agent_user, is_asked_for=settings.is_agent_user_asked_for)
 
-    identity = load_provisioned(settings, user)
-    if identity is None:
-        with StopWatch():
-            identity = provision_workspace(settings, environ, user, log)
+    from ravi_agent.pid1.status import status_path, write_status
+
+    status = status_path(settings.workspace)
+    try:
+        identity = load_provisioned(settings, user)
+        if identity is None:
+            with StopWatch():
+                identity = provision_workspace(settings, environ, user, log, status)
+    except Exception:
+        write_status(status, phase="failed")
+        raise
 
     environment = agent_environment(environ, settings, identity, user)
     if os.getpid() == 1:
@@ -76,7 +83,7 @@ def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
     else:
         phone = identity.phone or "no phone"
         log.info(f"{identity.name} is {identity.email}, {phone}, {identity.uuid}")
-    _exec_supervise(settings, user, expand(command, environment), environment)
+    _exec_supervise(settings, user, status, expand(command, environment), environment)
 
 
 def agent_environment(
@@ -171,12 +178,20 @@ def _close_stdin() -> None:
 def _exec_supervise(
     settings: "Settings",
     user: "AgentUser | None",
+    status: str,
     command: list[str],
     environment: dict[str, str],
 ) -> "NoReturn":
     """Become supervise: this program's memory and environment, keys and all, are gone with it."""
     main_file = os.path.join(os.path.dirname(__file__), "exec_supervise.py")
-    options = [f"grace={settings.grace_s}", f"log={settings.log_level}:{settings.log_format}"]
+    options = [
+        f"grace={settings.grace_s}",
+        f"log={settings.log_level}:{settings.log_format}",
+        f"scope={settings.signal_scope}",
+        f"signals={_pairs(settings.signal_map)}",
+        f"exits={_pairs(settings.exit_remap)}",
+        f"status={status}",
+    ]
     if user:
         options.append(f"user={user.to_argument()}")
     os.execve(
@@ -184,3 +199,7 @@ def _exec_supervise(
         [sys.executable, "-IS", main_file, *options, "--", *command],
         environment,
     )
+
+
+def _pairs(mapping: dict[int, int]) -> str:
+    return ",".join(f"{left}:{right}" for left, right in mapping.items())

@@ -6,6 +6,7 @@ import time
 from ravi_agent import contract, workspace
 from ravi_agent.errors import SettingsError, WorkspaceError
 from ravi_agent.identity import Identity
+from ravi_agent.pid1.status import write_status
 from ravi_agent.pid1.user import ActingAs, AgentUser
 from ravi_agent.settings import PHONE_REQUIRE, Credential, Settings, no_credential, read_credential
 
@@ -27,10 +28,15 @@ def load_provisioned(settings: Settings, user: AgentUser | None) -> Identity | N
 
 
 def provision_workspace(
-    settings: Settings, environ: "Mapping[str, str]", user: AgentUser | None, log: "Log"
+    settings: Settings,
+    environ: "Mapping[str, str]",
+    user: AgentUser | None,
+    log: "Log",
+    status: str | None,
 ) -> Identity:
     """Fill a workspace that is not provisioned; if another start is at it, use what that makes.
 
+    status: the status file to keep up to date meanwhile.
     Raises any RaviError; nothing has been created then, or it is found again by its name.
     """
     deadline = time.monotonic() + settings.provision_timeout_s
@@ -60,23 +66,43 @@ def provision_workspace(
         else:
             credential = credential or (handover.credential if handover else None)
             is_fresh = bool(handover and handover.is_fresh)
-            identity = _create(settings, credential, is_fresh, deadline, log)
+            identity = _create(
+                settings,
+                credential,
+                is_fresh=is_fresh,
+                deadline=deadline,
+                log=log,
+                status=status,
+            )
         claim.save(identity, api_url=settings.api_url)
     return identity
 
 
 def _create(
-    settings: Settings, credential: Credential | None, is_fresh: bool, deadline: float, log: "Log"
+    settings: Settings,
+    credential: Credential | None,
+    *,
+    is_fresh: bool,
+    deadline: float,
+    log: "Log",
+    status: str | None,
 ) -> Identity:
     # httpx takes a tenth of a second to import: only who provisions waits for it.
     from ravi_agent.provision import Provisioner
     from ravi_agent.ravi_api import RaviApi
 
+    def note_attempt(count: int) -> None:
+        write_status(status, phase="provisioning", attempts=count)
+
     if credential is None:
         raise no_credential()
     with RaviApi(settings.api_url, credential) as api:
         provisioner = Provisioner(
-            api, deadline=deadline, phone_policy=settings.phone_policy, log=log
+            api,
+            deadline=deadline,
+            phone_policy=settings.phone_policy,
+            log=log,
+            on_attempt=note_attempt,
         )
         return provisioner.provision(settings.identity_name, is_fresh=is_fresh)
 

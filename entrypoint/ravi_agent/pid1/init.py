@@ -35,6 +35,6 @@ def init(argv: list[str]) -> int:
     user = find_agent_user(settings.agent_user, is_asked_for=settings.is_agent_user_asked_for)
     user = user if settings.is_agent_user_asked_for or os.getpid() == 1 else None
     if load_provisioned(settings, user) is None:
-        identity = provision_workspace(settings, environ, user, log)
+        identity = provision_workspace(settings, environ, user, log, None)
         log.info(f"{settings.workspace} is provisioned: {identity.name} is {identity.email}")
     return 0

@@ -5,14 +5,16 @@ All signals stay blocked and are taken one at a time, so there is no handler, no
 agent's start, and no wake-up while nothing happens.
 """
 
-import errno
 import os
 import signal
 import sys
 
 from ravi_agent import contract
 from ravi_agent.log import Log
+from ravi_agent.pid1.descendants import has_children, signal_descendants
 from ravi_agent.pid1.environ import initial_environ
+from ravi_agent.pid1.spawn import give_terminal, spawn
+from ravi_agent.pid1.status import write_status
 from ravi_agent.pid1.stop import STOP_SIGNALS, block_signals
 
 TYPE_CHECKING = False
@@ -23,7 +25,8 @@ PROGRAM = "ravi-entrypoint"
 PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
 # After SIGKILL a process goes at once, but for one stuck in the kernel, which nothing can end.
 KILL_WAIT_S = 1.0
-# Begins the grace: what `docker stop`, Kubernetes and Ctrl-C in `docker compose` send.
+# Begins the grace: what `docker stop`, Kubernetes and `docker compose` send. An agent may well
+# go on after SIGINT: that is how a user interrupts what it does.
 GRACE_SIGNAL = signal.SIGTERM
 
 
@@ -37,6 +40,10 @@ class Options:
         self.grace_s = float(values["grace"])
         level, _, form = values["log"].partition(":")
         self.log = Log(PROGRAM, level=level, is_json=form == "json")
+        self.is_group_signalled = values["scope"] == "group"
+        self.signal_map = _pairs(values["signals"])
+        self.exit_remap = _pairs(values["exits"])
+        self.status_path = values["status"]
         self.user: tuple[int, int, list[int]] | None = None
         if "user" in values:
             uid, gid, groups = values["user"].split(":")
@@ -53,191 +60,142 @@ def main(argv: list[str]) -> "NoReturn":
             os._exit(contract.EXIT_SIGNAL_BASE + number)
     if os.getpid() != 1:
         become_subreaper(options.log)
-    agent = spawn(options)
-    code = supervise(agent, options)
-    os._exit(code)
-
-
-def supervise(agent: int, options: Options) -> int:
-    """Forward and reap until the agent and all its descendants are gone; the agent's code."""
-    everything = signal.valid_signals()
-    code: int | None = None
-    deadline: float | None = None
-    is_killed = False
-    while True:
-        if code is not None and not has_children():
-            return code
-        left_s = None if deadline is None else max(0.0, deadline - now())
-        info = (
-            signal.sigwaitinfo(everything)
-            if left_s is None
-            else signal.sigtimedwait(everything, left_s)
-        )
-        if info is None:
-            if is_killed:  # stuck in the kernel: leaving lets the kernel end it
-                return code if code is not None else contract.EXIT_SIGNAL_BASE + signal.SIGKILL
-            options.log.warning(f"not gone after {options.grace_s:g} s: sending SIGKILL")
-            signal_all(signal.SIGKILL)
-            deadline, is_killed = now() + KILL_WAIT_S, True
-            continue
-        if info.si_signo != signal.SIGCHLD:
-            forward(info.si_signo, agent, is_reaped=code is not None)
-            if info.si_signo == GRACE_SIGNAL and deadline is None:
-                deadline = now() + options.grace_s
-            continue
-        ended = reap(agent)
-        if ended is not None:
-            code = ended
-            if has_children():
-                # The agent's servers and browsers: asked to go, given time, then killed.
-                signal_all(signal.SIGTERM)
-                signal_all(signal.SIGCONT)
-                if deadline is None:
-                    deadline = now() + options.grace_s
-        elif is_killed:
-            signal_all(signal.SIGKILL)  # one that was started while the others were killed
-
-
-def spawn(options: Options) -> int:
-    """Start the agent in a process group of its own; the child leaves with 126 or 127 itself."""
     environment = initial_environ()
-    parent_group = os.getpgrp()
-    pid = os.fork()
-    if pid:
-        try:
-            os.setpgid(pid, pid)  # both sides: whichever is first, no signal misses the group
-        except OSError:
-            return pid  # it has done so itself, and runs already
-        return pid
-    try:
-        os.setpgid(0, 0)
-        take_terminal(parent_group)
-        if options.user:
-            uid, gid, groups = options.user
-            os.setgroups(groups)
-            os.setresgid(gid, gid, gid)
-            os.setresuid(uid, uid, uid)
-        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-            signal.signal(number, signal.SIG_DFL)  # Python ignores SIGPIPE and SIGXFSZ
-        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        execute(options.command, environment)
-    except OSError as exc:
-        os._exit(_explain(options.command[0], exc, options.log))
+    agent = spawn(options.command, environment, options.user, options.log)
+    uuid = environment.get("RAVI_IDENTITY_UUID")
+    write_status(options.status_path, phase="running", uuid=uuid, agent_pid=agent)
+    code = Supervisor(agent, options).run()
+    write_status(options.status_path, phase="ended", uuid=uuid, exit_code=code)
+    os._exit(options.exit_remap.get(code, code))
 
 
-def execute(command: list[str], environment: dict[str, str]) -> "NoReturn":
-    """execvp(3) with an environment of its own; os.execvpe does it 2 ms slower."""
-    program = command[0]
-    if "/" in program:
-        candidates = [program]
-    else:
-        path = environment.get("PATH", "/usr/local/bin:/usr/bin:/bin")
-        candidates = [f"{folder or '.'}/{program}" for folder in path.split(":")]
-    refusal: OSError | None = None
-    for candidate in candidates:
-        try:
-            os.execve(candidate, command, environment)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except PermissionError as exc:
-            refusal = exc  # the search goes on, but it is not "not found" any more
-        except OSError as exc:
-            if exc.errno != errno.ENOEXEC:
-                raise
-            # A script without "#!" is for the shell (POSIX, execvp).
-            os.execve("/bin/sh", ["/bin/sh", candidate, *command[1:]], environment)
-    raise refusal or FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+class Supervisor:
+    """One agent and all that it starts, until nothing of it is left."""
 
+    def __init__(self, agent: int, options: Options) -> None:
+        self._agent = agent
+        self._options = options
+        self._status: int | None = None  # as waitpid gives it, once the agent has ended
+        self._deadline: float | None = None
+        self._stopped_by: int | None = None
+        self._is_killing = False
 
-def _explain(program: str, exc: OSError, log: Log) -> int:
-    is_missing = isinstance(exc, FileNotFoundError | NotADirectoryError)
-    fix = "check the spelling, PATH and the image" if is_missing else f"chmod +x {program}"
-    log.error(f"cannot run {program!r}: {exc.strerror}", fix)
-    return contract.EXIT_NOT_FOUND if is_missing else contract.EXIT_NOT_EXECUTABLE
+    def run(self) -> int:
+        """Forward and reap until the agent and its descendants are gone; the agent's code."""
+        everything = signal.valid_signals()
+        while self._status is None or has_children():
+            if self._deadline is None:
+                number = signal.sigwait(everything)
+            else:
+                info = signal.sigtimedwait(everything, max(0.0, self._deadline - _now()))
+                if info is None:
+                    if self._is_killing:
+                        break  # stuck in the kernel: leaving lets the kernel end it
+                    self._kill()
+                    continue
+                number = info.si_signo
+            if number == signal.SIGCHLD:
+                self._reap()
+            else:
+                self._forward(number)
+        return self._code()
 
-
-def take_terminal(parent_group: int) -> None:
-    """Make the agent's group the foreground one, if it is ours to give.
-
-    SIGTTOU is blocked here, so the kernel lets a background group do it (tty_ioctl(4)).
-    """
-    try:
-        if os.isatty(0) and os.tcgetpgrp(0) == parent_group:
-            os.tcsetpgrp(0, os.getpgrp())
-    except OSError:
-        return  # a terminal, but not our controlling one
-
-
-def forward(number: int, agent: int, *, is_reaped: bool) -> None:
-    """Pass a signal on to the agent's process group, or to the agent where that is gone."""
-    for send in (os.killpg, os.kill):
-        try:
-            send(agent, number)
-        except ProcessLookupError:
-            if is_reaped:  # its number could be somebody else's by now
-                return
-            continue
-        except PermissionError:
-            return  # all of it became another user, whom we may not signal
-        return
-
-
-def reap(agent: int) -> int | None:
-    """Collect every child that has ended: signals coalesce, so one SIGCHLD may mean many.
-
-    Returns the agent's exit code if it was among them.
-    """
-    code = None
-    while True:
-        try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return code
-        if pid == 0:
-            return code
-        if pid == agent:
-            code = os.waitstatus_to_exitcode(status)
-            if code < 0:
-                code = contract.EXIT_SIGNAL_BASE - code
-
-
-def has_children() -> bool:
-    """Whether any descendant is left; those that lost their parent are our children."""
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    return True
-
-
-def signal_all(number: int) -> None:
-    """Signal every descendant, and nobody else: `docker exec` sessions are not the agent's."""
-    for pid in descendants():
-        try:
-            os.kill(pid, number)
-        except (ProcessLookupError, PermissionError):
-            continue
-
-
-def descendants() -> list[int]:
-    """Every process below this one, from one reading of /proc; parents before children."""
-    children: dict[int, list[int]] = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
+    def _forward(self, number: int) -> None:
+        """Pass a signal on to the agent's process group, or to the agent where that is gone."""
+        wanted = self._options.signal_map.get(number, number)
+        if not wanted:
+            return
+        if number == signal.SIGCONT:
+            give_terminal(self._agent, os.getpgrp())  # a shell's `fg` gave it to us
+        if number == GRACE_SIGNAL:
+            self._begin_grace()
+        if number in STOP_SIGNALS:
+            self._stopped_by = number
+        sends = (os.killpg, os.kill) if self._options.is_group_signalled else (os.kill,)
+        for send in sends:
+            if self._status is not None and send is os.kill:
+                return  # reaped: its number could be somebody else's by now
             try:
-                with open(f"/proc/{entry}/stat", "rb") as file:
-                    fields = file.read().rpartition(b")")[2].split()
-            except OSError:
-                continue  # gone meanwhile
-            if fields[0] != b"Z":
-                children.setdefault(int(fields[1]), []).append(int(entry))
-    found: list[int] = []
-    below = [os.getpid()]
-    while below:
-        below = [child for parent in below for child in children.get(parent, ())]
-        found += below
-    return found
+                send(self._agent, wanted)
+            except ProcessLookupError:
+                continue
+            except PermissionError:
+                return  # all of it became another user, whom we may not signal
+            return
+
+    def _reap(self) -> None:
+        """Collect every child that has ended: signals coalesce, so one SIGCHLD may mean many."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
+            except ChildProcessError:
+                break
+            if pid == 0:
+                break
+            if pid != self._agent:
+                continue
+            if os.WIFSTOPPED(status):
+                self._stop_too()
+            else:
+                self._status = status
+                self._drain()
+        if self._is_killing:
+            signal_descendants(signal.SIGKILL)  # one that was started while the others died
+
+    def _drain(self) -> None:
+        """The agent's servers and browsers: asked to go, given time, then killed."""
+        if has_children():
+            signal_descendants(signal.SIGTERM)
+            signal_descendants(signal.SIGCONT)  # a stopped process would not hear the first
+            self._begin_grace()
+
+    def _stop_too(self) -> None:
+        """Ctrl-Z stopped the agent: let the shell above us have its terminal and its job."""
+        if os.getpid() != 1:  # PID 1 cannot be stopped, and no shell is above it
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    def _begin_grace(self) -> None:
+        if self._deadline is None:
+            self._deadline = _now() + self._options.grace_s
+
+    def _kill(self) -> None:
+        self._options.log.warning(f"not gone after {self._options.grace_s:g} s: SIGKILL")
+        self._deadline, self._is_killing = _now() + KILL_WAIT_S, True
+        signal_descendants(signal.SIGKILL)
+
+    def _code(self) -> int:
+        """The agent's code, said in words; 137 if it never went."""
+        if self._status is None:
+            return contract.EXIT_SIGNAL_BASE + signal.SIGKILL
+        code = os.waitstatus_to_exitcode(self._status)
+        log = self._options.log
+        after = f" after {_signal_name(self._stopped_by)}" if self._stopped_by else ""
+        if code == 0:
+            log.debug(f"the agent ended with 0{after}")
+        elif code > 0:
+            log.info(f"the agent ended with {code}{after}")
+        elif after and (-code in STOP_SIGNALS or self._is_killing):
+            log.info(f"the agent was stopped on request: {_signal_name(-code)}{after}")
+        elif -code == signal.SIGKILL and memory_kills():
+            log.warning("the agent was killed for want of memory", "docker run --memory …")
+        else:
+            log.warning(f"the agent was ended by {_signal_name(-code)}{after}")
+        return code if code >= 0 else contract.EXIT_SIGNAL_BASE - code
+
+
+def memory_kills() -> int:
+    """How often the kernel has killed in this container for want of memory (cgroup v2, v1)."""
+    for path in (
+        "/sys/fs/cgroup/memory.events",
+        "/sys/fs/cgroup/memory/memory.oom_control",
+    ):
+        try:
+            with open(path, encoding="ascii") as file:
+                counts = dict(line.split() for line in file)
+        except OSError:
+            continue
+        return int(counts.get("oom_kill", 0))
+    return 0
 
 
 def become_subreaper(log: Log) -> None:
@@ -248,7 +206,20 @@ def become_subreaper(log: Log) -> None:
         log.warning("orphans are not reaped: no subreaper", "run as PID 1")
 
 
-def now() -> float:
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time one
+        return f"signal {number}"
+
+
+def _pairs(text: str) -> dict[int, int]:
+    """`15:2,1:0` as a mapping."""
+    pairs = (pair.split(":") for pair in text.split(",") if pair)
+    return {int(left): int(right) for left, right in pairs}
+
+
+def _now() -> float:
     import time  # built in, and needed only once somebody stops us
 
     return time.monotonic()
