@@ -34,7 +34,7 @@ RUN if ! getent passwd agent >/dev/null; then \
     && install -d -m 1777 /run/ravi
 COPY --from=build /opt/ravi /opt/ravi
 COPY images/base/profile.sh /etc/profile.d/ravi.sh
-RUN for command in ravi-entrypoint ravi-init ravi-whoami; do \
+RUN for command in ravi-entrypoint ravi-init ravi-release ravi-whoami; do \
         ln -s "/opt/ravi/bin/$command" "/usr/local/bin/$command"; \
     done \
     && ravi-entrypoint --help >/dev/null

@@ -17,7 +17,7 @@ from ravi_agent import contract
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import ClassVar
+    from typing import ClassVar, Self
 
 
 class RaviError(Exception):
@@ -34,6 +34,12 @@ class RaviError(Exception):
         self.what = what
         self.why = why
         self.fix = fix
+
+    def restated(self, what: str) -> "Self":
+        """The same error of something larger that failed by it."""
+        self.what = what
+        self.args = (f"{what}: {self.why}",)
+        return self
 
     def lines(self, program: str) -> str:
         """The message as it is printed: cause on the first line, remedy on the second."""

@@ -107,12 +107,8 @@ class RaviApi:
         return key
 
     def delete_identity(self, uuid: str, *, timeout_s: float = CALL_TIMEOUT_S) -> None:
-        """Delete an identity; one that is gone already counts as deleted."""
-        try:
-            self._call("DELETE", f"identities/{quote(uuid, safe='')}/", None, timeout_s, 0)
-        except RefusedError as exc:
-            if exc.status != 404:
-                raise
+        """Delete an identity. RefusedError with status 404 also where the service has no such call."""
+        self._call("DELETE", f"identities/{quote(uuid, safe='')}/", None, timeout_s, 0)
 
     def _object(
         self, method: str, path: str, body: Mapping[str, object], timeout_s: float

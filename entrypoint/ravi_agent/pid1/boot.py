@@ -56,6 +56,7 @@ def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
     log = Log(PROGRAM, level=settings.log_level, is_json=settings.log_format == "json")
     for name, meant in unknown_variables(environ):
         log.warning(f"{name} is no setting of ours", f"did you mean {meant}?")
+    on_exit = _on_exit(settings, environ)
     user = find_agent_user(settings.agent_user, is_asked_for=settings.is_agent_user_asked_for)
 
     from ravi_agent.pid1.status import status_path, write_status
@@ -83,7 +84,7 @@ def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
     else:
         phone = identity.phone or "no phone"
         log.info(f"{identity.name} is {identity.email}, {phone}, {identity.uuid}")
-    _exec_supervise(settings, user, status, expand(command, environment), environment)
+    _exec_supervise(settings, user, status, on_exit, expand(command, environment), environment)
 
 
 def agent_environment(
@@ -179,11 +180,13 @@ def _exec_supervise(
     settings: "Settings",
     user: "AgentUser | None",
     status: str,
+    on_exit: list[str],
     command: list[str],
     environment: dict[str, str],
 ) -> "NoReturn":
     """Become supervise: this program's memory and environment, keys and all, are gone with it."""
-    main_file = os.path.join(os.path.dirname(__file__), "exec_supervise.py")
+    from ravi_agent.pid1.phases import exec_phase
+
     options = [
         f"grace={settings.grace_s}",
         f"log={settings.log_level}:{settings.log_format}",
@@ -194,12 +197,30 @@ def _exec_supervise(
     ]
     if user:
         options.append(f"user={user.to_argument()}")
-    os.execve(
-        sys.executable,
-        [sys.executable, "-IS", main_file, *options, "--", *command],
-        environment,
-    )
+    exec_phase("supervise", [*options, *on_exit, "--", *command], environment)
 
 
 def _pairs(mapping: dict[int, int]) -> str:
     return ",".join(f"{left}:{right}" for left, right in mapping.items())
+
+
+def _on_exit(settings: "Settings", environ: "Mapping[str, str]") -> list[str]:
+    """What the last phase is told; raises SettingsError where it could not do what it is to do."""
+    from ravi_agent import contract
+    from ravi_agent.errors import SettingsError
+    from ravi_agent.pid1.phases import ON_EXIT, ON_EXIT_VARIABLES
+
+    if settings.on_exit == "keep":
+        return []
+    key_file = environ.get("RAVI_MANAGEMENT_KEY_FILE") or contract.MANAGEMENT_KEY_PATH
+    if settings.on_exit == "delete" and not os.path.exists(key_file):
+        raise SettingsError(
+            "RAVI_ON_EXIT=delete",
+            "at the exit only a file still has the management key",
+            f"mount it at {key_file}, or take RAVI_ON_EXIT=forget",
+        )
+    return [
+        f"{ON_EXIT}{name.removeprefix('RAVI_')}={environ[name]}"
+        for name in ON_EXIT_VARIABLES
+        if environ.get(name)
+    ]

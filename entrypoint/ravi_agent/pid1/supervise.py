@@ -13,6 +13,7 @@ from ravi_agent import contract
 from ravi_agent.log import Log
 from ravi_agent.pid1.descendants import has_children, signal_descendants
 from ravi_agent.pid1.environ import initial_environ
+from ravi_agent.pid1.phases import ON_EXIT, exec_phase
 from ravi_agent.pid1.spawn import give_terminal, spawn
 from ravi_agent.pid1.status import write_status
 from ravi_agent.pid1.stop import STOP_SIGNALS, block_signals
@@ -44,6 +45,10 @@ class Options:
         self.signal_map = _pairs(values["signals"])
         self.exit_remap = _pairs(values["exits"])
         self.status_path = values["status"]
+        # What the last phase needs to know, where there is to be one.
+        self.release = [
+            word.removeprefix(ON_EXIT) for word in argv[:end] if word.startswith(ON_EXIT)
+        ]
         self.user: tuple[int, int, list[int]] | None = None
         if "user" in values:
             uid, gid, groups = values["user"].split(":")
@@ -66,7 +71,10 @@ def main(argv: list[str]) -> "NoReturn":
     write_status(options.status_path, phase="running", uuid=uuid, agent_pid=agent)
     code = Supervisor(agent, options).run()
     write_status(options.status_path, phase="ended", uuid=uuid, exit_code=code)
-    os._exit(options.exit_remap.get(code, code))
+    code = options.exit_remap.get(code, code)
+    if options.release:
+        exec_phase("release", [str(code), *options.release], environment)
+    os._exit(code)
 
 
 class Supervisor:
