@@ -40,6 +40,8 @@ class RaviApi:
 
     def __init__(self, api_url: str, credential: Credential) -> None:
         self.api_url = api_url
+        self._refresh_token = credential.refresh_token
+        self._is_expired = bool(credential.expires_at and credential.expires_at < time.time())
         self._host = api_url.partition("://")[2].partition("/")[0]
         try:
             self._client = httpx.Client(
@@ -107,7 +109,7 @@ class RaviApi:
         return key
 
     def delete_identity(self, uuid: str, *, timeout_s: float = CALL_TIMEOUT_S) -> None:
-        """Delete an identity. RefusedError with status 404 also where the service has no such call."""
+        """Delete an identity; status 404 also where the service has no such call."""
         self._call("DELETE", f"identities/{quote(uuid, safe='')}/", None, timeout_s, 0)
 
     def _object(
@@ -119,6 +121,37 @@ class RaviApi:
         return answer
 
     def _call(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, object] | None,
+        timeout_s: float,
+        limit: int,
+    ) -> object:
+        """One call; an access token that has expired is renewed once, and nothing else repeated."""
+        if self._is_expired:
+            self._renew(timeout_s)
+        try:
+            return self._send(method, path, body, timeout_s, limit)
+        except RefusedError as exc:
+            if exc.status != 401 or not self._refresh_token:
+                raise
+        self._renew(timeout_s)  # a 401 has changed nothing, so the call may be made again
+        return self._send(method, path, body, timeout_s, limit)
+
+    def _renew(self, timeout_s: float) -> None:
+        token, self._refresh_token, self._is_expired = self._refresh_token, None, False
+        if token is None:
+            return
+        answer = self._send(
+            "POST", "auth/token/refresh/", {"refresh": token}, timeout_s, _OBJECT_LIMIT
+        )
+        access = answer.get("access") if isinstance(answer, dict) else None
+        if not isinstance(access, str) or not access.isascii() or not access.isprintable():
+            raise AnswerError("access token not understood", "the field 'access' is no token")
+        self._client.headers["Authorization"] = f"Bearer {access}"
+
+    def _send(
         self,
         method: str,
         path: str,

@@ -38,6 +38,7 @@ VARIABLES = {
     "RAVI_LOG_LEVEL": ("info", "`debug`, `info`, `warning` or `error`"),
     contract.HANDOVER_VARIABLE: ("", "`stdin`: the launcher hands over there"),
 }
+_AUTH_FILE = ".ravi/auth.json"  # in the home of whoever provisions
 # Set by us or by the launcher for the agent to read, never settings of ours.
 _FOR_THE_AGENT = frozenset({*contract.AGENT_VARIABLES, "RAVI_RUN"})
 
@@ -95,13 +96,26 @@ class Settings:
 
 
 class Credential:
-    """A token that speaks for the account, and the variable or file it came from."""
+    """A token that speaks for the account, and the variable or file it came from.
 
-    __slots__ = ("source", "token")
+    Older accounts have access tokens that expire: `expires_at` in Unix seconds, None where that
+    is not known, and a `refresh_token` to get the next one with.
+    """
 
-    def __init__(self, token: str, source: str) -> None:
+    __slots__ = ("expires_at", "refresh_token", "source", "token")
+
+    def __init__(
+        self,
+        token: str,
+        source: str,
+        *,
+        refresh_token: str | None = None,
+        expires_at: float | None = None,
+    ) -> None:
         self.token = token
         self.source = source
+        self.refresh_token = refresh_token
+        self.expires_at = expires_at
 
     def __repr__(self) -> str:
         return f"Credential(<hidden> from {self.source})"
@@ -122,7 +136,7 @@ def read_credential(environ: "Mapping[str, str]") -> Credential | None:
         return key or token
     if os.path.exists(contract.MANAGEMENT_KEY_PATH):
         return _from_file(contract.MANAGEMENT_KEY_PATH, contract.MANAGEMENT_KEY_PATH)
-    return None
+    return _from_auth_file(os.path.join(environ.get("HOME") or "/", _AUTH_FILE))
 
 
 def no_credential() -> SettingsError:
@@ -185,6 +199,33 @@ def _from_file(path: str, source: str) -> Credential:
             source, f"{path}: {exc.strerror}", f"mount a file this user can read at {path}"
         ) from None
     return Credential(check_token(text, path), source)
+
+
+def _from_auth_file(path: str) -> Credential | None:
+    """What older official CLIs keep: `access_token`, `refresh_token`, `expires_at` (ISO 8601)."""
+    import json
+    from datetime import datetime
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            record = json.load(file)
+        token, refresh = record.get("access_token"), record.get("refresh_token")
+        expires = record.get("expires_at")
+        expires_at = datetime.fromisoformat(expires).timestamp() if expires else None
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise SettingsError(path, str(exc.strerror), f"make {path} readable") from None
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise SettingsError(path, "is no auth.json of the Ravi CLI", "log in again") from None
+    if not isinstance(token, str) or not token:
+        return None
+    return Credential(
+        check_token(token, path),
+        path,
+        refresh_token=check_token(refresh, path) if isinstance(refresh, str) and refresh else None,
+        expires_at=expires_at,
+    )
 
 
 def _fix(name: str) -> str:

@@ -13,6 +13,7 @@ from ravi_agent.errors import (
     UnreachableError,
 )
 from ravi_agent.identity import Identity
+from ravi_agent.local.app import REFRESH_TOKEN
 from ravi_agent.local.faults import Fault
 from ravi_agent.local.server import LocalRavi
 from ravi_agent.log import Log
@@ -302,3 +303,34 @@ def test_no_error_holds_the_key(
 
     captured = capfd.readouterr()
     assert MANAGEMENT_KEY not in captured.out + captured.err
+
+
+def provision_with(local: LocalRavi, log: Log, credential: Credential) -> Identity:
+    with RaviApi(local.url, credential) as api:
+        deadline = time.monotonic() + 5
+        provisioner = Provisioner(api, deadline=deadline, phone_policy="auto", log=log)
+        return provisioner.provision("task-1")
+
+
+@pytest.mark.parametrize("expires_at", [1.0, None], ids=["known to have expired", "found out"])
+def test_an_expired_access_token_is_renewed_once(
+    local: LocalRavi, log: Log, expires_at: float | None
+) -> None:
+    credential = Credential(
+        "old.access.token", "auth.json", refresh_token=REFRESH_TOKEN, expires_at=expires_at
+    )
+
+    identity = provision_with(local, log, credential)
+
+    assert identity.key is None  # an older account has no identity keys
+    assert names(local) == ["task-1"]
+    assert calls(local).count("POST /api/auth/token/refresh/") == 1
+
+
+def test_an_access_token_that_cannot_be_renewed_is_refused(local: LocalRavi, log: Log) -> None:
+    credential = Credential("old.access.token", "auth.json", refresh_token="stale")
+
+    with pytest.raises(RefusedError, match="401"):
+        provision_with(local, log, credential)
+
+    assert len(calls(local)) == 2

@@ -16,14 +16,20 @@ from starlette.routing import Route
 
 from ravi_agent.local.store import DOMAIN, Record, Store, StoreError, text_field
 
+REFRESH_TOKEN = "ravi_refresh_local"  # noqa: S105 - opens nothing real
+
 Answer = Callable[[Request, "Caller"], Awaitable[Response]]
 
 
 class Caller:
-    """Who is calling: the account, or one identity (`own`) by its key."""
+    """Who is calling: the account, or one identity (`own`) by its key.
 
-    def __init__(self, own: Record | None) -> None:
+    has_keys: false for an older account, known by its access token.
+    """
+
+    def __init__(self, own: Record | None, *, has_keys: bool = True) -> None:
         self.own = own
+        self.has_keys = has_keys
 
     def require_account(self) -> None:
         if self.own:
@@ -36,12 +42,14 @@ class Api:
     def __init__(self, store: Store, management_key: str) -> None:
         self._store = store
         self._management_key = management_key
+        self._access_tokens: set[str] = set()
 
     def routes(self) -> list[Route]:
         return [
             self._route("/api/identities/", self._identities, "GET", "POST"),
             self._route("/api/identities/{uuid}/", self._identity, "GET", "PUT", "DELETE"),
             self._route("/api/auth/keys/identity/", self._mint_key, "POST"),
+            Route("/api/auth/token/refresh/", self._refresh, methods=["POST"]),
             self._route("/api/email/", self._email, "GET"),
             self._route("/api/phone/", self._phone, "GET"),
             self._route("/api/master/", self._owner, "GET"),
@@ -62,10 +70,21 @@ class Api:
         if scheme.lower() == "bearer" and token:
             if secrets.compare_digest(token.encode(), self._management_key.encode()):
                 return Caller(None)
+            if token in self._access_tokens:
+                return Caller(None, has_keys=False)
             own = self._store.identity_of_key(token)
             if own:
                 return Caller(own)
         raise HTTPException(401, "Invalid token.")
+
+    async def _refresh(self, request: Request) -> Response:
+        """An access token for an older account; its refresh token here is REFRESH_TOKEN."""
+        body = await _json_body(request)
+        if body.get("refresh") != REFRESH_TOKEN:
+            raise HTTPException(401, "Token is invalid or expired")
+        token = f"local.{secrets.token_urlsafe(24)}.jwt"
+        self._access_tokens.add(token)
+        return JSONResponse({"access": token, "refresh": REFRESH_TOKEN})
 
     async def _identities(self, request: Request, caller: Caller) -> Response:
         if request.method == "GET":
@@ -97,6 +116,8 @@ class Api:
 
     async def _mint_key(self, request: Request, caller: Caller) -> Response:
         caller.require_account()
+        if not caller.has_keys:
+            raise HTTPException(404, "Not found.")
         body = await _json_body(request)
         identity_uuid = text_field(body, "identity_uuid") or ""
         label = text_field(body, "label") or ""
