@@ -39,7 +39,8 @@ RUN for command in ravi-entrypoint ravi-init ravi-release ravi-whoami; do \
     done \
     && ravi-entrypoint --help >/dev/null
 WORKDIR /workspace
-# Root until the agent starts: the entrypoint reads the key, then steps down to `agent`.
+# Starting while it provisions, healthy once the agent runs.
 HEALTHCHECK --interval=30s --timeout=10s --start-period=70s CMD ["/opt/ravi/bin/ravi-health"]
+# Root until the agent starts: the entrypoint reads the key, then steps down to `agent`.
 ENTRYPOINT ["/opt/ravi/bin/ravi-entrypoint"]
 CMD ["ravi-whoami"]

@@ -23,6 +23,9 @@ RAVI_DIR = ".ravi"
 CONFIG_FILE = "config.json"
 ENV_FILE = "env"
 IDENTITY_FILE = "identity.json"
+# Where a start is, for health checks: in /run/ravi for PID 1, else beside `.ravi`.
+STATUS_PATH = "/run/ravi/status.json"
+STATUS_FILE = ".ravi-status.json"
 
 # Where Docker, Compose and our Kubernetes manifests mount the management key.
 MANAGEMENT_KEY_PATH = "/run/secrets/ravi_management_key"

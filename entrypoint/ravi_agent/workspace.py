@@ -37,23 +37,11 @@ def load(path: str, *, name: str | None, api_url: str) -> Identity | None:
     """
     ravi_dir = os.path.join(path, contract.RAVI_DIR)
     try:
-        folder = os.open(ravi_dir, _OPEN_DIR)
+        text = _read_provisioned(path, ravi_dir)
     except FileNotFoundError:
         return None
     except OSError as exc:
-        raise _refused(ravi_dir, _open_error(exc)) from None
-    try:
-        _check_planted(path, folder)
-        try:
-            text = _read_file(folder, contract.IDENTITY_FILE)
-            for file in (contract.CONFIG_FILE, contract.ENV_FILE):
-                _check_plain(os.stat(file, dir_fd=folder, follow_symlinks=False), file)
-        except FileNotFoundError:
-            return None
-        except OSError as exc:
-            raise _refused(ravi_dir, _open_error(exc)) from None
-    finally:
-        os.close(folder)
+        raise _refused_or_unreadable(ravi_dir, exc) from None
     try:
         record = json.loads(text)
         if not isinstance(record, dict):
@@ -67,6 +55,19 @@ def load(path: str, *, name: str | None, api_url: str) -> Identity | None:
     if name is not None and identity.name != name:
         raise _refused(ravi_dir, f"its identity is {identity.name!r}, this start asks for {name!r}")
     return identity
+
+
+def _read_provisioned(path: str, ravi_dir: str) -> str:
+    """The text of `identity.json`; FileNotFoundError where any of the files is not there."""
+    folder = os.open(ravi_dir, _OPEN_DIR)
+    try:
+        _check_planted(path, folder)
+        text = _read_file(folder, contract.IDENTITY_FILE)
+        for file in (contract.CONFIG_FILE, contract.ENV_FILE):
+            _check_plain(os.stat(file, dir_fd=folder, follow_symlinks=False), file)
+        return text
+    finally:
+        os.close(folder)
 
 
 def agent_variables(path: str, identity: Identity, api_url: str) -> dict[str, str]:
@@ -136,7 +137,7 @@ class Claim:
             os.rmdir(STAGING_DIR, dir_fd=self._root)
             return
         except OSError as exc:
-            raise _refused(ravi_dir, _open_error(exc)) from None
+            raise _refused_or_unreadable(ravi_dir, exc) from None
         try:
             _check_planted(self.path, folder)
         finally:
@@ -196,7 +197,7 @@ def release(path: str) -> bool:
 def exclude_from_git(path: str) -> None:
     """Keep `.ravi/` out of commits; nothing to do outside a git work tree. Raises OSError."""
     if worktree := Worktree.find(path):
-        worktree.exclude(contract.RAVI_DIR, STAGING_DIR)
+        worktree.exclude(f"{contract.RAVI_DIR}/", f"{STAGING_DIR}/", contract.STATUS_FILE)
 
 
 def _files(path: str, identity: Identity, api_url: str) -> dict[str, str]:
@@ -286,10 +287,16 @@ def _check_planted(path: str, folder: int) -> None:
         raise _refused(ravi_dir, "it came with the repository: git tracks it")
 
 
-def _open_error(exc: OSError) -> str:
+def _refused_or_unreadable(path: str, exc: OSError) -> WorkspaceError:
+    if exc.errno == errno.EACCES:
+        return WorkspaceError(
+            f"{path} cannot be read",
+            f"uid {os.geteuid()} may not",
+            "provision and run as one user, or give both containers one fsGroup",
+        )
     if exc.errno in {errno.ELOOP, errno.ENOTDIR}:
-        return "it is a symbolic link or no directory"
-    return str(exc.strerror)
+        return _refused(path, "it is a symbolic link or no directory")
+    return _refused(path, str(exc.strerror))
 
 
 def _refused(path: str, why: str) -> WorkspaceError:

@@ -45,7 +45,7 @@ class Worktree:
         )
 
     def exclude(self, *names: str) -> None:
-        """Make git ignore directories of the one asked about, without touching a tracked file.
+        """Make git ignore files, or directories (`name/`), without touching a tracked file.
 
         Appends to the file that `git rev-parse --git-path info/exclude` names, once.
         Raises OSError where that cannot be written.
@@ -61,7 +61,7 @@ class Worktree:
             fcntl.flock(descriptor, fcntl.LOCK_EX)  # fifty worktrees share one exclude file
             text = os.read(descriptor, os.fstat(descriptor).st_size)
             lines = text.splitlines()
-            patterns = [f"/{self._inside}{name}/".encode() for name in names]
+            patterns = [f"/{self._inside}{name}".encode() for name in names]
             missing = b"".join(pattern + b"\n" for pattern in patterns if pattern not in lines)
             if missing:
                 os.write(descriptor, (b"" if text.endswith(b"\n") or not text else b"\n") + missing)

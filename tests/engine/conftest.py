@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
+import docker.errors
 import pytest
 from docker.models.containers import Container
 
@@ -97,7 +98,10 @@ def start(client: docker.DockerClient, service: LocalRavi, key_file: Path) -> It
 
     yield start
     for container in started:
-        container.remove(force=True, v=True)
+        try:
+            container.remove(force=True, v=True)
+        except docker.errors.NotFound:
+            continue  # the test has removed it
 
 
 @pytest.fixture

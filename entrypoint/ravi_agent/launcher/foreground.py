@@ -6,6 +6,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
+from ravi_agent import contract
+from ravi_agent.errors import UsageError
 from ravi_agent.launcher.agents import Agent
 from ravi_agent.launcher.engines.docker import DockerEngine
 from ravi_agent.launcher.fleet import Fleet
@@ -31,6 +33,7 @@ def run_in_foreground(
     engine = DockerEngine(connections=plan.concurrency + 4)
     try:
         engine.check_image(plan.image)
+        _check_name(plan, engine)
         if is_local:
             network = plan.network or NETWORK
             start_local_ravi(engine, network)
@@ -59,14 +62,24 @@ def run_in_foreground(
                     print(line, file=sys.stderr)
             print(summary_line(result), file=sys.stderr)
             if not is_removing and any(agent.container for agent in fleet.agents):
-                label = f"id.ravi.run={plan.run}"
-                print(
-                    f"containers stay: docker rm -f $(docker ps -aq --filter label={label})",
-                    file=sys.stderr,
-                )
+                print(f"containers stay: {_removal(plan)}", file=sys.stderr)
     finally:
         engine.close()
     return 0 if all(agent.is_success for agent in fleet.agents) else 1
+
+
+def _check_name(plan: Plan, engine: DockerEngine) -> None:
+    """A run's containers are known by its name: an earlier run may not share it."""
+    if there := engine.containers(plan.run):
+        raise UsageError(
+            f"--name {plan.run}",
+            f"{len(there)} containers of an earlier run have it",
+            f"{_removal(plan)}, or another name",
+        )
+
+
+def _removal(plan: Plan) -> str:
+    return f"docker rm -f $(docker ps -aq --filter label={contract.LABEL_RUN}={plan.run})"
 
 
 def _remove(engine: DockerEngine, agents: list[Agent]) -> None:

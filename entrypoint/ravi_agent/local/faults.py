@@ -101,6 +101,7 @@ class Faults:
             await self._app(scope, receive, _swallow)
         if fault.drop:
             scope["ravi_local.abort"]()
+            await _until_disconnected(receive)
         elif fault.stall:
             await _until_disconnected(receive)
         elif fault.status or fault.rate_per_s:

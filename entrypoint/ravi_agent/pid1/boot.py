@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from ravi_agent.identity import Identity
+    from ravi_agent.log import Log
     from ravi_agent.pid1.user import AgentUser
     from ravi_agent.settings import Settings
 
@@ -65,8 +66,8 @@ def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
     try:
         identity = load_provisioned(settings, user)
         if identity is None:
-            with StopWatch():
-                identity = provision_workspace(settings, environ, user, log, status)
+            with StopWatch() as watch:
+                identity = provision_workspace(settings, environ, user, log, watch, status)
     except Exception:
         write_status(status, phase="failed")
         raise
@@ -84,6 +85,7 @@ def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
     else:
         phone = identity.phone or "no phone"
         log.info(f"{identity.name} is {identity.email}, {phone}, {identity.uuid}")
+    _warn_of_readable_key(environ, user, log)
     _exec_supervise(settings, user, status, on_exit, expand(command, environment), environment)
 
 
@@ -168,6 +170,23 @@ def _give_stdio(user: "AgentUser | None") -> None:
                 os.fchown(descriptor, user.uid, -1)
             except OSError:
                 continue  # without CAP_CHOWN it stays as it is, as under any other init
+
+
+def _warn_of_readable_key(
+    environ: "Mapping[str, str]", user: "AgentUser | None", log: "Log"
+) -> None:
+    """A key that the agent can read is no secret of ours any more."""
+    from ravi_agent import contract
+    from ravi_agent.pid1.user import ActingAs
+
+    path = environ.get("RAVI_MANAGEMENT_KEY_FILE") or contract.MANAGEMENT_KEY_PATH
+    with ActingAs(user):
+        if not os.access(path, os.R_OK, effective_ids=True):
+            return
+    fix = f"chmod 600 and chown root the file mounted at {path}"
+    if user is None:
+        fix = "provision with ravi-init or ravi-launch, or start as root: it steps down"
+    log.warning(f"the agent can read the management key in {path}", fix)
 
 
 def _close_stdin() -> None:

@@ -7,6 +7,7 @@ from ravi_agent import contract, workspace
 from ravi_agent.errors import SettingsError, WorkspaceError
 from ravi_agent.identity import Identity
 from ravi_agent.pid1.status import write_status
+from ravi_agent.pid1.stop import StopWatch
 from ravi_agent.pid1.user import ActingAs, AgentUser
 from ravi_agent.settings import PHONE_REQUIRE, Credential, Settings, no_credential, read_credential
 
@@ -32,6 +33,7 @@ def provision_workspace(
     environ: "Mapping[str, str]",
     user: AgentUser | None,
     log: "Log",
+    watch: StopWatch,
     status: str | None,
 ) -> Identity:
     """Fill a workspace that is not provisioned; if another start is at it, use what that makes.
@@ -74,7 +76,8 @@ def provision_workspace(
                 log=log,
                 status=status,
             )
-        claim.save(identity, api_url=settings.api_url)
+        with watch.uninterrupted:
+            claim.save(identity, api_url=settings.api_url)
     return identity
 
 

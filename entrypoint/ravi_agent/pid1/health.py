@@ -5,7 +5,6 @@ import os
 import sys
 
 from ravi_agent import contract
-from ravi_agent.pid1.status import DEFAULT_PATH, FALLBACK_NAME
 
 PROGRAM = "ravi-health"
 
@@ -13,7 +12,7 @@ PROGRAM = "ravi-health"
 def main() -> None:
     """Console script: prints the phase; 0 while the agent runs, else 1."""
     workspace = os.environ.get("RAVI_WORKSPACE") or contract.DEFAULT_WORKSPACE
-    for path in (DEFAULT_PATH, os.path.join(workspace, FALLBACK_NAME)):
+    for path in (contract.STATUS_PATH, os.path.join(workspace, contract.STATUS_FILE)):
         try:
             with open(path, encoding="ascii") as file:
                 phase = json.load(file)["phase"]

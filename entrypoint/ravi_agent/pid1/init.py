@@ -13,11 +13,11 @@ def main() -> None:
     block_signals()
     from ravi_agent.pid1.failure import run
 
-    with StopWatch():
-        run(PROGRAM, lambda: init(sys.argv[1:]))
+    with StopWatch() as watch:
+        run(PROGRAM, lambda: init(sys.argv[1:], watch))
 
 
-def init(argv: list[str]) -> int:
+def init(argv: list[str], watch: StopWatch) -> int:
     """Provision as the command line and the environment say. Raises any RaviError."""
     from ravi_agent.log import Log
     from ravi_agent.pid1.arguments import parse_settings
@@ -35,6 +35,6 @@ def init(argv: list[str]) -> int:
     user = find_agent_user(settings.agent_user, is_asked_for=settings.is_agent_user_asked_for)
     user = user if settings.is_agent_user_asked_for or os.getpid() == 1 else None
     if load_provisioned(settings, user) is None:
-        identity = provision_workspace(settings, environ, user, log, None)
+        identity = provision_workspace(settings, environ, user, log, watch, None)
         log.info(f"{settings.workspace} is provisioned: {identity.name} is {identity.email}")
     return 0

@@ -2,14 +2,15 @@
 
 import os
 
-DEFAULT_PATH = "/run/ravi/status.json"
-# Where /run cannot be written: beside `.ravi` in the workspace, kept from git like it.
-FALLBACK_NAME = ".ravi-status.json"
+from ravi_agent import contract
 
 
 def status_path(workspace: str) -> str:
-    """The file this start writes: under /run where that can be had, else in the workspace."""
-    folder = os.path.dirname(DEFAULT_PATH)
+    """The file this start writes: under /run if that is ours alone, else in the workspace."""
+    beside = os.path.join(workspace, contract.STATUS_FILE)
+    if os.getpid() != 1:  # a host's /run, or a neighbour's in a shared pid namespace
+        return beside
+    folder = os.path.dirname(contract.STATUS_PATH)
     try:
         os.mkdir(folder)
         # Like /tmp: written as root and, while provisioning, as the agent's user.
@@ -17,10 +18,8 @@ def status_path(workspace: str) -> str:
     except FileExistsError:
         pass  # from an earlier start, or from the image
     except OSError:
-        return os.path.join(workspace, FALLBACK_NAME)
-    if os.access(folder, os.W_OK, effective_ids=True):
-        return DEFAULT_PATH
-    return os.path.join(workspace, FALLBACK_NAME)
+        return beside
+    return contract.STATUS_PATH if os.access(folder, os.W_OK, effective_ids=True) else beside
 
 
 def write_status(

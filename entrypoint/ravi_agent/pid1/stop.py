@@ -26,6 +26,10 @@ class StopWatch:
     takes as long as the slowest name server. Expects all signals to be blocked.
     """
 
+    def __init__(self) -> None:
+        # Held for the few milliseconds in which a stop would leave something half done.
+        self.uninterrupted = allocate_lock()
+
     def __enter__(self) -> "StopWatch":
         self._running = allocate_lock()
         self._running.acquire()
@@ -40,7 +44,8 @@ class StopWatch:
     def _watch(self) -> None:
         number = signal.sigwait({*STOP_SIGNALS, _DISMISS})
         if number != _DISMISS:
-            os._exit(128 + number)
+            with self.uninterrupted:
+                os._exit(128 + number)
         self._running.release()
 
 

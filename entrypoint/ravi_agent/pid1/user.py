@@ -51,8 +51,10 @@ def find_agent_user(spec: str, *, is_asked_for: bool) -> AgentUser | None:
     if uid == 0:
         return None
     gid = _find_group(group, spec) if group else (entry.pw_gid if entry else uid)
-    groups = os.getgrouplist(entry.pw_name, gid) if entry and not group else [gid]
-    return AgentUser(uid, gid, groups, entry.pw_dir if entry else None)
+    groups = set(os.getgrouplist(entry.pw_name, gid)) if entry and not group else {gid}
+    # What `--group-add` or Kubernetes' `fsGroup` gave this container is for the agent to use.
+    groups |= set(os.getgroups()) - set(os.getgrouplist("root", 0))
+    return AgentUser(uid, gid, sorted(groups), entry.pw_dir if entry else None)
 
 
 def _find_group(group: str, spec: str) -> int:

@@ -116,6 +116,8 @@ class DockerEngine:
                 environment=plan.variables(task),
                 labels=plan.labels | plan.labels_of(task),
                 stdin_open=True,
+                # The launcher hears of a start by itself; a check a container would cost a core.
+                healthcheck={"test": ["NONE"]},
                 host_config=host_config,
             )
         except (docker.errors.APIError, requests.RequestException) as exc:

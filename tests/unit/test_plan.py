@@ -1,0 +1,188 @@
+"""What a run is to be: names, variables and labels, checked before anything is started."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from conftest import MANAGEMENT_KEY
+from ravi_agent.errors import UsageError
+from ravi_agent.launcher.plan import (
+    Plan,
+    check_run_name,
+    count_tasks,
+    new_run_name,
+    parse_environment,
+)
+
+PLAN = Plan(
+    run="nightly",
+    image="ravi-agent-base",
+    tasks=count_tasks("nightly", 3, "task-"),
+    command=None,
+    environment={"MODEL": "small", "TASK_ID": "mine"},
+    api_url="https://ravi.example",
+    network=None,
+    concurrency=4,
+)
+
+
+def test_tasks_are_numbered_from_nought_with_four_digits() -> None:
+    tasks = count_tasks("nightly", 3, "task-")
+
+    assert [task.id for task in tasks] == ["0000", "0001", "0002"]
+    assert [task.index for task in tasks] == [0, 1, 2]
+    assert [task.identity_name for task in tasks] == [
+        "task-nightly-0000",
+        "task-nightly-0001",
+        "task-nightly-0002",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("count", "last"), [(1, "0000"), (10_000, "9999"), (10_001, "10000"), (100_000, "99999")]
+)
+def test_all_numbers_of_a_run_have_the_same_width(count: int, last: str) -> None:
+    tasks = count_tasks("nightly", count, "")
+
+    assert len(tasks) == count
+    assert tasks[-1].id == last
+    assert len({len(task.id) for task in tasks}) == 1
+    assert sorted(task.id for task in tasks) == [task.id for task in tasks]
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_a_run_has_at_least_one_agent(count: int) -> None:
+    with pytest.raises(UsageError, match=f"--count {count}") as caught:
+        count_tasks("nightly", count, "task-")
+
+    assert caught.value.exit_code == 64
+
+
+def test_no_two_runs_get_the_same_name() -> None:
+    names = {new_run_name() for _ in range(1000)}
+
+    assert len(names) == 1000
+    assert all(re.fullmatch(r"[2-9a-kmnp-z]{8}", name) for name in names)
+    assert all(check_run_name(name) == name for name in names)
+
+
+@pytest.mark.parametrize("name", ["a", "0", "nightly", "a.b_c-d", "x" * 40])
+def test_a_run_may_be_called_what_docker_takes(name: str) -> None:
+    assert check_run_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "Nightly", "-a", ".a", "_a", "a b", "a/b", "a\n", "nächtlich", "x" * 41, "$(id)"],
+    ids=repr,
+)
+def test_a_run_may_not_be_called_anything_else(name: str) -> None:
+    with pytest.raises(UsageError, match="--name") as caught:
+        check_run_name(name)
+
+    assert caught.value.exit_code == 64
+
+
+def test_an_agent_is_told_its_place_its_name_and_its_service() -> None:
+    assert PLAN.variables(PLAN.tasks[1]) == {
+        "MODEL": "small",
+        "TASK_ID": "0001",
+        "TASK_INDEX": "1",
+        "TASK_COUNT": "3",
+        "RAVI_RUN": "nightly",
+        "RAVI_API_URL": "https://ravi.example",
+        "RAVI_IDENTITY_NAME": "task-nightly-0001",
+        "RAVI_HANDOVER": "stdin",
+    }
+
+
+def test_one_agent_s_variables_are_not_another_s() -> None:
+    first = PLAN.variables(PLAN.tasks[0])
+    first["MODEL"] = "changed"
+
+    assert PLAN.variables(PLAN.tasks[1])["MODEL"] == "small"
+    assert PLAN.environment == {"MODEL": "small", "TASK_ID": "mine"}
+
+
+def test_a_container_is_found_again_by_its_labels() -> None:
+    assert PLAN.labels_of(PLAN.tasks[2]) == {
+        "id.ravi.run": "nightly",
+        "id.ravi.task": "0002",
+        "id.ravi.index": "2",
+        "id.ravi.count": "3",
+        "id.ravi.identity-name": "task-nightly-0002",
+    }
+
+
+def test_a_container_is_called_after_its_run_and_its_task() -> None:
+    names = [PLAN.container_name(task) for task in PLAN.tasks]
+
+    assert names[0] == "ravi-agent-nightly-0000"
+    assert len(set(names)) == 3
+
+
+def test_a_container_of_the_longest_name_is_a_host_name() -> None:
+    plan = replace(PLAN, run="x" * 40)
+
+    assert len(plan.container_name(plan.tasks[0])) <= 63  # RFC 1035
+
+
+HOST = {"MODEL": "large", "EMPTY": "", "RAVI_MANAGEMENT_KEY": MANAGEMENT_KEY}
+
+
+@pytest.mark.parametrize(
+    ("entries", "environment"),
+    [
+        ([], {}),
+        (["A=1", "B=2"], {"A": "1", "B": "2"}),
+        (["A=b=c"], {"A": "b=c"}),
+        (["A="], {"A": ""}),
+        (["A=two\nlines 'é'"], {"A": "two\nlines 'é'"}),
+        (["MODEL"], {"MODEL": "large"}),
+        (["EMPTY"], {"EMPTY": ""}),
+        (["NOT_THERE"], {}),
+        (["A=1", "A=2"], {"A": "2"}),
+        (["_a1=x"], {"_a1": "x"}),
+        (["RAVI_PHONE_POLICY=never"], {"RAVI_PHONE_POLICY": "never"}),
+    ],
+    ids=repr,
+)
+def test_variables_are_taken_as_docker_takes_them(
+    entries: list[str], environment: dict[str, str]
+) -> None:
+    assert parse_environment(entries, HOST) == environment
+
+
+@pytest.mark.parametrize("entry", ["", "=x", "1A=x", "A-B=x", "A B", "é=x", "A\n=x"], ids=repr)
+def test_what_is_no_variable_is_refused(entry: str) -> None:
+    with pytest.raises(UsageError, match="not a variable's name") as caught:
+        parse_environment([entry], HOST)
+
+    assert caught.value.exit_code == 64
+
+
+@pytest.mark.parametrize("name", ["RAVI_MANAGEMENT_KEY", "RAVI_ACCESS_TOKEN", "RAVI_HANDOVER"])
+@pytest.mark.parametrize("value", ["", f"={MANAGEMENT_KEY}"], ids=["the host's", "given"])
+def test_a_key_is_refused_for_everybody_could_read_it(name: str, value: str) -> None:
+    with pytest.raises(UsageError, match=f"--env {name}: .*docker inspect") as caught:
+        parse_environment([name + value], HOST)
+
+    assert MANAGEMENT_KEY not in caught.value.lines("test")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["RAVI_API_URL", "RAVI_IDENTITY_NAME", "RAVI_RUN", "TASK_ID", "TASK_INDEX", "TASK_COUNT"],
+)
+def test_what_the_launcher_sets_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=f"--env {name}: the launcher sets it"):
+        parse_environment([f"{name}=x"], HOST)
+
+
+def test_every_variable_that_the_launcher_sets_is_one_it_refuses() -> None:
+    plan = replace(PLAN, environment={})
+
+    for name in plan.variables(plan.tasks[0]):
+        with pytest.raises(UsageError):
+            parse_environment([f"{name}=x"], {})

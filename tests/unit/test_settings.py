@@ -1,0 +1,495 @@
+"""What variables may say, and what is said of those that may not."""
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from conftest import MANAGEMENT_KEY
+from ravi_agent import contract
+from ravi_agent.errors import SettingsError
+from ravi_agent.settings import (
+    VARIABLES,
+    Credential,
+    Settings,
+    check_token,
+    no_credential,
+    read_credential,
+    unknown_variables,
+)
+
+ACCESS_TOKEN = "ravi_jwt_PLANTED_9876543210"
+REFRESH_TOKEN = "ravi_refresh_PLANTED_5555"
+
+
+@pytest.fixture(autouse=True)
+def mounted_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a secret would be mounted: a path of this test's, with nothing at it."""
+    path = tmp_path / "run" / "ravi_management_key"
+    monkeypatch.setattr(contract, "MANAGEMENT_KEY_PATH", str(path))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("attribute", "default"),
+    [
+        ("api_url", "https://ravi.id"),
+        ("workspace", "/workspace"),
+        ("phone_policy", "auto"),
+        ("provision_timeout_s", 60.0),
+        ("grace_s", 8.0),
+        ("signal_scope", "group"),
+        ("signal_map", {}),
+        ("exit_remap", {}),
+        ("on_exit", "keep"),
+        ("agent_user", "agent"),
+        ("is_agent_user_asked_for", False),
+        ("log_format", "text"),
+        ("log_level", "info"),
+        ("is_handover_expected", False),
+        ("is_name_asked_for", False),
+    ],
+)
+@pytest.mark.parametrize("is_empty", [False, True], ids=["unset", "empty"])
+def test_a_setting_that_is_unset_or_empty_has_its_default(
+    attribute: str, default: object, is_empty: bool
+) -> None:
+    environ = dict.fromkeys(VARIABLES, "") if is_empty else {}
+
+    assert getattr(Settings(environ), attribute) == default
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "attribute", "expected"),
+    [
+        ("RAVI_API_URL", "https://ravi.example/", "api_url", "https://ravi.example"),
+        ("RAVI_WORKSPACE", "/srv/./a/../b/", "workspace", "/srv/b"),
+        ("RAVI_WORKSPACE", '/srv/two words "$HOME"', "workspace", '/srv/two words "$HOME"'),
+        ("RAVI_PHONE_POLICY", "require", "phone_policy", "require"),
+        ("RAVI_PHONE_POLICY", "never", "phone_policy", "never"),
+        ("RAVI_PROVISION_TIMEOUT", "0.5", "provision_timeout_s", 0.5),
+        ("RAVI_PROVISION_TIMEOUT", "86400", "provision_timeout_s", 86400.0),
+        ("RAVI_GRACE", "30", "grace_s", 30.0),
+        ("RAVI_SIGNAL_SCOPE", "child", "signal_scope", "child"),
+        ("RAVI_SIGNAL_MAP", "TERM:INT", "signal_map", {15: 2}),
+        ("RAVI_SIGNAL_MAP", "SIGTERM:sigquit,1:0,", "signal_map", {15: 3, 1: 0}),
+        ("RAVI_SIGNAL_MAP", "RTMIN+3:15", "signal_map", {signal.SIGRTMIN + 3: 15}),
+        ("RAVI_EXIT_REMAP", "143:0,0:255", "exit_remap", {143: 0, 0: 255}),
+        ("RAVI_ON_EXIT", "forget", "on_exit", "forget"),
+        ("RAVI_ON_EXIT", "delete", "on_exit", "delete"),
+        ("RAVI_AGENT_USER", "1001:1001", "agent_user", "1001:1001"),
+        ("RAVI_AGENT_USER", "agent", "is_agent_user_asked_for", True),
+        ("RAVI_LOG_FORMAT", "json", "log_format", "json"),
+        ("RAVI_LOG_LEVEL", "debug", "log_level", "debug"),
+        ("RAVI_LOG_LEVEL", "error", "log_level", "error"),
+        ("RAVI_HANDOVER", "stdin", "is_handover_expected", True),
+    ],
+)
+def test_a_setting_is_what_its_variable_says(
+    variable: str, value: str, attribute: str, expected: object
+) -> None:
+    assert getattr(Settings({variable: value}), attribute) == expected
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("RAVI_API_URL", "ravi.id"),
+        ("RAVI_API_URL", "http://ravi.id"),
+        ("RAVI_API_URL", "ftp://ravi.id"),
+        ("RAVI_WORKSPACE", "workspace"),
+        ("RAVI_WORKSPACE", "./workspace"),
+        ("RAVI_WORKSPACE", "/it's"),
+        ("RAVI_WORKSPACE", "/two\nlines"),
+        ("RAVI_PHONE_POLICY", "maybe"),
+        ("RAVI_PHONE_POLICY", "AUTO"),
+        ("RAVI_PROVISION_TIMEOUT", "0"),
+        ("RAVI_PROVISION_TIMEOUT", "-1"),
+        ("RAVI_PROVISION_TIMEOUT", "nan"),
+        ("RAVI_PROVISION_TIMEOUT", "inf"),
+        ("RAVI_PROVISION_TIMEOUT", "86401"),
+        ("RAVI_PROVISION_TIMEOUT", "1m"),
+        ("RAVI_GRACE", "0"),
+        ("RAVI_GRACE", "soon"),
+        ("RAVI_SIGNAL_SCOPE", "all"),
+        ("RAVI_SIGNAL_MAP", "TERM"),
+        ("RAVI_SIGNAL_MAP", "TERM:"),
+        ("RAVI_SIGNAL_MAP", ":INT"),
+        ("RAVI_SIGNAL_MAP", "0:INT"),
+        ("RAVI_SIGNAL_MAP", "TERM=INT"),
+        ("RAVI_SIGNAL_MAP", "NOSUCH:INT"),
+        ("RAVI_SIGNAL_MAP", "TERM:65"),
+        ("RAVI_SIGNAL_MAP", "RTMIN+31:INT"),
+        ("RAVI_SIGNAL_MAP", "TERM:INT;HUP:0"),
+        ("RAVI_EXIT_REMAP", "143"),
+        ("RAVI_EXIT_REMAP", "143:256"),
+        ("RAVI_EXIT_REMAP", "-1:0"),
+        ("RAVI_EXIT_REMAP", "TERM:0"),
+        ("RAVI_ON_EXIT", "destroy"),
+        ("RAVI_LOG_FORMAT", "xml"),
+        ("RAVI_LOG_LEVEL", "verbose"),
+        ("RAVI_HANDOVER", "stdout"),
+        ("RAVI_IDENTITY_NAME", "it's"),
+        ("RAVI_IDENTITY_NAME", "two\nlines"),
+        ("RAVI_IDENTITY_NAME", "n" * 256),
+        ("TASK_ID", "it's"),
+    ],
+)
+def test_a_bad_value_is_refused_naming_the_variable_and_a_remedy(variable: str, value: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings({variable: value})
+
+    assert caught.value.exit_code == 78
+    assert variable in caught.value.what
+    assert caught.value.fix
+
+
+def test_http_to_any_host_has_to_be_asked_for() -> None:
+    environ = {"RAVI_API_URL": "http://ravi.example", "RAVI_ALLOW_HTTP": "1"}
+
+    assert Settings(environ).api_url == "http://ravi.example"
+    with pytest.raises(SettingsError, match="RAVI_API_URL"):
+        Settings({**environ, "RAVI_ALLOW_HTTP": "0"})
+
+
+@pytest.mark.parametrize(
+    ("environ", "name", "is_asked_for"),
+    [
+        pytest.param({}, f"task-{os.uname().nodename}", False, id="host name"),
+        pytest.param({"TASK_ID": "0007"}, "task-0007", True, id="TASK_ID"),
+        pytest.param(
+            {"TASK_ID": "0007", "RAVI_NAME_PREFIX": "nightly-"}, "nightly-0007", True, id="prefix"
+        ),
+        pytest.param(
+            {"RAVI_NAME_PREFIX": "box-"}, f"box-{os.uname().nodename}", False, id="prefix of host"
+        ),
+        pytest.param(
+            {"RAVI_IDENTITY_NAME": "anna", "TASK_ID": "7", "RAVI_NAME_PREFIX": "x-"},
+            "anna",
+            True,
+            id="name before TASK_ID",
+        ),
+        pytest.param({"RAVI_IDENTITY_NAME": "n" * 255}, "n" * 255, True, id="longest"),
+    ],
+)
+def test_the_name_is_the_one_given_else_made_of_the_task_else_of_the_host(
+    environ: dict[str, str], name: str, is_asked_for: bool
+) -> None:
+    settings = Settings(environ)
+
+    assert settings.identity_name == name
+    assert settings.is_name_asked_for is is_asked_for
+
+
+@pytest.mark.xfail(reason="the message names TASK_ID, which is not set", strict=True)
+def test_a_bad_prefix_is_refused_by_its_own_name() -> None:
+    with pytest.raises(SettingsError, match="RAVI_NAME_PREFIX"):
+        Settings({"RAVI_NAME_PREFIX": "it's-"})
+
+
+def test_no_source_of_a_key_is_no_credential(tmp_path: Path) -> None:
+    assert read_credential({"HOME": str(tmp_path)}) is None
+    assert no_credential().exit_code == 78
+
+
+@pytest.mark.parametrize("variable", ["RAVI_MANAGEMENT_KEY", "RAVI_ACCESS_TOKEN"])
+def test_a_key_comes_from_its_variable(variable: str) -> None:
+    credential = read_credential({variable: f"  {MANAGEMENT_KEY}\n"})
+
+    assert credential
+    assert (credential.token, credential.source) == (MANAGEMENT_KEY, variable)
+
+
+@pytest.mark.parametrize("variable", ["RAVI_MANAGEMENT_KEY_FILE", "RAVI_ACCESS_TOKEN_FILE"])
+def test_a_key_comes_from_the_file_its_variable_names(variable: str, tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text(f"{MANAGEMENT_KEY}\r\n")
+
+    credential = read_credential({variable: str(file)})
+
+    assert credential
+    assert (credential.token, credential.source) == (MANAGEMENT_KEY, variable)
+
+
+def test_a_mounted_secret_is_the_key_where_nothing_else_is_given(mounted_key: Path) -> None:
+    mounted_key.parent.mkdir()
+    mounted_key.write_text(MANAGEMENT_KEY)
+
+    found = read_credential({})
+    given = read_credential({"RAVI_ACCESS_TOKEN": ACCESS_TOKEN})
+
+    assert found
+    assert (found.token, found.source) == (MANAGEMENT_KEY, str(mounted_key))
+    assert given
+    assert given.token == ACCESS_TOKEN
+
+
+@pytest.fixture
+def auth_file(tmp_path: Path) -> Path:
+    """Where an older official CLI keeps its tokens; the home is `tmp_path`."""
+    path = tmp_path / ".ravi" / "auth.json"
+    path.parent.mkdir()
+    return path
+
+
+def test_the_tokens_of_an_older_cli_come_last(auth_file: Path, tmp_path: Path) -> None:
+    home = {"HOME": str(tmp_path)}
+    auth_file.write_text(
+        json.dumps(
+            {
+                "access_token": ACCESS_TOKEN,
+                "refresh_token": REFRESH_TOKEN,
+                "expires_at": "2026-01-02T03:04:05Z",
+            }
+        )
+    )
+
+    found = read_credential(home)
+    given = read_credential({**home, "RAVI_MANAGEMENT_KEY": MANAGEMENT_KEY})
+
+    assert found
+    assert (found.token, found.refresh_token) == (ACCESS_TOKEN, REFRESH_TOKEN)
+    assert found.source == str(auth_file)
+    assert found.expires_at == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp()
+    assert ACCESS_TOKEN not in repr(found)
+    assert REFRESH_TOKEN not in repr(found)
+    assert given
+    assert given.token == MANAGEMENT_KEY
+
+
+def test_an_access_token_alone_will_do(auth_file: Path, tmp_path: Path) -> None:
+    auth_file.write_text(json.dumps({"access_token": ACCESS_TOKEN, "expires_at": ""}))
+
+    found = read_credential({"HOME": str(tmp_path)})
+
+    assert found
+    assert (found.refresh_token, found.expires_at) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "record", [{}, {"access_token": ""}, {"access_token": None}, {"management_key": "x"}], ids=repr
+)
+def test_a_file_without_an_access_token_gives_none(
+    auth_file: Path, tmp_path: Path, record: dict[str, object]
+) -> None:
+    auth_file.write_text(json.dumps(record))
+
+    assert read_credential({"HOME": str(tmp_path)}) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("", id="empty"),
+        pytest.param(ACCESS_TOKEN, id="no JSON"),
+        pytest.param(json.dumps([ACCESS_TOKEN]), id="a list"),
+        pytest.param("[" * 100_000, id="deeply nested"),
+        pytest.param(json.dumps({"access_token": f"{ACCESS_TOKEN}\nx"}), id="two lines"),
+        pytest.param(
+            json.dumps({"access_token": ACCESS_TOKEN, "refresh_token": f"{REFRESH_TOKEN} x"}),
+            id="no refresh token",
+        ),
+        pytest.param(
+            json.dumps({"access_token": ACCESS_TOKEN, "expires_at": "tomorrow"}), id="no date"
+        ),
+        pytest.param(
+            json.dumps({"access_token": ACCESS_TOKEN, "expires_at": 1767323045}), id="a number"
+        ),
+    ],
+)
+def test_an_auth_file_that_makes_no_sense_is_refused_showing_nothing_of_it(
+    auth_file: Path, tmp_path: Path, text: str
+) -> None:
+    auth_file.write_text(text)
+
+    with pytest.raises(SettingsError) as caught:
+        read_credential({"HOME": str(tmp_path)})
+
+    assert caught.value.exit_code == 78
+    assert str(auth_file) in caught.value.lines("test")
+    assert "PLANTED" not in caught.value.lines("test")
+
+
+SOURCES = [
+    "RAVI_MANAGEMENT_KEY",
+    "RAVI_MANAGEMENT_KEY_FILE",
+    "RAVI_ACCESS_TOKEN",
+    "RAVI_ACCESS_TOKEN_FILE",
+]
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        pytest.param((one, two), id=f"{one} and {two}")
+        for at, one in enumerate(SOURCES)
+        for two in SOURCES[at + 1 :]
+    ],
+)
+def test_two_sources_are_refused_naming_both(pair: tuple[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text(MANAGEMENT_KEY)
+    environ = {name: str(file) if name.endswith("_FILE") else ACCESS_TOKEN for name in pair}
+
+    with pytest.raises(SettingsError) as caught:
+        read_credential(environ)
+
+    text = caught.value.lines("test")
+    assert caught.value.exit_code == 78
+    assert all(name in text for name in pair)
+    assert MANAGEMENT_KEY not in text
+    assert ACCESS_TOKEN not in text
+
+
+def _missing(path: Path) -> None:
+    assert not path.exists()
+
+
+def _directory(path: Path) -> None:
+    path.mkdir()
+
+
+def _loop(path: Path) -> None:
+    path.symlink_to(path)
+
+
+def _below_a_file(path: Path) -> None:
+    path.parent.rmdir()
+    path.parent.write_text(MANAGEMENT_KEY)
+
+
+@pytest.mark.parametrize("make", [_missing, _directory, _loop, _below_a_file])
+@pytest.mark.parametrize("variable", ["RAVI_MANAGEMENT_KEY_FILE", "RAVI_ACCESS_TOKEN_FILE"])
+def test_a_key_file_that_cannot_be_read_is_refused_naming_it(
+    make: Callable[[Path], None], variable: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "secrets" / "key"
+    file.parent.mkdir()
+    make(file)
+
+    with pytest.raises(SettingsError) as caught:
+        read_credential({variable: str(file)})
+
+    text = caught.value.lines("test")
+    assert caught.value.exit_code == 78
+    assert variable in text
+    assert str(file) in text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b" \r\n\t", id="white space"),
+        pytest.param(f"{MANAGEMENT_KEY}\n{ACCESS_TOKEN}\n".encode(), id="two lines"),
+        pytest.param(f"key={MANAGEMENT_KEY} # mine".encode(), id="a sentence"),
+        pytest.param(f"{MANAGEMENT_KEY}\0".encode(), id="a null byte"),
+        pytest.param(f"\ufeff{MANAGEMENT_KEY}".encode(), id="a byte-order mark"),
+        pytest.param(MANAGEMENT_KEY.encode("utf-16"), id="UTF-16"),
+        pytest.param(MANAGEMENT_KEY.encode() * 2000, id="a book"),
+    ],
+)
+def test_a_file_that_holds_no_key_is_refused_showing_nothing_of_it(
+    content: bytes, tmp_path: Path
+) -> None:
+    file = tmp_path / "key"
+    file.write_bytes(content)
+
+    with pytest.raises(SettingsError) as caught:
+        read_credential({"RAVI_MANAGEMENT_KEY_FILE": str(file)})
+
+    text = caught.value.lines("test")
+    assert caught.value.exit_code == 78
+    assert str(file) in text
+    assert MANAGEMENT_KEY not in text
+    assert ACCESS_TOKEN not in text
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        " ",
+        f"{MANAGEMENT_KEY}\n{MANAGEMENT_KEY}",
+        f"{MANAGEMENT_KEY}é",
+        f"Bearer {MANAGEMENT_KEY}",
+    ],
+    ids=["empty", "blank", "two lines", "not ASCII", "a header"],
+)
+def test_what_is_no_token_is_refused_without_showing_it(token: str) -> None:
+    with pytest.raises(SettingsError, match="RAVI_MANAGEMENT_KEY") as caught:
+        check_token(token, "RAVI_MANAGEMENT_KEY")
+
+    assert MANAGEMENT_KEY not in caught.value.lines("test")
+
+
+def test_no_repr_shows_a_key() -> None:
+    environ = {"RAVI_MANAGEMENT_KEY": MANAGEMENT_KEY}
+    credential = read_credential(environ)
+    settings = Settings(environ)
+
+    assert credential
+    assert repr(credential) == "Credential(<hidden> from RAVI_MANAGEMENT_KEY)"
+    assert MANAGEMENT_KEY not in f"{credential} {[credential]} {settings!r} {vars(settings)!r}"
+
+
+@pytest.mark.parametrize("variable", sorted(VARIABLES))
+def test_no_error_shows_a_key_that_is_set_beside_a_bad_value(variable: str) -> None:
+    environ = {
+        "RAVI_MANAGEMENT_KEY": MANAGEMENT_KEY,
+        "RAVI_ACCESS_TOKEN": ACCESS_TOKEN,
+        "RAVI_IDENTITY_NAME": "it's",
+    }
+    if variable not in environ:
+        environ[variable] = "'"
+
+    with pytest.raises(SettingsError) as caught:
+        Settings(environ)
+
+    assert MANAGEMENT_KEY not in caught.value.lines("test")
+    assert ACCESS_TOKEN not in caught.value.lines("test")
+
+
+@pytest.mark.xfail(reason="the whole URL is quoted, user and password too", strict=True)
+def test_an_error_shows_no_key_that_stands_in_the_url() -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings({"RAVI_API_URL": f"https://{MANAGEMENT_KEY}@ravi.id"})
+
+    assert MANAGEMENT_KEY not in caught.value.lines("test")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("RAVI_MANAGMENT_KEY", "RAVI_MANAGEMENT_KEY"),
+        ("RAVI_MANAGEMENT_KEYS", "RAVI_MANAGEMENT_KEY"),
+        ("RAVI_API_ULR", "RAVI_API_URL"),
+        ("RAVI_IDENTITYNAME", "RAVI_IDENTITY_NAME"),
+        ("RAVI_LOGLEVEL", "RAVI_LOG_LEVEL"),
+    ],
+)
+def test_a_misspelt_setting_is_hinted_at(name: str, meant: str) -> None:
+    assert unknown_variables(["PATH", name, "HOME"]) == [(name, meant)]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *VARIABLES,
+        *contract.AGENT_VARIABLES,
+        "RAVI_RUN",
+        "RAVI_MY_OWN_THING",
+        "RAVI",
+        "MY_RAVI_API_ULR",
+    ],
+)
+def test_what_is_ours_or_clearly_another_program_s_is_not_hinted_at(name: str) -> None:
+    assert unknown_variables([name]) == []
+
+
+def test_a_credential_keeps_its_token_for_those_who_ask() -> None:
+    assert Credential(MANAGEMENT_KEY, "test").token == MANAGEMENT_KEY
