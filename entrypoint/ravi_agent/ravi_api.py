@@ -40,6 +40,8 @@ class RaviApi:
 
     def __init__(self, api_url: str, credential: Credential) -> None:
         self.api_url = api_url
+        # Unix seconds, by the service's own clock, of the last answer that said.
+        self.server_time: float | None = None
         self._refresh_token = credential.refresh_token
         self._is_expired = bool(credential.expires_at and credential.expires_at < time.time())
         self._host = api_url.partition("://")[2].partition("/")[0]
@@ -171,6 +173,7 @@ class RaviApi:
                 response.close()
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
             raise _failure(exc, what) from None
+        self.server_time = _unix_time(response.headers.get("date", ""))
         _check_status(response, content, what)
         if not limit:
             return None
@@ -275,8 +278,14 @@ def _retry_after(response: httpx.Response, content: bytes) -> float | None:
         return _wait(float(header))
     except ValueError:
         pass  # a date, or nothing
+    at = _unix_time(header)
+    return None if at is None else _wait(at - time.time())
+
+
+def _unix_time(date: str) -> float | None:
+    """An HTTP date (RFC 9110) in Unix seconds."""
     try:
-        return _wait(parsedate_to_datetime(header).timestamp() - time.time())
+        return parsedate_to_datetime(date).timestamp()
     except (ValueError, TypeError, OverflowError):
         return None
 

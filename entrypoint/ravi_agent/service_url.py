@@ -24,7 +24,9 @@ def check_service_url(url: str, is_http_allowed: bool = False) -> str:
 
 def _host_and_port(authority: str) -> tuple[str, str]:
     if authority.startswith("["):
-        host, _, tail = authority[1:].partition("]")
+        host, bracket, tail = authority[1:].partition("]")
+        if not bracket or (tail and not tail.startswith(":")):
+            raise ValueError("an IPv6 address stands in brackets, a colon and the port behind them")
         return host, tail.removeprefix(":")
     host, _, port = authority.partition(":")
     return host, port
@@ -32,8 +34,8 @@ def _host_and_port(authority: str) -> tuple[str, str]:
 
 def _is_near(host: str) -> bool:
     host = host.lower()
-    if ":" in host:  # IPv6: loopback, unique local (RFC 4193), link local
-        return host == "::1" or host.startswith(("fc", "fd", "fe80:"))
+    if ":" in host:
+        return _is_near_v6(host)
     if host == "localhost" or host.endswith(".localhost"):  # RFC 6761: always loopback
         return True
     parts = host.split(".")
@@ -42,11 +44,27 @@ def _is_near(host: str) -> bool:
         return host[0].isalpha()
     if len(parts) != 4 or not all(part.isdigit() and len(part) <= 3 for part in parts):
         return False
-    if any(part != str(int(part)) for part in parts):  # 010 is octal to some resolvers
-        return False
-    first, second = int(parts[0]), int(parts[1])
+    numbers = [int(part) for part in parts]
+    if max(numbers) > 255 or any(part != str(int(part)) for part in parts):
+        return False  # 010 is octal to some resolvers
+    first, second = numbers[:2]
     return (
         first in {10, 127}
         or (first == 172 and 16 <= second < 32)
         or (first == 192 and second == 168)
+    )
+
+
+def _is_near_v6(host: str) -> bool:
+    """Loopback, unique local (RFC 4193) or link local."""
+    import socket  # hardly any start has such an address
+
+    try:
+        address = socket.inet_pton(socket.AF_INET6, host)
+    except OSError:
+        return False
+    return (
+        address == b"\0" * 15 + b"\1"
+        or address[0] & 0xFE == 0xFC
+        or (address[0] == 0xFE and address[1] & 0xC0 == 0x80)
     )

@@ -60,7 +60,9 @@ class Settings:
             try:
                 return parse(given(name))
             except ValueError as exc:
-                raise SettingsError(f"{name}={given(name)!r}", str(exc), _fix(name)) from None
+                # A URL with a user in it has a password there: show what stands behind it.
+                shown = given(name).rpartition("@")[2]
+                raise SettingsError(f"{name}={shown!r}", str(exc), _fix(name)) from None
 
         self.log_format: str = parsed("RAVI_LOG_FORMAT", _one_of(("text", "json")))
         self.log_level: str = parsed("RAVI_LOG_LEVEL", _one_of(LEVELS))
@@ -87,7 +89,9 @@ class Settings:
         self.is_name_asked_for = bool(asked or task)
         self.identity_name: str = asked or prefix + (task or os.uname().nodename)
         if not is_plain(self.identity_name) or len(self.identity_name) > 255:
-            variable = "RAVI_IDENTITY_NAME" if asked else "TASK_ID"
+            variable = "RAVI_IDENTITY_NAME"
+            if not asked:
+                variable = "TASK_ID" if is_plain(prefix) else "RAVI_NAME_PREFIX"
             raise SettingsError(
                 f"{variable}={self.identity_name!r}",
                 "a name is at most 255 printable characters without a single quote",

@@ -159,6 +159,7 @@ class Claim:
                 self._save_new(files, is_shared)
                 return
             try:
+                _unlink(contract.IDENTITY_FILE, folder)  # not provisioned while it is filled
                 _write_files(folder, files, is_shared)
             finally:
                 os.close(folder)
@@ -217,10 +218,7 @@ def _write_files(folder: int, files: dict[str, str], is_shared: bool) -> None:
     os.fchmod(folder, 0o2750 if is_shared else 0o700)
     for name, text in files.items():
         temporary = f".{name}.new"
-        try:
-            os.unlink(temporary, dir_fd=folder)
-        except FileNotFoundError:
-            pass  # no killed start left one
+        _unlink(temporary, folder)
         descriptor = os.open(temporary, _CREATE_FILE, 0o600, dir_fd=folder)
         try:
             os.fchmod(descriptor, 0o640 if is_shared else 0o600)  # whatever the umask
@@ -232,6 +230,13 @@ def _write_files(folder: int, files: dict[str, str], is_shared: bool) -> None:
             os.close(descriptor)
         os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
     os.fsync(folder)
+
+
+def _unlink(name: str, folder: int) -> None:
+    try:
+        os.unlink(name, dir_fd=folder)
+    except FileNotFoundError:
+        return  # no killed start left one
 
 
 def _remove_dir(name: str, root: int) -> bool:

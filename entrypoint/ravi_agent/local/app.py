@@ -58,10 +58,7 @@ class Api:
 
     def _route(self, path: str, answer: Answer, *methods: str) -> Route:
         async def endpoint(request: Request) -> Response:
-            try:
-                return await answer(request, self._authenticate(request))
-            except StoreError as exc:
-                raise HTTPException(400, str(exc)) from None
+            return await answer(request, self._authenticate(request))
 
         return Route(path, endpoint, methods=list(methods))
 
@@ -173,7 +170,7 @@ def create_app(store: Store, management_key: str) -> Starlette:
     """The service as an ASGI application, well-behaved and silent."""
     return Starlette(
         routes=Api(store, management_key).routes(),
-        exception_handlers={HTTPException: _refusal},
+        exception_handlers={HTTPException: _refusal, StoreError: _bad_request},
     )
 
 
@@ -182,11 +179,15 @@ async def _refusal(_request: Request, exc: Exception) -> Response:
     return JSONResponse({"detail": exc.detail}, status_code=exc.status_code)
 
 
+async def _bad_request(_request: Request, exc: Exception) -> Response:
+    return JSONResponse({"detail": str(exc)}, status_code=400)
+
+
 async def _json_body(request: Request) -> dict[str, object]:
     content = await request.body()
     try:
         body = json.loads(content or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         raise StoreError("the body is no JSON") from None
     if not isinstance(body, dict):
         raise StoreError("the body is no JSON object")

@@ -148,6 +148,8 @@ def _digest(key: str) -> str:
 def text_field(body: Mapping[str, object], field: str) -> str | None:
     """An optional text of a request; raises StoreError for anything else."""
     value = body.get(field)
-    if value is not None and not isinstance(value, str):
-        raise StoreError(f"{field}: not a string")
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value.isprintable():
+        raise StoreError(f"{field}: not a printable string")
     return value

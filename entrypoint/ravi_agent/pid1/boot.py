@@ -25,6 +25,7 @@ usage: {PROGRAM} [--] CMD [ARG...]
 
 Make sure the workspace has its Ravi identity, then run CMD as a child and supervise it.
 
+  --check        say what is so in this container, what it causes and how to mend it
   -h, --help     show this and leave
 
 Settings are variables: RAVI_API_URL, RAVI_MANAGEMENT_KEY_FILE, RAVI_WORKSPACE, RAVI_IDENTITY_NAME,
@@ -46,7 +47,7 @@ def main() -> None:
 
 def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
     """One start, from the command line to the execve of supervise. Raises any RaviError."""
-    command = _parse(argv)
+    command = _parse(argv, environ)
 
     from ravi_agent.log import Log
     from ravi_agent.pid1.ensure import load_provisioned, provision_workspace
@@ -109,27 +110,45 @@ def agent_environment(
 def expand(command: list[str], environment: "Mapping[str, str]") -> list[str]:
     """Replace `$(RAVI_EMAIL)` and its like as Kubernetes does; `$$(` stands for `$(`.
 
-    Only our own variables, so that `sh -c 'echo $(date)'` stays what it is.
+    Only our own variables, and only dollars before a parenthesis, so that what is meant for a
+    shell (`$(date)`, `$$`) stays what it is.
     """
-    from ravi_agent import contract
-
-    expanded = []
-    for argument in command:
-        # Split at the escape first: what follows it is not looked at again.
-        parts = argument.split("$$(")
-        for name in contract.AGENT_VARIABLES:
-            parts = [part.replace(f"$({name})", environment[name]) for part in parts]
-        expanded.append("$(".join(parts))
-    return expanded
+    return [_expand_argument(argument, environment) for argument in command]
 
 
-def _parse(argv: list[str]) -> list[str]:
+def _expand_argument(argument: str, environment: "Mapping[str, str]") -> str:
+    from ravi_agent.contract import AGENT_VARIABLES
+
+    done = ""
+    rest = argument
+    while "$(" in rest:
+        before, _, after = rest.partition("$(")
+        text = before.rstrip("$")
+        dollars = len(before) - len(text) + 1
+        done += text + "$" * (dollars // 2)  # pairs stand for one, from the left
+        name, closing, behind = after.partition(")")
+        if dollars % 2 and closing and name in AGENT_VARIABLES:
+            done += environment[name]
+            rest = behind
+        else:
+            done += "$(" if dollars % 2 else "("
+            rest = after
+    return done + rest
+
+
+def _parse(argv: list[str], environ: "Mapping[str, str]") -> list[str]:
     # lalph passes the first word of its command prefix twice.
     if argv and os.path.basename(argv[0]) == PROGRAM:
         argv = argv[1:]
     if argv and argv[0] in {"-h", "--help"}:
         print(USAGE, end="")  # noqa: T201 - the answer to the question
         exit_now(0)
+    if argv == ["--check"]:
+        from ravi_agent.pid1.check import check
+
+        with StopWatch():
+            code = check(environ)
+        exit_now(code)
     is_separated = bool(argv) and argv[0] == "--"
     command = argv[1:] if is_separated else argv
     if command and not (command[0].startswith("-") and not is_separated):
