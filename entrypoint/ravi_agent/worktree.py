@@ -32,7 +32,7 @@ class Worktree:
 
     def tracks(self, name: str) -> bool:
         """Whether git tracks `name` in the directory asked about, or anything below it."""
-        path = (self._inside + name).encode()
+        path = os.fsencode(self._inside + name)
         index = _read(os.path.join(self._git_dir, "index"))
         if _index_holds(index, path):
             return True
@@ -61,7 +61,9 @@ class Worktree:
             fcntl.flock(descriptor, fcntl.LOCK_EX)  # fifty worktrees share one exclude file
             text = os.read(descriptor, os.fstat(descriptor).st_size)
             lines = text.splitlines()
-            patterns = [f"/{self._inside}{name}".encode() for name in names]
+            # The directories on the way are names, not patterns (gitignore(5)).
+            inside = "".join(f"\\{char}" if char in "\\*?[" else char for char in self._inside)
+            patterns = [os.fsencode(f"/{inside}{name}") for name in names]
             missing = b"".join(pattern + b"\n" for pattern in patterns if pattern not in lines)
             if missing:
                 os.write(descriptor, (b"" if text.endswith(b"\n") or not text else b"\n") + missing)

@@ -159,7 +159,6 @@ def test_a_creation_that_makes_no_sense_is_refused_and_makes_nothing(
     assert len(account.get(IDENTITIES).json()) == 1
 
 
-@pytest.mark.xfail(reason="answers 500: not every ValueError is a StoreError", strict=True)
 @pytest.mark.parametrize(
     "body", [b"[" * 100_000, b'{"name": "\\ud800"}'], ids=["deeply nested", "a lone surrogate"]
 )
@@ -282,7 +281,6 @@ def test_only_its_refresh_token_renews_an_access_token(
         assert_refused(stranger.post(REFRESH, json=body), 401)
 
 
-@pytest.mark.xfail(reason="answers 500: StoreError is caught for the other routes", strict=True)
 @pytest.mark.parametrize("body", [b"{", b"[]"], ids=["half an object", "a list"])
 def test_a_renewal_that_makes_no_sense_is_refused(local: LocalRavi, body: bytes) -> None:
     with client(local, token=None) as stranger:

@@ -338,7 +338,6 @@ def test_a_disk_that_is_full_leaves_nothing_that_counts_as_provisioned(
     assert names(workspace) == {".ravi"}
 
 
-@pytest.mark.xfail(reason="an identity.json that is there stays until the last step", strict=True)
 def test_a_failure_while_filling_in_place_leaves_no_mixture_of_two_identities(
     workspace: Path,
 ) -> None:
@@ -565,7 +564,6 @@ def test_a_ravi_of_a_subdirectory_is_not_mistaken_for_the_workspace_s(workspace:
     _assert_refused(workspace / "sub", "git tracks it")
 
 
-@pytest.mark.xfail(reason="an OSError comes out: exit 70 and a traceback", strict=True)
 def test_a_repository_that_cannot_be_read_is_an_error_of_the_workspace(workspace: Path) -> None:
     save(workspace)
     _git(workspace, "init", "--quiet")

@@ -345,13 +345,13 @@ def exclude_file(folder: Path) -> Path:
 def exclude(folder: Path) -> None:
     worktree = Worktree.find(str(folder))
     assert worktree
-    worktree.exclude(".ravi", ".ravi.new")
+    worktree.exclude(".ravi/", ".ravi.new/", ".ravi-status.json")
 
 
 @pytest.mark.parametrize("inside", ["", "sub", "sub/two words", "sub/é#!"], ids=repr)
 def test_git_shows_nothing_of_ours_once_it_is_excluded(top: Path, inside: str) -> None:
     folder = top / inside
-    write(folder, OURS, ".ravi.new/env", "work.txt")
+    write(folder, OURS, ".ravi.new/env", ".ravi-status.json", "work.txt")
 
     exclude(folder)
 
@@ -360,7 +360,6 @@ def test_git_shows_nothing_of_ours_once_it_is_excluded(top: Path, inside: str) -
     assert "work.txt" in shown
 
 
-@pytest.mark.xfail(reason="the directory is written as a pattern, unescaped", strict=True)
 @pytest.mark.parametrize("inside", ["sub[1]", "back\\slash", "[!a]"], ids=repr)
 def test_a_directory_of_an_odd_name_is_excluded_too(top: Path, inside: str) -> None:
     folder = top / inside
@@ -398,17 +397,17 @@ def test_excluding_twice_adds_each_line_once_and_keeps_what_is_there(
     assert file.read_bytes() == once
     assert once.startswith(before)
     lines = once.splitlines()
-    assert lines.count(b"/.ravi/") == lines.count(b"/.ravi.new/") == 1
-    assert len(lines) == len(before.splitlines()) + 2
+    added = [b"/.ravi/", b"/.ravi.new/", b"/.ravi-status.json"]
+    assert lines == [*before.splitlines(), *added]
 
 
 def test_a_line_that_is_there_already_is_not_added(top: Path) -> None:
     file = exclude_file(top)
-    file.write_text("/.ravi.new/\n/.ravi/\n")
+    file.write_text("/.ravi-status.json\n/.ravi.new/\n/.ravi/\n")
 
     exclude(top)
 
-    assert file.read_text() == "/.ravi.new/\n/.ravi/\n"
+    assert file.read_text() == "/.ravi-status.json\n/.ravi.new/\n/.ravi/\n"
 
 
 def test_a_missing_info_directory_is_made(tmp_path: Path) -> None:
