@@ -98,12 +98,22 @@ def _index_holds(index: bytes, path: bytes) -> bool:
     start = index.find(path)
     while start != -1:
         name = index[start : index.find(b"\0", start)]
-        # An entry's name follows two bytes whose low 12 bits give its length (4095: or more).
-        length = int.from_bytes(index[start - 2 : start], "big") & 0xFFF
-        if length == min(len(name), 0xFFF) and _is_at_or_below(name, path):
+        if _is_entry(index, start, len(name)) and _is_at_or_below(name, path):
             return True
         start = index.find(path, start + 1)
     return False
+
+
+def _is_entry(index: bytes, start: int, length: int) -> bool:
+    """Whether an entry's name of that length starts there, and not the middle of one.
+
+    Before a name stand two bytes whose low 12 bits give its length (4095: or more); with bit 14
+    set, two bytes of further flags come between.
+    """
+    flags = int.from_bytes(index[start - 2 : start], "big")
+    earlier = int.from_bytes(index[start - 4 : start - 2], "big")
+    shown = min(length, 0xFFF)
+    return flags & 0xFFF == shown or (earlier & 0x4000 != 0 and earlier & 0xFFF == shown)
 
 
 def _is_at_or_below(name: bytes, path: bytes) -> bool:

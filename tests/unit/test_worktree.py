@@ -210,19 +210,7 @@ def _skip(top: Path) -> None:
 
 
 @pytest.mark.parametrize("mark", [_intend, _skip], ids=["intent to add", "skip worktree"])
-@pytest.mark.parametrize(
-    "version",
-    [
-        pytest.param(
-            3,
-            marks=pytest.mark.xfail(
-                reason="the length stands two bytes further before the name", strict=True
-            ),
-        ),
-        4,
-    ],
-    ids="version {}".format,
-)
+@pytest.mark.parametrize("version", [3, 4], ids="version {}".format)
 def test_an_entry_with_extended_flags_is_tracked(
     top: Path, mark: Callable[[Path], None], version: int
 ) -> None:
