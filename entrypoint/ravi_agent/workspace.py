@@ -215,12 +215,15 @@ def _files(path: str, identity: Identity, api_url: str) -> dict[str, str]:
 
 
 def _write_files(folder: int, files: dict[str, str], is_shared: bool) -> None:
-    os.fchmod(folder, 0o2750 if is_shared else 0o700)
+    """Fill a directory, each file whole or not at all; `is_shared` lets its group read them."""
+    group = os.fstat(folder).st_gid
     for name, text in files.items():
         temporary = f".{name}.new"
         _unlink(temporary, folder)
         descriptor = os.open(temporary, _CREATE_FILE, 0o600, dir_fd=folder)
         try:
+            if is_shared:
+                _give_to_group(descriptor, group)
             os.fchmod(descriptor, 0o640 if is_shared else 0o600)  # whatever the umask
             data = text.encode()
             while data:
@@ -229,7 +232,15 @@ def _write_files(folder: int, files: dict[str, str], is_shared: bool) -> None:
         finally:
             os.close(descriptor)
         os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    os.fchmod(folder, 0o750 if is_shared else 0o700)
     os.fsync(folder)
+
+
+def _give_to_group(descriptor: int, group: int) -> None:
+    try:
+        os.fchown(descriptor, -1, group)
+    except PermissionError:
+        return  # no member of it: a new directory's setgid bit has seen to it already
 
 
 def _unlink(name: str, folder: int) -> None:
