@@ -61,13 +61,15 @@ class Handover:
         identity, key = record.get("identity"), record.get("management_key")
         if isinstance(identity, dict):
             own_key = identity.get("key")
+            if own_key is not None and not isinstance(own_key, str):
+                raise _unusable("its identity key is no text")
             try:
                 return cls(
                     identity=Identity.from_public(
                         identity, check_token(own_key, "hand-over") if own_key else None
                     )
                 )
-            except (AnswerError, AttributeError) as exc:
+            except AnswerError as exc:
                 raise _unusable(str(exc)) from None
         if isinstance(key, str):
             credential = Credential(check_token(key, "hand-over"), "hand-over")

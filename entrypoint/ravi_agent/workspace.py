@@ -140,6 +140,7 @@ class Claim:
             raise _refused_or_unreadable(ravi_dir, exc) from None
         try:
             _check_planted(self.path, folder)
+            os.fchmod(folder, os.fstat(folder).st_mode & 0o7777)  # only its owner can fill it
         finally:
             os.close(folder)
         if not os.access(contract.RAVI_DIR, os.W_OK, dir_fd=self._root, effective_ids=True):

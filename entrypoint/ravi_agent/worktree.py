@@ -6,6 +6,7 @@ File formats: gitrepository-layout(5), gitformat-index(5).
 """
 
 import os
+import stat
 
 
 class Worktree:
@@ -83,11 +84,13 @@ def _git_dir(top: str) -> str:
 
 
 def _read(path: str) -> bytes:
+    """A regular file's content, empty for anything else: a fifo would make the start wait."""
     try:
-        with open(path, "rb") as file:
-            return file.read()
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
         return b""
+    with open(descriptor, "rb") as file:
+        return file.read() if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
 
 
 def _index_holds(index: bytes, path: bytes) -> bool:

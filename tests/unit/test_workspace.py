@@ -698,3 +698,11 @@ def test_release_of_a_link_removes_the_link(workspace: Path, tmp_path: Path) -> 
     assert release(str(workspace))
     assert names(workspace) == set()
     assert load_any(elsewhere)
+
+
+def test_a_fifo_where_git_keeps_its_files_makes_nobody_wait(workspace: Path) -> None:
+    os.mkfifo(workspace / ".git")
+
+    save(workspace)
+
+    assert load_any(workspace)

@@ -30,6 +30,8 @@ class LocalRavi:
         port: int = 0,
         out: TextIO | None = None,
     ) -> None:
+        self._socket = _listen(host, port)
+        self.port: int = self._socket.getsockname()[1]
         self.store = Store(database)
         self.faults: list[Fault] = []
         self.host = host
@@ -41,8 +43,6 @@ class LocalRavi:
             timeout_graceful_shutdown=1,
             lifespan="off",
         )
-        self._socket = _listen(host, port)
-        self.port: int = self._socket.getsockname()[1]
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self.run, name="ravi-local", daemon=True)
 

@@ -45,12 +45,8 @@ def write_status(
         "agent_pid": agent_pid,
         "exit_code": exit_code,
     }
-    # Plain words and numbers: importing json for them would cost every start 7 ms.
-    words = [
-        f'"{name}": ' + (f'"{value}"' if isinstance(value, str) else str(value))
-        for name, value in fields.items()
-        if value is not None
-    ]
+    # Words and numbers: importing json for them would cost every start 7 ms.
+    words = [f'"{name}": {_json(value)}' for name, value in fields.items() if value is not None]
     temporary = f"{path}.new"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
@@ -66,3 +62,11 @@ def write_status(
         os.rename(temporary, path)
     except OSError:
         return
+
+
+def _json(value: str | int) -> str:
+    """A number, or a printable text, which has only these two characters to escape."""
+    if isinstance(value, int):
+        return str(value)
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
