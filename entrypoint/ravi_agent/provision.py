@@ -32,6 +32,21 @@ _BACKOFF_LIMIT_S = 5.0
 SETTLE_S = 10.0
 
 
+class Pacer:
+    """When a fleet that shares one account may call again; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._not_before = 0.0
+
+    def hold_off(self, wait_s: float) -> None:
+        """Nobody calls for that long: the service said so to one, and means all."""
+        self._not_before = max(self._not_before, time.monotonic() + wait_s)
+
+    def left_s(self) -> float:
+        """Seconds until the next call may be made."""
+        return max(0.0, self._not_before - time.monotonic())
+
+
 class Provisioner:
     """Makes or adopts identities within a deadline.
 
@@ -49,11 +64,13 @@ class Provisioner:
         log: Log,
         settle_s: float = SETTLE_S,
         on_attempt: Callable[[int], object] = lambda _count: None,
+        pacer: Pacer | None = None,
     ) -> None:
         self._api = api
         self._deadline = deadline
         self._settle_s = settle_s
         self._on_attempt = on_attempt
+        self._pacer = pacer or Pacer()
         self._phone_policy = phone_policy
         self._log = log
         self._started = time.monotonic()
@@ -152,6 +169,12 @@ class Provisioner:
             attempt += 1
 
     def _once(self, call: Callable[..., Answer]) -> Answer:
+        while (held_s := self._pacer.left_s()) > 0:
+            if time.monotonic() + held_s >= self._deadline:
+                raise self._gave_up(
+                    ThrottledError("the service", f"asked all of us to wait {held_s:.1f} s more")
+                )
+            time.sleep(held_s + random.uniform(0, 0.2))  # noqa: S311 - not all at once again
         self.attempts += 1
         self._on_attempt(self.attempts)
         left_s = self._deadline - time.monotonic()
@@ -165,6 +188,7 @@ class Provisioner:
         wait_s = random.uniform(0, limit_s)  # noqa: S311 - spreads load, guards nothing
         if isinstance(cause, ThrottledError) and cause.retry_after_s is not None:
             # As told, and a little more, so that a whole fleet does not come back at once.
+            self._pacer.hold_off(cause.retry_after_s)
             wait_s = cause.retry_after_s + random.uniform(0, 0.1 + cause.retry_after_s / 4)  # noqa: S311
         if time.monotonic() + wait_s >= self._deadline:
             raise self._gave_up(cause)

@@ -73,6 +73,10 @@ class RaviApi:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
         self._client.close()
 
     def __repr__(self) -> str:

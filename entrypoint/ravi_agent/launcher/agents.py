@@ -70,6 +70,14 @@ class Started:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TakenOver:
+    """The container was started by an earlier launcher of this run."""
+
+    index: int
+    container: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Refused:
     """The engine would not create or start the container; nothing of it is left."""
 
@@ -109,4 +117,4 @@ class OutOfMemory:
     index: int
 
 
-Event = Asked | Started | Refused | Output | OutputOver | Died | OutOfMemory
+Event = Asked | Started | TakenOver | Refused | Output | OutputOver | Died | OutOfMemory

@@ -2,8 +2,8 @@
 
 import os
 import sys
-import time
-from typing import Annotated
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,11 @@ from ravi_agent.launcher.plan import (
 )
 from ravi_agent.pid1.failure import leave_with
 from ravi_agent.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ravi_agent.launcher.engines.docker import DockerEngine
 
 PROGRAM = "ravi-launch"
 DEFAULT_IMAGE = "ravi-agent-base"
@@ -78,6 +83,20 @@ def launch(
         str | None,
         typer.Option("--name", help="Name of the run; the same name adopts the same identities."),
     ] = None,
+    resume: Annotated[
+        str | None, typer.Option("--resume", help="Go on with a run whose launcher has ended.")
+    ] = None,
+    is_detached: Annotated[
+        bool, typer.Option("--detach", "-d", help="Return once all agents run, printing the name.")
+    ] = False,
+    provision: Annotated[
+        str,
+        typer.Option(
+            "--provision",
+            help="container: each makes its identity; host: all are made here, and no key of the"
+            " account's enters a container.",
+        ),
+    ] = "container",
     is_local: Annotated[
         bool, typer.Option("--local", help="Use a local Ravi: no account, identities not real.")
     ] = False,
@@ -106,9 +125,18 @@ def launch(
         return 0
     if count is None:
         raise UsageError("no --count", "nothing says how many agents", f"{PROGRAM} --count 50")
+    if provision not in {"container", "host"}:
+        raise UsageError(
+            f"--provision {provision!r}", "choose container or host", "--provision host"
+        )
+    if resume and name:
+        raise UsageError("--resume and --name", "both name the run", f"--resume {resume}")
+    if is_detached and remove:
+        raise UsageError("--detach and --rm", "nobody stays to remove them", f"{PROGRAM} rm RUN")
     if output not in {"table", "json"}:
         raise UsageError(f"--output {output!r}", "choose table or json", "--output json")
-    run_name = check_run_name(name) if name else new_run_name()
+    asked_name = name or resume
+    run_name = check_run_name(asked_name) if asked_name else new_run_name()
     environ = dict(os.environ)
     if api_url:
         environ["RAVI_API_URL"] = api_url
@@ -123,19 +151,109 @@ def launch(
         network=network,
         concurrency=min(concurrency or default_concurrency(), count),
         parallel=parallel,
-        is_fresh=name is None,
+        is_fresh=asked_name is None,
     )
-    from ravi_agent.launcher.foreground import run_in_foreground
+    from ravi_agent.launcher.foreground import Wishes, run_in_foreground
 
-    return run_in_foreground(
-        plan,
-        environ,
+    wishes = Wishes(
         is_local=is_local,
+        is_provisioning_here=provision == "host",
+        is_detached=is_detached,
+        is_resuming=resume is not None,
+        is_removing=remove,
         is_json=output == "json",
         is_quiet=is_quiet,
-        is_removing=remove,
-        started_at=time.monotonic(),
     )
+    return run_in_foreground(plan, environ, wishes)
+
+
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="Name of the run.")]
+TaskNames = Annotated[
+    list[str] | None, typer.Argument(metavar="[TASK]...", help="Only these tasks of it.")
+]
+
+
+@contextmanager
+def _engine() -> "Iterator[DockerEngine]":
+    from ravi_agent.launcher.engines.docker import DockerEngine
+
+    engine = DockerEngine(connections=32)
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+@app.command()
+def ps(
+    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="Only this run.")] = None,
+    output: Annotated[str, typer.Option("--output", "-o", help="table or json.")] = "table",
+) -> None:
+    """List the agents' containers."""
+    from ravi_agent.launcher import runs
+
+    with _engine() as engine:
+        found = runs.find(engine, run, []) if run else engine.containers()
+        runs.show(found, is_json=output == "json")
+
+
+@app.command()
+def logs(
+    run: RunName,
+    tasks: TaskNames = None,
+    is_following: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until all have ended.")
+    ] = False,
+    tail: Annotated[int | None, typer.Option("--tail", min=0, help="Last lines of each.")] = None,
+    since_s: Annotated[
+        int | None, typer.Option("--since", min=0, help="Only the last so many seconds.")
+    ] = None,
+) -> None:
+    """Print what agents have written."""
+    from ravi_agent.launcher import runs
+
+    with _engine() as engine:
+        found = runs.find(engine, run, tasks or [])
+        runs.print_logs(engine, found, tail=tail, since_s=since_s, is_following=is_following)
+
+
+@app.command()
+def wait(run: RunName, tasks: TaskNames = None) -> int:
+    """Wait until agents have ended: 0 if every one ended with 0, else 1."""
+    from ravi_agent.launcher import runs
+
+    with _engine() as engine:
+        return runs.wait(engine, run, tasks or [])
+
+
+@app.command()
+def stop(
+    run: RunName,
+    tasks: TaskNames = None,
+    time_s: Annotated[
+        int, typer.Option("--time", "-t", min=0, help="Seconds from SIGTERM to SIGKILL.")
+    ] = 10,
+) -> None:
+    """Stop agents."""
+    from ravi_agent.launcher import runs
+
+    with _engine() as engine:
+        runs.stop(engine, run, runs.find(engine, run, tasks or []), time_s=time_s)
+
+
+@app.command()
+def rm(
+    run: RunName,
+    tasks: TaskNames = None,
+    is_forced: Annotated[
+        bool, typer.Option("--force", "-f", help="Remove running ones too.")
+    ] = False,
+) -> None:
+    """Remove agents' containers. Their identities stay in Ravi."""
+    from ravi_agent.launcher import runs
+
+    with _engine() as engine:
+        runs.remove(engine, runs.find(engine, run, tasks or []), is_forced=is_forced)
 
 
 def default_concurrency() -> int:

@@ -3,11 +3,12 @@
 import queue
 import threading
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
-from ravi_agent.errors import EngineError
-from ravi_agent.handover import Handover, parse_ready_line
+from ravi_agent.errors import EngineError, RaviError
+from ravi_agent.handover import parse_ready_line
 from ravi_agent.launcher.agents import (
     Agent,
     Asked,
@@ -19,11 +20,12 @@ from ravi_agent.launcher.agents import (
     Refused,
     Started,
     State,
+    TakenOver,
 )
-from ravi_agent.launcher.engines.docker import DockerEngine, Watch
+from ravi_agent.launcher.engines.docker import DockerEngine, Existing, Watch
+from ravi_agent.launcher.handovers import Handovers
 from ravi_agent.launcher.output_mux import OutputMux
 from ravi_agent.launcher.plan import Plan, Task
-from ravi_agent.settings import Credential
 
 # The entrypoint's own grace is 8 s; after this it is the engine's turn.
 STOP_WAIT_S = 10.0
@@ -49,27 +51,35 @@ class Fleet:
     """
 
     def __init__(
-        self, plan: Plan, engine: DockerEngine, credential: Credential, observer: Observer
+        self,
+        plan: Plan,
+        engine: DockerEngine,
+        handovers: Handovers,
+        observer: Observer,
+        *,
+        there: Mapping[int, Existing] | None = None,
     ) -> None:
+        """there: containers of this run that an earlier launcher has started, by index."""
         self.plan = plan
         self.agents = [Agent(task=task) for task in plan.tasks]
         self._engine = engine
-        self._handover = Handover(credential=credential, is_fresh=plan.is_fresh).to_line()
+        self._handovers = handovers
+        self._there = there or {}
         self._observer = observer
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._is_stopping = threading.Event()
         self._places = threading.Semaphore(plan.parallel or len(plan.tasks))
         self._open = len(self.agents)
 
-    def run(self) -> None:
-        """Until every agent has ended. KeyboardInterrupt stops what was started, then comes out."""
+    def run(self, *, until_ready: bool = False) -> None:
+        """Until every agent has ended, or runs. KeyboardInterrupt stops them, then comes out."""
         mux = OutputMux(self._events.put)
         watch = Watch(self._engine, self.plan.run, self._events.put)
         starters = ThreadPoolExecutor(self.plan.concurrency, thread_name_prefix="start")
         try:
             for task in self.plan.tasks:
                 starters.submit(self._start, task, mux)
-            while self._open:
+            while self._open and not (until_ready and self._is_ready()):
                 self._handle(self._events.get())
         except KeyboardInterrupt:
             self._stop(starters)
@@ -80,19 +90,42 @@ class Fleet:
             watch.close()
             mux.close()
 
+    def _is_ready(self) -> bool:
+        return all(agent.is_final or agent.state == State.RUNNING for agent in self.agents)
+
+    def _take_over(self, existing: Existing, task: Task, mux: OutputMux) -> None:
+        """Go on with what an earlier launcher started; runs in a starter's thread."""
+        self._events.put(TakenOver(index=task.index, container=existing.id))
+        try:
+            if existing.exit_code is None:
+                attached = self._engine.attach_running(existing.id)
+                mux.add(task.index, attached.sock, attached.early)
+                return
+            line = self._engine.ready_line(existing.id) or b""
+        except EngineError as exc:
+            self._events.put(Refused(index=task.index, error=str(exc)))
+            return
+        self._events.put(Output(index=task.index, line=line, is_error=True, at=time.monotonic()))
+        self._events.put(OutputOver(index=task.index))
+        self._events.put(Died(index=task.index, exit_code=existing.exit_code))
+
     def _start(self, task: Task, mux: OutputMux) -> None:
         """Start one agent; runs in a starter's thread."""
         self._places.acquire()
         if self._is_stopping.is_set():
             return
+        if existing := self._there.get(task.index):
+            self._take_over(existing, task, mux)
+            return
         self._events.put(Asked(index=task.index, at=time.monotonic()))
         try:
-            container, sock = self._engine.launch(self.plan, task, self._handover)
-        except EngineError as exc:
+            line = self._handovers.line_for(task)
+            container, attached = self._engine.launch(self.plan, task, line)
+        except RaviError as exc:
             self._events.put(Refused(index=task.index, error=str(exc)))
             return
         self._events.put(Started(index=task.index, container=container))
-        mux.add(task.index, sock)
+        mux.add(task.index, attached.sock, attached.early)
 
     def _stop(self, starters: ThreadPoolExecutor) -> None:
         """End everything that was started: TERM, time to go, KILL."""
@@ -130,6 +163,9 @@ class Fleet:
             case Asked(at=at):
                 agent.asked_at = at
                 self._change(agent, State.STARTING)
+            case TakenOver(container=container):
+                agent.container = container
+                self._change(agent, State.PROVISIONING)
             case Started(container=container):
                 agent.container = container
                 if agent.state == State.STARTING:
@@ -153,7 +189,8 @@ class Fleet:
             # Only the entrypoint can have written this: the agent has not started yet.
             agent.identity = parse_ready_line(event.line)
             if agent.identity:
-                agent.ready_s = event.at - agent.asked_at
+                if agent.asked_at:
+                    agent.ready_s = event.at - agent.asked_at
                 self._change(agent, State.RUNNING)
                 return
         line = event.line.decode(errors="replace")

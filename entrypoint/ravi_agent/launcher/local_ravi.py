@@ -18,6 +18,7 @@ NETWORK = "ravi"
 PORT = 8787
 # The service root as agents on its network see it.
 LOCAL_URL = f"http://{NAME}:{PORT}"
+LOCAL_HOST_URL = f"http://127.0.0.1:{PORT}"
 LOCAL_CREDENTIAL = Credential("ravi_mgmt_local", "--local")
 _LISTENING = b"listening on"
 

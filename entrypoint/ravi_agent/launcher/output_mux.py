@@ -77,10 +77,11 @@ class OutputMux:
         self._thread = threading.Thread(target=self._run, name="output", daemon=True)
         self._thread.start()
 
-    def add(self, index: int, sock: socket.socket) -> None:
-        """Read this socket from now on; it is closed at its end."""
-        sock.setblocking(False)
-        self._new.append(_Stream(index, sock, self._emit))
+    def add(self, index: int, sock: socket.socket, early: bytes = b"") -> None:
+        """Read this non-blocking socket from now on, behind `early`; it is closed at its end."""
+        stream = _Stream(index, sock, self._emit)
+        stream.feed(early)
+        self._new.append(stream)
         os.write(self._wake_write, b"\0")
 
     def close(self) -> None:

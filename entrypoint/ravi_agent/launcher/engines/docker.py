@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import docker
@@ -23,6 +24,29 @@ CALL_TIMEOUT_S = 120  # an engine that starts fifty containers at once takes its
 CAPABILITIES = ("CHOWN", "KILL", "SETGID", "SETUID")
 PIDS_LIMIT = 4096
 _RECONNECT_S = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Existing:
+    """A container of a run as the engine has it; `exit_code` None while it runs."""
+
+    id: str
+    run: str
+    task: str
+    index: int
+    count: int
+    identity_name: str
+    state: str
+    status: str  # in the engine's words: "Up 3 minutes"
+    exit_code: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attached:
+    """A container's output: a non-blocking socket, and what has been read of it already."""
+
+    sock: socket.socket
+    early: bytes
 
 
 class DockerEngine:
@@ -79,16 +103,16 @@ class DockerEngine:
                 "check the spelling, or build it (`make images` builds ravi-agent-base)",
             ) from None
 
-    def launch(self, plan: Plan, task: Task, handover: bytes) -> tuple[str, socket.socket]:
+    def launch(self, plan: Plan, task: Task, handover: bytes) -> tuple[str, Attached]:
         """Create, attach, hand over, start: the container's id and its output.
 
         Where a step fails, what was created is removed before EngineError is raised.
         """
         container = self._create(plan, task)
         try:
-            sock = self._attach(container)
-            sock.sendall(handover)
-            sock.shutdown(socket.SHUT_WR)
+            attached = self._attach(container)
+            attached.sock.sendall(handover)  # some hundred bytes: they fit into any buffer
+            attached.sock.shutdown(socket.SHUT_WR)
             self._api.start(container)
         except (docker.errors.APIError, requests.RequestException, OSError) as exc:
             with contextlib.suppress(EngineError):
@@ -96,7 +120,7 @@ class DockerEngine:
             raise EngineError(
                 f"container {plan.container_name(task)} did not start", engine_words(exc)
             ) from None
-        return container, sock
+        return container, attached
 
     def _create(self, plan: Plan, task: Task) -> str:
         host_config = self._api.create_host_config(
@@ -126,14 +150,17 @@ class DockerEngine:
             ) from None
         return str(created["Id"])
 
-    def _attach(self, container: str) -> socket.socket:
-        params = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+    def _attach(self, container: str, *, stdin: int = 1, logs: int = 0) -> Attached:
+        params = {"stdin": stdin, "stdout": 1, "stderr": 1, "stream": 1, "logs": logs}
         raw = self._api.attach_socket(container, params=params)
-        # A SocketIO over the connection; nothing has been sent on it that a buffer could hold.
-        sock: socket.socket = getattr(raw, "_sock", raw)
+        sock: socket.socket = getattr(raw, "_sock", raw)  # `raw` is a SocketIO over it
         duplicate = sock.dup()  # outlives the HTTP response that owns the original
-        raw._response.close()  # noqa: SLF001 - the SDK keeps the connection alive through it
-        return duplicate
+        duplicate.setblocking(False)
+        response = raw._response  # noqa: SLF001 - the SDK keeps the connection alive through it
+        # What came right behind the headers stands in the response's buffer.
+        early = response.raw._fp.fp.peek()  # noqa: SLF001
+        response.close()
+        return Attached(sock=duplicate, early=early)
 
     def kill(self, container: str, signal: str) -> None:
         """Send a signal to PID 1; one that has ended or is gone needs none."""
@@ -151,13 +178,71 @@ class DockerEngine:
             fine=(404, 409),
         )
 
-    def containers(self, run: str) -> list[dict[str, Any]]:
-        """Every container of a run: `Id`, `State`, `Labels` and the rest of `docker ps`."""
-        filters = {"label": f"{contract.LABEL_RUN}={run}"}
-        found: list[dict[str, Any]] = self._ask(
-            "containers cannot be listed", lambda: self._api.containers(all=True, filters=filters)
+    def containers(self, run: str | None = None) -> list[Existing]:
+        """Every agent container of a run, or of all runs, in the order of their tasks."""
+        label = contract.LABEL_RUN if run is None else f"{contract.LABEL_RUN}={run}"
+        found = self._ask(
+            "containers cannot be listed",
+            lambda: self._api.containers(all=True, filters={"label": label}),
+        )
+        existing = [self._existing(summary) for summary in found]
+        return sorted(existing, key=lambda one: (one.run, one.index))
+
+    def _existing(self, summary: Mapping[str, Any]) -> Existing:
+        labels = summary["Labels"]
+        exit_code = None
+        if summary["State"] in {"exited", "dead"}:
+            # "Exited (137) 2 minutes ago": the list has the code in no other place.
+            code = summary["Status"].partition("(")[2].partition(")")[0]
+            exit_code = int(code) if code.isdigit() else 255
+        return Existing(
+            id=summary["Id"],
+            run=labels[contract.LABEL_RUN],
+            task=labels[contract.LABEL_TASK],
+            index=int(labels[contract.LABEL_INDEX]),
+            count=int(labels[contract.LABEL_COUNT]),
+            identity_name=labels[contract.LABEL_IDENTITY_NAME],
+            state=summary["State"],
+            status=summary["Status"],
+            exit_code=exit_code,
+        )
+
+    def inspect(self, container: str) -> dict[str, Any]:
+        """The container's whole configuration and state."""
+        found: dict[str, Any] = self._ask(
+            f"container {container[:12]}", lambda: self._api.inspect_container(container)
         )
         return found
+
+    def attach_running(self, container: str) -> Attached:
+        """What a running container has written and will write."""
+        attached: Attached = self._ask(
+            f"container {container[:12]} cannot be heard",
+            lambda: self._attach(container, stdin=0, logs=1),
+        )
+        return attached
+
+    def ready_line(self, container: str) -> bytes | None:
+        """The line by which the container said that its agent was about to start, if it did."""
+        log: bytes = self._ask(
+            f"container {container[:12]} has no log",
+            lambda: self._api.logs(container, stdout=False, stderr=True, tail="all"),
+        )
+        prefix = contract.READY_PREFIX.encode()
+        return next((line for line in log.splitlines() if line.startswith(prefix)), None)
+
+    def logs(self, container: str, *, tail: int | None, since: int | None, follow: bool) -> Any:
+        """Chunks of output: a stream of bytes, standard output and error together."""
+        return self._ask(
+            f"container {container[:12]} has no log",
+            lambda: self._api.logs(
+                container,
+                stream=True,
+                follow=follow,
+                tail="all" if tail is None else tail,
+                since=since,
+            ),
+        )
 
     def _ask(self, what: str, call: Callable[[], Any], *, fine: tuple[int, ...] = ()) -> Any:
         """What `call` returns; EngineError where the engine says no, but for statuses `fine`."""
@@ -212,10 +297,9 @@ class Watch:
             time.sleep(_RECONNECT_S)
             try:
                 self._stream = self._listen()
-                for container in self._engine.containers(self._run_name):
-                    if container["State"] in {"exited", "dead"}:
-                        code = self._api.inspect_container(container["Id"])["State"]["ExitCode"]
-                        self._pass_on("die", {**container["Labels"], "exitCode": code})
+                for one in self._engine.containers(self._run_name):
+                    if one.exit_code is not None:
+                        self._emit(Died(index=one.index, exit_code=one.exit_code))
             except (docker.errors.DockerException, requests.RequestException, OSError, EngineError):
                 continue
             return

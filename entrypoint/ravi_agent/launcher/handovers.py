@@ -1,0 +1,76 @@
+"""What each container is handed: the key to provision with, or the identity made here."""
+
+import time
+from typing import Protocol
+
+from ravi_agent.handover import Handover
+from ravi_agent.launcher.plan import Plan, Task
+from ravi_agent.log import Log
+from ravi_agent.provision import Pacer, Provisioner
+from ravi_agent.ravi_api import RaviApi
+from ravi_agent.settings import Credential
+
+
+class Handovers(Protocol):
+    """Where hand-over lines come from; called from several threads at once."""
+
+    def line_for(self, task: Task) -> bytes:
+        """The line for this task's container. It holds a key. Raises RaviError."""
+
+    def close(self) -> None:
+        """Nothing more will be asked for."""
+
+
+class KeyHandovers:
+    """`--provision container`: every line carries the management key."""
+
+    def __init__(self, plan: Plan, credential: Credential) -> None:
+        self._line = Handover(credential=credential, is_fresh=plan.is_fresh).to_line()
+
+    def line_for(self, task: Task) -> bytes:
+        """The same for all."""
+        del task
+        return self._line
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class IdentityHandovers:
+    """`--provision host`: one client makes all identities, and no key of the account's leaves.
+
+    It keeps the pace for the whole fleet: told to wait, nobody asks before that time is over.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        api_url: str,
+        credential: Credential,
+        *,
+        phone_policy: str,
+        timeout_s: float,
+        log: Log,
+    ) -> None:
+        self._api = RaviApi(api_url, credential)
+        self._pacer = Pacer()
+        self._is_fresh = plan.is_fresh
+        self._phone_policy = phone_policy
+        self._timeout_s = timeout_s
+        self._log = log
+
+    def line_for(self, task: Task) -> bytes:
+        """Make or adopt this task's identity."""
+        provisioner = Provisioner(
+            self._api,
+            deadline=time.monotonic() + self._timeout_s,
+            phone_policy=self._phone_policy,
+            log=self._log,
+            pacer=self._pacer,
+        )
+        identity = provisioner.provision(task.identity_name, is_fresh=self._is_fresh)
+        return Handover(identity=identity).to_line()
+
+    def close(self) -> None:
+        """Close the connections to the service."""
+        self._api.close()

@@ -1,0 +1,126 @@
+"""Runs that are there already: `ps`, `logs`, `wait`, `stop` and `rm`. The engine knows them all."""
+
+import json
+import queue
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+
+from rich.console import Console
+from rich.table import Table
+
+from ravi_agent.errors import UsageError
+from ravi_agent.launcher.agents import Died, Event
+from ravi_agent.launcher.engines.docker import DockerEngine, Existing, Watch
+
+_AT_ONCE = 16
+
+
+def find(engine: DockerEngine, run: str, tasks: Sequence[str]) -> list[Existing]:
+    """The containers of a run, or of some of its tasks; UsageError where one is not there."""
+    found = engine.containers(run)
+    if not found:
+        raise UsageError(f"run {run!r}", "the engine has no container of it", "ravi-launch ps")
+    known = {one.task for one in found}
+    for task in tasks:
+        if task not in known:
+            raise UsageError(
+                f"task {task!r}", f"run {run} has no such container", f"ravi-launch ps {run}"
+            )
+    return [one for one in found if not tasks or one.task in tasks]
+
+
+def show(found: Sequence[Existing], *, is_json: bool) -> None:
+    """`ps`: one row a container, on standard output."""
+    if is_json:
+        print(json.dumps([asdict(one) for one in found], indent=2))
+        return
+    table = Table("run", "task", "identity", "container", "status", box=None, pad_edge=False)
+    for one in found:
+        table.add_row(one.run, one.task, one.identity_name, one.id[:12], one.status)
+    console = Console(highlight=False, markup=False)
+    console = console if console.is_terminal else Console(markup=False, width=200)
+    console.print(table)
+
+
+def print_logs(
+    engine: DockerEngine,
+    found: Sequence[Existing],
+    *,
+    tail: int | None,
+    since_s: int | None,
+    is_following: bool,
+) -> None:
+    """`logs`: each line behind its task's name; following, until all containers have ended."""
+    since = None if since_s is None else int(time.time()) - since_s
+    lock = threading.Lock()
+
+    def follow(one: Existing) -> None:
+        rest = b""
+        for chunk in engine.logs(one.id, tail=tail, since=since, follow=is_following):
+            *lines, rest = (rest + chunk).split(b"\n")
+            with lock:
+                for line in lines:
+                    print(f"{one.task} | {line.decode(errors='replace')}", flush=True)
+        if rest:
+            with lock:
+                print(f"{one.task} | {rest.decode(errors='replace')}", flush=True)
+
+    # To follow a container takes a connection of its own; to read what is there takes turns.
+    with ThreadPoolExecutor(len(found) if is_following else 1) as pool:
+        list(pool.map(follow, found))
+
+
+def wait(engine: DockerEngine, run: str, tasks: Sequence[str]) -> int:
+    """`wait`: until all have ended; 0 if every one ended with 0, else 1."""
+    events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    watch = Watch(engine, run, events.put)
+    try:
+        codes = {one.index: one.exit_code for one in find(engine, run, tasks)}
+        while None in codes.values():
+            event = events.get()
+            if isinstance(event, Died) and event.index in codes:
+                codes[event.index] = event.exit_code
+    finally:
+        watch.close()
+    return int(any(codes.values()))
+
+
+def stop(engine: DockerEngine, run: str, found: Sequence[Existing], *, time_s: int) -> None:
+    """`stop`: SIGTERM to all at once, and SIGKILL to what is there after `time_s` seconds."""
+    events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    watch = Watch(engine, run, events.put)
+    try:
+        left = {one.index: one.id for one in found if one.exit_code is None}
+        for signal in ("SIGTERM", "SIGKILL"):
+            with ThreadPoolExecutor(_AT_ONCE) as pool:
+                list(pool.map(lambda container: engine.kill(container, signal), left.values()))  # noqa: B023
+            deadline = time.monotonic() + time_s
+            while left and time.monotonic() < deadline:
+                try:
+                    event = events.get(timeout=max(0.0, deadline - time.monotonic()))
+                except queue.Empty:
+                    break
+                if isinstance(event, Died):
+                    left.pop(event.index, None)
+            if not left:
+                return
+    finally:
+        watch.close()
+
+
+def remove(engine: DockerEngine, found: Sequence[Existing], *, is_forced: bool) -> None:
+    """`rm`: the containers; raises UsageError, with nothing removed, while one still runs."""
+    running = [one.task for one in found if one.exit_code is None and one.state != "created"]
+    if running and not is_forced:
+        raise UsageError(
+            f"{len(running)} agents still run",
+            ", ".join(running[:5]),
+            f"ravi-launch stop {found[0].run}, or rm --force",
+        )
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(lambda one: engine.remove(one.id), found))
+    print(f"removed {len(found)} containers", file=sys.stderr)
