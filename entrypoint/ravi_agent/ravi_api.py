@@ -87,14 +87,22 @@ class RaviApi:
 
         Others are not looked at: they may be of any shape and are not ours to judge.
         """
+        records = self._list(timeout_s)
+        return [Identity.from_api(record) for record in records if record.get("name") == name]
+
+    def list_identities(self, prefix: str, *, timeout_s: float = CALL_TIMEOUT_S) -> list[Identity]:
+        """The account's identities whose name begins with `prefix`."""
+        return [
+            Identity.from_api(record)
+            for record in self._list(timeout_s)
+            if str(record.get("name")).startswith(prefix)
+        ]
+
+    def _list(self, timeout_s: float) -> list[dict[str, object]]:
         records = self._call("GET", "identities/", None, timeout_s, _LIST_LIMIT)
         if not isinstance(records, list):
             raise AnswerError(f"{self._host} sent no list of identities", "it is no JSON array")
-        return [
-            Identity.from_api(record)
-            for record in records
-            if isinstance(record, dict) and record.get("name") == name
-        ]
+        return [record for record in records if isinstance(record, dict)]
 
     def create_identity(
         self, name: str, *, with_phone: bool, timeout_s: float = CALL_TIMEOUT_S

@@ -1,6 +1,9 @@
 """Real containers on a real engine. A test here that finds no engine fails: `make engine`."""
 
 import ipaddress
+import os
+import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +16,7 @@ import pytest
 from docker.models.containers import Container
 
 from conftest import MANAGEMENT_KEY
+from ravi_agent import contract
 from ravi_agent.local.server import LocalRavi
 
 PREFIX = "ravi-agent-test-"
@@ -131,3 +135,49 @@ def wait_for_output(container: Container, text: str, timeout_s: float = 30.0) ->
             return heard
         time.sleep(0.05)
     raise AssertionError(f"{text!r} not in the output: {heard}")
+
+
+LAUNCH = str(Path(sys.executable).with_name("ravi-launch"))
+
+
+@pytest.fixture
+def environ(service: LocalRavi, key_file: Path, tmp_path: Path) -> dict[str, str]:
+    """The launcher's own environment: `service` is its Ravi, its home is empty."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "RAVI_API_URL": service.url,
+        "RAVI_MANAGEMENT_KEY_FILE": str(key_file),
+        **{name: value for name, value in os.environ.items() if name.startswith("DOCKER_")},
+    }
+
+
+@pytest.fixture
+def run_name(client: docker.DockerClient, tmp_path: Path) -> Iterator[str]:
+    """A run of this test alone, whose containers are removed afterwards."""
+    name = f"test-{os.urandom(4).hex()}"
+    yield name
+    for container in containers(client, name):
+        container.remove(force=True, v=True)
+
+
+def containers(client: docker.DockerClient, run: str) -> list[Container]:
+    found: list[Container] = client.containers.list(
+        all=True, filters={"label": f"{contract.LABEL_RUN}={run}"}
+    )
+    return found
+
+
+def launch(
+    environ: dict[str, str], *arguments: str, code: int = 0, timeout_s: float = 100
+) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [LAUNCH, *arguments],
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    return done

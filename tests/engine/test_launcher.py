@@ -4,64 +4,17 @@ import json
 import os
 import signal
 import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import docker
 import pytest
-from docker.models.containers import Container
 
 from conftest import MANAGEMENT_KEY
+from engine.conftest import LAUNCH, containers, launch
 from ravi_agent import contract
 from ravi_agent.local.faults import Fault
 from ravi_agent.local.server import LocalRavi
-
-LAUNCH = str(Path(sys.executable).with_name("ravi-launch"))
-
-
-@pytest.fixture
-def environ(service: LocalRavi, key_file: Path, tmp_path: Path) -> dict[str, str]:
-    """The launcher's own environment: `service` is its Ravi, its home is empty."""
-    return {
-        "PATH": os.environ["PATH"],
-        "HOME": str(tmp_path),
-        "RAVI_API_URL": service.url,
-        "RAVI_MANAGEMENT_KEY_FILE": str(key_file),
-        **{name: value for name, value in os.environ.items() if name.startswith("DOCKER_")},
-    }
-
-
-@pytest.fixture
-def run_name(client: docker.DockerClient, tmp_path: Path) -> Iterator[str]:
-    """A run of this test alone, whose containers are removed afterwards."""
-    name = f"test-{os.urandom(4).hex()}"
-    yield name
-    for container in containers(client, name):
-        container.remove(force=True, v=True)
-
-
-def containers(client: docker.DockerClient, run: str) -> list[Container]:
-    found: list[Container] = client.containers.list(
-        all=True, filters={"label": f"{contract.LABEL_RUN}={run}"}
-    )
-    return found
-
-
-def launch(
-    environ: dict[str, str], *arguments: str, code: int = 0, timeout_s: float = 100
-) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [LAUNCH, *arguments],
-        env=environ,
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        check=False,
-    )
-    assert done.returncode == code, done.stderr
-    return done
 
 
 def test_each_agent_prints_an_identity_of_its_own(

@@ -256,6 +256,34 @@ def rm(
         runs.remove(engine, runs.find(engine, run, tasks or []), is_forced=is_forced)
 
 
+@app.command()
+def reap(
+    prefix: Annotated[
+        str, typer.Option("--prefix", help="Only identities whose name begins so.")
+    ] = "task-",
+    older_than: Annotated[
+        str, typer.Option("--older-than", help="Only what is older: 90m, 12h, 7d.")
+    ] = "1d",
+    is_dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would go, and change nothing.")
+    ] = False,
+    is_forced: Annotated[bool, typer.Option("--force", "-f", help="Do not ask.")] = False,
+    is_local: Annotated[bool, typer.Option("--local", help="Of the local Ravi.")] = False,
+    api_url: Annotated[
+        str | None, typer.Option("--api-url", envvar="RAVI_API_URL", help="Service root.")
+    ] = None,
+) -> int:
+    """Remove ended containers, and delete identities that no container here has."""
+    from ravi_agent.launcher.reap import Reaping, reap_leftovers
+
+    environ = dict(os.environ)
+    if api_url:
+        environ["RAVI_API_URL"] = api_url
+    reaping = Reaping.from_options(prefix=prefix, older_than=older_than, is_dry_run=is_dry_run)
+    with _engine() as engine:
+        return reap_leftovers(engine, environ, reaping, is_local=is_local, is_forced=is_forced)
+
+
 def default_concurrency() -> int:
     """Starts at once: an engine is busy with four a core, and slower with more."""
     return max(4, 4 * (os.cpu_count() or 1))

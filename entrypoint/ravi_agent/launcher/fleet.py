@@ -72,7 +72,7 @@ class Fleet:
         self._open = len(self.agents)
 
     def run(self, *, until_ready: bool = False) -> None:
-        """Until every agent has ended, or runs. KeyboardInterrupt stops them, then comes out."""
+        """Until every agent has ended, or runs. Whatever comes between stops them all first."""
         mux = OutputMux(self._events.put)
         watch = Watch(self._engine, self.plan.run, self._events.put)
         starters = ThreadPoolExecutor(self.plan.concurrency, thread_name_prefix="start")
@@ -81,7 +81,7 @@ class Fleet:
                 starters.submit(self._start, task, mux)
             while self._open and not (until_ready and self._is_ready()):
                 self._handle(self._events.get())
-        except KeyboardInterrupt:
+        except BaseException:  # Ctrl-C, or a bug of ours: nothing is left half started
             self._stop(starters)
             raise
         finally:

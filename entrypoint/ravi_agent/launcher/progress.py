@@ -81,7 +81,8 @@ def describe(agent: Agent) -> str:
     identity = agent.identity
     if agent.state == State.RUNNING and identity:
         phone = identity.phone or "no phone"
-        return f"running: {identity.name}, {identity.email}, {phone}, {agent.ready_s:.1f} s"
+        after = "" if agent.ready_s is None else f", {agent.ready_s:.1f} s"
+        return f"running: {identity.name}, {identity.email}, {phone}{after}"
     if agent.exit_code is not None:
         return f"{agent.state} {agent.exit_code}" + (f": {agent.error}" if agent.error else "")
     return f"{agent.state}: {agent.error}" if agent.error else str(agent.state)

@@ -36,6 +36,7 @@ class Existing:
     index: int
     count: int
     identity_name: str
+    created_at: float  # Unix seconds
     state: str
     status: str  # in the engine's words: "Up 3 minutes"
     exit_code: int | None
@@ -202,6 +203,7 @@ class DockerEngine:
             index=int(labels[contract.LABEL_INDEX]),
             count=int(labels[contract.LABEL_COUNT]),
             identity_name=labels[contract.LABEL_IDENTITY_NAME],
+            created_at=float(summary["Created"]),
             state=summary["State"],
             status=summary["Status"],
             exit_code=exit_code,

@@ -1,0 +1,123 @@
+"""`ravi-launch reap`: what runs have left over, on this engine and in the account."""
+
+import re
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from ravi_agent.errors import RaviError, UsageError
+from ravi_agent.identity import Identity
+from ravi_agent.launcher.engines.docker import DockerEngine, Existing
+from ravi_agent.launcher.host_key import find_host_credential
+from ravi_agent.launcher.local_ravi import LOCAL_CREDENTIAL, LOCAL_HOST_URL
+from ravi_agent.ravi_api import RaviApi
+from ravi_agent.settings import Settings
+
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reaping:
+    """What is looked for: names with `prefix`, made before `before` (Unix seconds)."""
+
+    prefix: str
+    before: float
+    is_dry_run: bool
+
+    @classmethod
+    def from_options(cls, *, prefix: str, older_than: str, is_dry_run: bool) -> "Reaping":
+        """Raises UsageError for an age that is none, and for an empty prefix."""
+        age = re.fullmatch(r"(\d+)([smhd])", older_than)
+        if not age:
+            raise UsageError(
+                f"--older-than {older_than!r}", "an age is a number and s, m, h or d", "7d"
+            )
+        if not prefix:
+            raise UsageError("--prefix ''", "that would be every identity of the account", "task-")
+        before = time.time() - int(age[1]) * _UNITS_S[age[2]]
+        return cls(prefix=prefix, before=before, is_dry_run=is_dry_run)
+
+
+def reap_leftovers(
+    engine: DockerEngine,
+    environ: Mapping[str, str],
+    reaping: Reaping,
+    *,
+    is_local: bool,
+    is_forced: bool,
+) -> int:
+    """Print what is left over, and remove it unless that is all that is wanted.
+
+    An identity is left over if no container of this engine has its name: identities of agents
+    elsewhere look the same, so the prefix must be this engine's own. 1 if something stays that
+    should not; it is named.
+    """
+    credential = LOCAL_CREDENTIAL if is_local else find_host_credential(environ)
+    url = LOCAL_HOST_URL if is_local else Settings(environ).api_url
+    with RaviApi(url, credential) as api:
+        containers = engine.containers()
+        ended = [
+            one
+            for one in containers
+            if one.state in {"exited", "dead", "created"}
+            and one.created_at < reaping.before
+            and one.identity_name.startswith(reaping.prefix)
+        ]
+        gone = {one.id for one in ended}
+        names = {one.identity_name for one in containers if one.id not in gone}
+        orphans = [
+            identity
+            for identity in api.list_identities(reaping.prefix)
+            if identity.name not in names and _is_older(identity, reaping.before)
+        ]
+        for container in ended:
+            print(f"container {container.id[:12]} of run {container.run}: {container.status}")
+        for identity in orphans:
+            print(f"identity {identity.name} ({identity.uuid}), made {identity.created_at}")
+        if reaping.is_dry_run or not (ended or orphans):
+            print(f"{len(ended)} containers, {len(orphans)} identities", file=sys.stderr)
+            return 0
+        if not is_forced:
+            _ask(len(ended), len(orphans))
+        return _remove(engine, api, ended, orphans)
+
+
+def _is_older(identity: Identity, before: float) -> bool:
+    """Whether it was made before that; one without a readable date is never old enough."""
+    try:
+        return datetime.fromisoformat(identity.created_at).timestamp() < before
+    except ValueError:
+        return False
+
+
+def _ask(containers: int, identities: int) -> None:
+    what = f"{containers} containers and {identities} identities"
+    if not sys.stdin.isatty():
+        raise UsageError(
+            f"{what} would go", "nobody is there to be asked", "--force, or --dry-run to see them"
+        )
+    sys.stderr.write(f"{what} go for good. Continue? [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        raise UsageError("nothing removed", "the answer was no", "--dry-run to see what there is")
+
+
+def _remove(
+    engine: DockerEngine, api: RaviApi, ended: list[Existing], orphans: list[Identity]
+) -> int:
+    for container in ended:
+        engine.remove(container.id)
+    kept = 0
+    for identity in orphans:
+        try:
+            api.delete_identity(identity.uuid)
+        except RaviError as exc:
+            kept += 1
+            print(f"identity {identity.name} ({identity.uuid}) stays: {exc}", file=sys.stderr)
+    print(
+        f"removed {len(ended)} containers, deleted {len(orphans) - kept} identities",
+        file=sys.stderr,
+    )
+    return 1 if kept else 0
