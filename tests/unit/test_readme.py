@@ -160,9 +160,9 @@ def test_every_variable_of_the_readme_is_one_of_the_code() -> None:
 
 
 def test_every_flag_of_the_launcher_is_in_its_command_line() -> None:
-    known = {
-        flag for param in typer.main.get_command(cli.app).params for flag in [*param.opts, "--"]
-    }
+    group = typer.main.get_group(cli.app)
+    every = [group, *group.commands.values()]
+    known = {"--"} | {flag for command in every for param in command.params for flag in param.opts}
     code = code_of(section("Launcher"))
     commands = [line for line in code_of(README).splitlines() if line.startswith("ravi-launch")]
     spans = [line for line in code.splitlines() if line.startswith("--")]

@@ -37,7 +37,6 @@ def spawn(command: list[str], environment: dict[str, str], ids: AgentIds | None,
             os.setresuid(uid, uid, uid)
         for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
             signal.signal(number, signal.SIG_DFL)  # Python ignores SIGPIPE and SIGXFSZ
-        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         execute(command, environment)
     except OSError as exc:

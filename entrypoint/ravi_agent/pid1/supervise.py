@@ -58,6 +58,8 @@ class Options:
 def main(argv: list[str]) -> "NoReturn":
     """Run the agent and leave with its code, or 128+n, 126, 127."""
     block_signals()
+    # Whoever waits for the end of a pipe that somebody left open would wait for us.
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     options = Options(argv)
     pending = signal.sigpending()
     for number in STOP_SIGNALS:  # came while boot was at it: nothing runs yet, so nothing will
@@ -67,6 +69,7 @@ def main(argv: list[str]) -> "NoReturn":
         become_subreaper(options.log)
     environment = initial_environ()
     agent = spawn(options.command, environment, options.user, options.log)
+    os.chdir("/")  # so that what is mounted at the agent's directory can be unmounted
     uuid = environment.get("RAVI_IDENTITY_UUID")
     write_status(options.status_path, phase="running", uuid=uuid, agent_pid=agent)
     code = Supervisor(agent, options).run()
