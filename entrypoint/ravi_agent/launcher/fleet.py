@@ -22,7 +22,8 @@ from ravi_agent.launcher.agents import (
     State,
     TakenOver,
 )
-from ravi_agent.launcher.engines.docker import DockerEngine, Existing, Watch
+from ravi_agent.launcher.engines.docker import DockerEngine, Existing
+from ravi_agent.launcher.engines.docker_events import Watch
 from ravi_agent.launcher.handovers import Handovers
 from ravi_agent.launcher.output_mux import OutputMux
 from ravi_agent.launcher.plan import Plan, Task

@@ -14,7 +14,8 @@ from rich.table import Table
 
 from ravi_agent.errors import UsageError
 from ravi_agent.launcher.agents import Died, Event
-from ravi_agent.launcher.engines.docker import DockerEngine, Existing, Watch
+from ravi_agent.launcher.engines.docker import DockerEngine, Existing
+from ravi_agent.launcher.engines.docker_events import Watch
 
 _AT_ONCE = 16
 

@@ -2,8 +2,6 @@
 
 import contextlib
 import socket
-import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +13,6 @@ from docker.types import LogConfig
 
 from ravi_agent import contract
 from ravi_agent.errors import EngineError, UsageError
-from ravi_agent.launcher.agents import Died, Event, OutOfMemory
 from ravi_agent.launcher.plan import Plan, Task
 
 CALL_TIMEOUT_S = 120  # an engine that starts fifty containers at once takes its time
@@ -23,7 +20,6 @@ CALL_TIMEOUT_S = 120  # an engine that starts fifty containers at once takes its
 # gets none of it.
 CAPABILITIES = ("CHOWN", "KILL", "SETGID", "SETUID")
 PIDS_LIMIT = 4096
-_RECONNECT_S = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,6 +242,15 @@ class DockerEngine:
             ),
         )
 
+    def listen(self, run: str) -> Any:
+        """The engine's events of a run's containers, as they come, from now on."""
+        filters = {
+            "type": "container",
+            "label": f"{contract.LABEL_RUN}={run}",
+            "event": ["die", "oom"],
+        }
+        return self._api.events(filters=filters, decode=True)
+
     def _ask(self, what: str, call: Callable[[], Any], *, fine: tuple[int, ...] = ()) -> Any:
         """What `call` returns; EngineError where the engine says no, but for statuses `fine`."""
         try:
@@ -256,62 +261,6 @@ class DockerEngine:
         except requests.RequestException as exc:
             raise EngineError(what, engine_words(exc)) from None
         return None
-
-
-class Watch:
-    """What the engine says of a run's containers, as events, from one connection.
-
-    Listening has begun when the constructor returns. If the engine goes away the watch comes back
-    when it does, and says what has ended meanwhile.
-    """
-
-    def __init__(self, engine: DockerEngine, run: str, emit: Callable[[Event], None]) -> None:
-        self._engine = engine
-        self._api = engine._api  # noqa: SLF001 - the other half of this module
-        self._run_name = run
-        self._emit = emit
-        self._is_closing = False
-        self._stream = self._listen()
-        self._thread = threading.Thread(target=self._run, name="events", daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._is_closing = True
-        self._stream.close()
-        self._thread.join()
-
-    def _listen(self) -> Any:
-        label = f"{contract.LABEL_RUN}={self._run_name}"
-        filters = {"type": "container", "label": label, "event": ["die", "oom"]}
-        return self._api.events(filters=filters, decode=True)
-
-    def _run(self) -> None:
-        while not self._is_closing:
-            try:
-                for event in self._stream:
-                    self._pass_on(event["Action"], event["Actor"]["Attributes"])
-            except (docker.errors.DockerException, requests.RequestException, OSError, ValueError):
-                pass  # the engine went away: see below
-            self._come_back()
-
-    def _come_back(self) -> None:
-        while not self._is_closing:
-            time.sleep(_RECONNECT_S)
-            try:
-                self._stream = self._listen()
-                for one in self._engine.containers(self._run_name):
-                    if one.exit_code is not None:
-                        self._emit(Died(index=one.index, exit_code=one.exit_code))
-            except (docker.errors.DockerException, requests.RequestException, OSError, EngineError):
-                continue
-            return
-
-    def _pass_on(self, action: str, attributes: Mapping[str, Any]) -> None:
-        index = int(attributes[contract.LABEL_INDEX])
-        if action == "die":
-            self._emit(Died(index=index, exit_code=int(attributes["exitCode"])))
-        elif action == "oom":
-            self._emit(OutOfMemory(index=index))
 
 
 def engine_words(exc: Exception) -> str:

@@ -1,0 +1,68 @@
+"""What the engine says of a run's containers, from one connection, for as long as it takes."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import docker.errors
+import requests
+
+from ravi_agent import contract
+from ravi_agent.errors import EngineError
+from ravi_agent.launcher.agents import Died, Event, OutOfMemory
+from ravi_agent.launcher.engines.docker import DockerEngine
+
+_RECONNECT_S = 0.5
+# However a connection to an engine that goes away ends.
+_GONE = (docker.errors.DockerException, requests.RequestException, EngineError, OSError, ValueError)
+
+
+class Watch:
+    """What the engine says of a run's containers, as events, from one connection.
+
+    Listening has begun when the constructor returns. If the engine goes away the watch comes back
+    when it does, and says what has ended meanwhile.
+    """
+
+    def __init__(self, engine: DockerEngine, run: str, emit: Callable[[Event], None]) -> None:
+        self._engine = engine
+        self._run_name = run
+        self._emit = emit
+        self._is_closing = False
+        self._stream = engine.listen(run)
+        self._thread = threading.Thread(target=self._run, name="events", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._is_closing = True
+        self._stream.close()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._is_closing:
+            try:
+                for event in self._stream:
+                    self._pass_on(event["Action"], event["Actor"]["Attributes"])
+            except _GONE:
+                pass  # the engine went away: see below
+            self._come_back()
+
+    def _come_back(self) -> None:
+        while not self._is_closing:
+            time.sleep(_RECONNECT_S)
+            try:
+                self._stream = self._engine.listen(self._run_name)
+                for one in self._engine.containers(self._run_name):
+                    if one.exit_code is not None:
+                        self._emit(Died(index=one.index, exit_code=one.exit_code))
+            except _GONE:
+                continue
+            return
+
+    def _pass_on(self, action: str, attributes: Mapping[str, Any]) -> None:
+        index = int(attributes[contract.LABEL_INDEX])
+        if action == "die":
+            self._emit(Died(index=index, exit_code=int(attributes["exitCode"])))
+        elif action == "oom":
+            self._emit(OutOfMemory(index=index))
