@@ -185,6 +185,10 @@ def unknown_variables(environ: "Iterable[str]") -> list[tuple[str, str]]:
 def _given_or_file(environ: "Mapping[str, str]", name: str) -> Credential | None:
     file_name = f"{name}_FILE"
     value, path = environ.get(name), environ.get(file_name)
+    if path and not path.startswith("/"):  # the phases of PID 1 have different directories
+        raise SettingsError(
+            f"{file_name}={path!r}", "not an absolute path", f"{file_name}=/path/to/key"
+        )
     if value and path:
         raise SettingsError(
             "credential given twice", f"both {name} and {file_name} are set", f"unset {name}"

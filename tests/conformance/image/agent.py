@@ -148,6 +148,50 @@ def resumable() -> NoReturn:
         say("agent resumed")
 
 
+def inspect(name: str) -> None:
+    """Say what the child of PID 1 that executes a program of that name was given, and PID 1 holds.
+
+    A look from outside: a shell or Python would change its own mask and dispositions.
+    """
+    pid = _child_of_init(name)
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        for line in file:
+            field, _, mask = line.partition(":")
+            if field in {"SigBlk", "SigIgn"}:
+                say(f"{field}: {mask.strip()}")
+    with open(f"/proc/{pid}/environ", encoding="utf-8") as file:
+        for variable in file.read().split("\0"):
+            if variable:
+                say(f"environment: {variable}")
+    for number in os.listdir(f"/proc/{pid}/fd"):
+        say(f"descriptors: {number}")
+    say(f"directory: {os.readlink(f'/proc/{pid}/cwd')}")
+    deadline = time.monotonic() + 1  # it may tidy up only once the agent runs
+    while "7" in os.listdir("/proc/1/fd") or os.readlink("/proc/1/cwd") != "/":
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.02)
+    for number in os.listdir("/proc/1/fd"):
+        say(f"own descriptors: {number}")
+    say(f"own directory: {os.readlink('/proc/1/cwd')}")
+
+
+def _child_of_init(name: str) -> str:
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        for entry in os.listdir("/proc"):
+            if entry.isdigit():
+                try:
+                    with open(f"/proc/{entry}/stat", encoding="ascii") as file:
+                        program, _, rest = file.read().partition("(")[2].rpartition(")")
+                except OSError:
+                    continue
+                if program == name and rest.split()[1] == "1":
+                    return entry
+        time.sleep(0.02)
+    sys.exit(f"no {name} below PID 1")
+
+
 def wakeups(seconds: str) -> None:
     """Say how often PID 1 was woken within that time, once its start is over."""
     deadline = time.monotonic() + PATIENCE_S
@@ -171,7 +215,18 @@ def _switches() -> int:
 
 AGENTS = {
     agent.__name__: agent
-    for agent in (signals, send, descend, stubborn, orphans, bursts, terminal, resumable, wakeups)
+    for agent in (
+        signals,
+        send,
+        descend,
+        stubborn,
+        orphans,
+        bursts,
+        terminal,
+        resumable,
+        inspect,
+        wakeups,
+    )
 }
 
 if __name__ == "__main__":
