@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
+from ravi_agent import contract
 from ravi_agent.errors import EngineError, RaviError
 from ravi_agent.handover import parse_ready_line
 from ravi_agent.launcher.agents import (
@@ -30,6 +31,7 @@ from ravi_agent.launcher.plan import Plan, Task
 
 # The entrypoint's own grace is 8 s; after this it is the engine's turn.
 STOP_WAIT_S = 10.0
+_READY_PREFIX = contract.READY_PREFIX.encode()
 _ERROR_PREFIX = "ravi-entrypoint: error: "
 
 
@@ -98,17 +100,22 @@ class Fleet:
         """Go on with what an earlier launcher started; runs in a starter's thread."""
         self._events.put(TakenOver(index=task.index, container=existing.id))
         try:
-            if existing.exit_code is None:
+            # Asked now: what ended since it was listed ended before anybody watched.
+            code = self._engine.exit_code(existing.id)
+            if code is None:
                 attached = self._engine.attach_running(existing.id)
                 mux.add(task.index, attached.sock, attached.early)
-                return
-            line = self._engine.ready_line(existing.id) or b""
+                code = self._engine.exit_code(existing.id)
+            line = b"" if code is None else self._engine.ready_line(existing.id) or b""
         except EngineError as exc:
             self._events.put(Refused(index=task.index, error=str(exc)))
             return
-        self._events.put(Output(index=task.index, line=line, is_error=True, at=time.monotonic()))
-        self._events.put(OutputOver(index=task.index))
-        self._events.put(Died(index=task.index, exit_code=existing.exit_code))
+        if code is not None:
+            if line:
+                heard = Output(index=task.index, line=line, is_error=True, at=time.monotonic())
+                self._events.put(heard)
+            self._events.put(OutputOver(index=task.index))
+            self._events.put(Died(index=task.index, exit_code=code))
 
     def _start(self, task: Task, mux: OutputMux) -> None:
         """Start one agent; runs in a starter's thread."""
@@ -186,7 +193,9 @@ class Fleet:
                 self._end_if_over(agent)
 
     def _hear(self, agent: Agent, event: Output) -> None:
-        if event.is_error and agent.identity is None:
+        if event.is_error and event.line.startswith(_READY_PREFIX):
+            if agent.identity:
+                return  # heard before, or an agent that plays the entrypoint
             # Only the entrypoint can have written this: the agent has not started yet.
             agent.identity = parse_ready_line(event.line)
             if agent.identity:

@@ -205,12 +205,12 @@ class DockerEngine:
             exit_code=exit_code,
         )
 
-    def inspect(self, container: str) -> dict[str, Any]:
-        """The container's whole configuration and state."""
-        found: dict[str, Any] = self._ask(
+    def exit_code(self, container: str) -> int | None:
+        """The code a container has ended with, None while it runs."""
+        state = self._ask(
             f"container {container[:12]}", lambda: self._api.inspect_container(container)
-        )
-        return found
+        )["State"]
+        return None if state["Running"] else int(state["ExitCode"])
 
     def attach_running(self, container: str) -> Attached:
         """What a running container has written and will write."""
