@@ -223,8 +223,13 @@ def _inspect(box: Box) -> dict[str, list[str]]:
 
 
 def _signals_of(masks: list[str]) -> list[int]:
+    """The signals in a mask of /proc, but for the C library's own.
+
+    glibc's posix_spawn leaves 32 ignored in what it starts, an engine and all its containers
+    among it; no program can set that, nor does it matter to one.
+    """
     bits = int(masks[0], 16)
-    return [number for number in range(1, 65) if bits >> (number - 1) & 1]
+    return [int(number) for number in sorted(signal.valid_signals()) if bits >> (number - 1) & 1]
 
 
 def terminal(engine: Engine, init: Init) -> Verdicts:

@@ -209,17 +209,48 @@ def test_signals_and_codes_can_be_rewritten(
     assert Ran(container).code == code
 
 
-def test_a_signal_for_the_child_alone_spares_its_children(start: Start) -> None:
-    script = "trap 'echo parent; exit' TERM; (trap 'echo child' TERM; sleep 3) & echo up; wait"
-    container = start(
-        "sh", "-c", script, environment={"RAVI_SIGNAL_SCOPE": "child", "RAVI_GRACE": "1"}
+@pytest.mark.parametrize(
+    ("scope", "heard"), [("group", {"parent", "child"}), ("child", {"parent"})]
+)
+def test_a_signal_reaches_the_group_or_the_child_alone(
+    start: Start, scope: str, heard: set[str]
+) -> None:
+    listen = "signal.signal(signal.SIGUSR1, lambda *_: print(who, flush=True))"
+    script = (
+        "import os, signal\n"
+        "who = 'child' if os.fork() == 0 else 'parent'\n"
+        f"{listen}\n"
+        "print('up', flush=True)\n"
+        "while True: signal.pause()\n"
     )
-    wait_for_output(container, "up")
+    container = start("python3", "-c", script, environment={"RAVI_SIGNAL_SCOPE": scope})
+    wait_for_output(container, "up\nup\n")
 
+    container.kill("SIGUSR1")
+    wait_for_output(container, "parent\n")
     container.kill("SIGTERM")
 
-    output = Ran(container).stdout
-    assert "parent" in output
+    assert set(Ran(container).stdout.split()) - {"up"} == heard
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(start: Start, service: LocalRavi) -> None:
+    """What was created meanwhile is adopted by the next start, by its name."""
+    environment = {"RAVI_IDENTITY_NAME": "task-full"}
+    full = Ran(
+        start(
+            "true",
+            environment=environment,
+            user="1000:1000",
+            tmpfs={"/workspace": "size=8k,mode=1777"},
+        )
+    )
+    assert full.code == 73, full.stderr
+    assert "No space left on device" in full.stderr
+
+    ran = Ran(start("sh", "-c", "echo $RAVI_IDENTITY_UUID", environment=environment))
+
+    assert ran.stdout.strip() == service.store.identities()[0].uuid
+    assert len(service.store.identities()) == 1
 
 
 @pytest.mark.parametrize(
