@@ -21,7 +21,14 @@ from ravi_agent.launcher.local_ravi import (
 )
 from ravi_agent.launcher.plan import Plan
 from ravi_agent.launcher.progress import LiveProgress, PlainProgress, print_table
-from ravi_agent.launcher.report import failures, report, summary_line, to_json
+from ravi_agent.launcher.report import (
+    COLUMNS,
+    failures,
+    report,
+    rows,
+    summary_line,
+    to_json,
+)
 from ravi_agent.log import Log
 from ravi_agent.settings import Credential, Settings
 
@@ -102,7 +109,7 @@ def _answer(fleet: Fleet, wishes: Wishes, wall_s: float) -> None:
     elif wishes.is_detached:
         print(fleet.plan.run, flush=True)
     else:
-        print_table(fleet.agents)
+        print_table(COLUMNS, rows(fleet.agents))
     if not wishes.is_detached:
         for line in failures(fleet.agents):
             print(line, file=sys.stderr)

@@ -6,8 +6,6 @@ from typing import Protocol
 from ravi_agent.handover import Handover
 from ravi_agent.launcher.plan import Plan, Task
 from ravi_agent.log import Log
-from ravi_agent.provision import Pacer, Provisioner
-from ravi_agent.ravi_api import RaviApi
 from ravi_agent.settings import Credential
 
 
@@ -52,6 +50,11 @@ class IdentityHandovers:
         timeout_s: float,
         log: Log,
     ) -> None:
+        # Only who provisions on the host waits for httpx.
+        from ravi_agent.provision import Pacer, Provisioner
+        from ravi_agent.ravi_api import RaviApi
+
+        self._provisioner = Provisioner
         self._api = RaviApi(api_url, credential)
         self._pacer = Pacer()
         self._is_fresh = plan.is_fresh
@@ -61,7 +64,7 @@ class IdentityHandovers:
 
     def line_for(self, task: Task) -> bytes:
         """Make or adopt this task's identity."""
-        provisioner = Provisioner(
+        provisioner = self._provisioner(
             self._api,
             deadline=time.monotonic() + self._timeout_s,
             phone_policy=self._phone_policy,

@@ -11,7 +11,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from ravi_agent.launcher.agents import Agent, State
-from ravi_agent.launcher.report import COLUMNS, rows
 
 
 class PlainProgress:
@@ -88,10 +87,10 @@ def describe(agent: Agent) -> str:
     return f"{agent.state}: {agent.error}" if agent.error else str(agent.state)
 
 
-def print_table(agents: Sequence[Agent]) -> None:
-    """The last table, on standard output: whole lines there, whatever the terminal's width."""
-    table = Table(*COLUMNS, box=None, pad_edge=False)
-    for row in rows(agents):
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table on standard output: whole lines where that is no terminal."""
+    table = Table(*columns, box=None, pad_edge=False)
+    for row in rows:
         table.add_row(*row)
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:

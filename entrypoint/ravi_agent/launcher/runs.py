@@ -9,13 +9,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
-from rich.console import Console
-from rich.table import Table
-
 from ravi_agent.errors import UsageError
 from ravi_agent.launcher.agents import Died, Event
 from ravi_agent.launcher.engines.docker import DockerEngine, Existing
 from ravi_agent.launcher.engines.docker_events import Watch
+from ravi_agent.launcher.progress import print_table
 
 _AT_ONCE = 16
 
@@ -39,12 +37,10 @@ def show(found: Sequence[Existing], *, is_json: bool) -> None:
     if is_json:
         print(json.dumps([asdict(one) for one in found], indent=2))
         return
-    table = Table("run", "task", "identity", "container", "status", box=None, pad_edge=False)
-    for one in found:
-        table.add_row(one.run, one.task, one.identity_name, one.id[:12], one.status)
-    console = Console(highlight=False, markup=False)
-    console = console if console.is_terminal else Console(markup=False, width=200)
-    console.print(table)
+    print_table(
+        ("run", "task", "identity", "container", "status"),
+        [(one.run, one.task, one.identity_name, one.id[:12], one.status) for one in found],
+    )
 
 
 def print_logs(
