@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
 from pathlib import Path
@@ -61,6 +62,35 @@ def test_json_is_all_there_is_on_standard_output(
     summary = result["summary"]
     assert (summary["requested"], summary["succeeded"], summary["failed"]) == (3, 3, 0)
     assert 0 < summary["ready_p50_s"] <= summary["ready_p95_s"] <= summary["wall_s"]
+
+
+def test_a_terminal_shows_counts_and_a_bar_and_the_answer_stays_apart(
+    environ: dict[str, str], run_name: str
+) -> None:
+    leader, follower = pty.openpty()
+    launcher = subprocess.Popen(
+        [LAUNCH, "--count", "2", "--name", run_name, "--", "echo", "said"],
+        env={**environ, "TERM": "xterm", "COLUMNS": "100"},
+        stdout=subprocess.PIPE,
+        stderr=follower,
+        text=True,
+    )
+    os.close(follower)
+    shown = b""
+    with open(leader, "rb", buffering=0) as screen:
+        while True:
+            try:
+                shown += screen.read(4096)
+            except OSError:  # EIO: the launcher has closed its side
+                break
+    stdout, _ = launcher.communicate(timeout=60)
+
+    assert launcher.returncode == 0
+    assert b"2 exited" in shown
+    assert b"2/2" in shown
+    assert "0000 | said" in stdout.splitlines()
+    assert stdout.splitlines()[-1].startswith("0001  task-")
+    assert "\x1b" not in stdout
 
 
 def test_one_failure_stops_no_other_and_is_told(environ: dict[str, str], run_name: str) -> None:
