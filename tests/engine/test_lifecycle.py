@@ -344,3 +344,33 @@ def test_a_delete_that_hangs_does_not_cost_the_stop_its_time(
     ran = Ran(container)
     assert ran.code == 143  # 137 had Docker lost its patience
     assert "stays" in ran.stderr
+
+
+def test_a_check_says_what_is_wrong_and_what_to_do(run: Run, service: LocalRavi) -> None:
+    """The key of these tests is mounted with a mode that lets the agent read it."""
+    ran = run("--check")
+
+    assert ran.code == 1
+    assert "ok      process: PID 1" in ran.stdout
+    assert "problem key: the agent can read" in ran.stdout
+    assert "causes: " in ran.stdout
+    assert "fix: chmod 600" in ran.stdout
+    assert f"ok      service: {service.url} answers" in ran.stdout
+    assert service.store.identities() == []
+
+
+def test_a_check_of_a_service_that_refuses_names_the_code(run: Run, service: LocalRavi) -> None:
+    service.faults.append(Fault(status=401))
+
+    ran = run("--check")
+
+    assert ran.code == 1
+    assert "problem service: " in ran.stdout
+    assert "ends with 77" in ran.stdout
+
+
+def test_a_check_where_all_is_well_says_so(run: Run) -> None:
+    ran = run("--check", with_key=False)
+
+    assert ran.code == 0, ran.stdout
+    assert "problem" not in ran.stdout
