@@ -5,7 +5,7 @@ import os
 from ravi_agent import contract
 from ravi_agent.errors import SettingsError
 from ravi_agent.identity import is_plain
-from ravi_agent.log import LEVELS
+from ravi_agent.log import LEVELS, Log
 from ravi_agent.service_url import check_service_url
 
 TYPE_CHECKING = False
@@ -42,8 +42,8 @@ _AUTH_FILE = ".ravi/auth.json"  # in the home of whoever provisions
 # Set by us or by the launcher for the agent to read, never settings of ours.
 _FOR_THE_AGENT = frozenset({*contract.AGENT_VARIABLES, "RAVI_RUN"})
 
-PHONE_AUTO, PHONE_REQUIRE, PHONE_NEVER = PHONE_POLICIES = ("auto", "require", "never")
-ON_EXIT_KEEP, ON_EXIT_FORGET, ON_EXIT_DELETE = ON_EXIT_CHOICES = ("keep", "forget", "delete")
+PHONE_REQUIRE, PHONE_NEVER = "require", "never"
+ON_EXIT_KEEP, ON_EXIT_DELETE = "keep", "delete"
 
 
 class Settings:
@@ -71,13 +71,17 @@ class Settings:
             "RAVI_API_URL", lambda url: check_service_url(url, is_http_allowed)
         )
         self.workspace: str = parsed("RAVI_WORKSPACE", _absolute_path)
-        self.phone_policy: str = parsed("RAVI_PHONE_POLICY", _one_of(PHONE_POLICIES))
+        self.phone_policy: str = parsed(
+            "RAVI_PHONE_POLICY", _one_of(("auto", PHONE_REQUIRE, PHONE_NEVER))
+        )
         self.provision_timeout_s: float = parsed("RAVI_PROVISION_TIMEOUT", _seconds)
         self.grace_s: float = parsed("RAVI_GRACE", _seconds)
         self.signal_scope: str = parsed("RAVI_SIGNAL_SCOPE", _one_of(("group", "child")))
         self.signal_map: dict[int, int] = parsed("RAVI_SIGNAL_MAP", _signal_map)
         self.exit_remap: dict[int, int] = parsed("RAVI_EXIT_REMAP", _exit_remap)
-        self.on_exit: str = parsed("RAVI_ON_EXIT", _one_of(ON_EXIT_CHOICES))
+        self.on_exit: str = parsed(
+            "RAVI_ON_EXIT", _one_of((ON_EXIT_KEEP, "forget", ON_EXIT_DELETE))
+        )
         self.agent_user: str = given("RAVI_AGENT_USER")
         self.is_agent_user_asked_for = bool(environ.get("RAVI_AGENT_USER"))
         self.is_handover_expected = (
@@ -97,6 +101,15 @@ class Settings:
                 "a name is at most 255 printable characters without a single quote",
                 f"set {variable} to such a name",
             )
+
+    @property
+    def asked_name(self) -> str | None:
+        """The name that a workspace's identity must have; None where nobody asked for one."""
+        return self.identity_name if self.is_name_asked_for else None
+
+    def log_for(self, program: str) -> Log:
+        """The log of a program, as these settings want it."""
+        return Log(program, level=self.log_level, is_json=self.log_format == "json")
 
 
 class Credential:
@@ -141,6 +154,11 @@ def read_credential(environ: "Mapping[str, str]") -> Credential | None:
     if os.path.exists(contract.MANAGEMENT_KEY_PATH):
         return _from_file(contract.MANAGEMENT_KEY_PATH, contract.MANAGEMENT_KEY_PATH)
     return _from_auth_file(os.path.join(environ.get("HOME") or "/", _AUTH_FILE))
+
+
+def key_path(environ: "Mapping[str, str]") -> str:
+    """Where the management key's file is, if there is one."""
+    return environ.get("RAVI_MANAGEMENT_KEY_FILE") or contract.MANAGEMENT_KEY_PATH
 
 
 def no_credential() -> SettingsError:

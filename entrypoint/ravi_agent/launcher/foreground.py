@@ -29,7 +29,6 @@ from ravi_agent.launcher.report import (
     summary_line,
     to_json,
 )
-from ravi_agent.log import Log
 from ravi_agent.settings import Credential, Settings
 
 
@@ -91,7 +90,7 @@ def _handovers(plan: Plan, settings: Settings, credential: Credential, wishes: W
         credential,
         phone_policy=settings.phone_policy,
         timeout_s=settings.provision_timeout_s,
-        log=Log("ravi-launch", level=settings.log_level, is_json=settings.log_format == "json"),
+        log=settings.log_for("ravi-launch"),
     )
 
 

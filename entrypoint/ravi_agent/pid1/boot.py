@@ -49,13 +49,12 @@ def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
     """One start, from the command line to the execve of supervise. Raises any RaviError."""
     command = _parse(argv, environ)
 
-    from ravi_agent.log import Log
     from ravi_agent.pid1.ensure import load_provisioned, provision_workspace
     from ravi_agent.pid1.user import find_agent_user
     from ravi_agent.settings import Settings, unknown_variables
 
     settings = Settings(environ)
-    log = Log(PROGRAM, level=settings.log_level, is_json=settings.log_format == "json")
+    log = settings.log_for(PROGRAM)
     for name, meant in unknown_variables(environ):
         log.warning(f"{name} is no setting of ours", f"did you mean {meant}?")
     on_exit = _on_exit(settings, environ)
@@ -195,13 +194,12 @@ def _warn_of_readable_key(
     environ: "Mapping[str, str]", user: "AgentUser | None", log: "Log"
 ) -> None:
     """A key that the agent can read is no secret of ours any more."""
-    from ravi_agent import contract
-    from ravi_agent.pid1.user import ActingAs
+    from ravi_agent.pid1.user import can_read
+    from ravi_agent.settings import key_path
 
-    path = environ.get("RAVI_MANAGEMENT_KEY_FILE") or contract.MANAGEMENT_KEY_PATH
-    with ActingAs(user):
-        if not os.access(path, os.R_OK, effective_ids=True):
-            return
+    path = key_path(environ)
+    if not can_read(user, path):
+        return
     fix = f"chmod 600 and chown root the file mounted at {path}"
     if user is None:
         fix = "provision with ravi-init or ravi-launch, or start as root: it steps down"
@@ -244,14 +242,14 @@ def _pairs(mapping: dict[int, int]) -> str:
 
 def _on_exit(settings: "Settings", environ: "Mapping[str, str]") -> list[str]:
     """What the last phase is told; raises SettingsError where it could not do what it is to do."""
-    from ravi_agent import contract
     from ravi_agent.errors import SettingsError
     from ravi_agent.pid1.phases import ON_EXIT, ON_EXIT_VARIABLES
+    from ravi_agent.settings import ON_EXIT_DELETE, ON_EXIT_KEEP, key_path
 
-    if settings.on_exit == "keep":
+    if settings.on_exit == ON_EXIT_KEEP:
         return []
-    key_file = environ.get("RAVI_MANAGEMENT_KEY_FILE") or contract.MANAGEMENT_KEY_PATH
-    if settings.on_exit == "delete" and not os.path.exists(key_file):
+    key_file = key_path(environ)
+    if settings.on_exit == ON_EXIT_DELETE and not os.path.exists(key_file):
         raise SettingsError(
             "RAVI_ON_EXIT=delete",
             "at the exit only a file still has the management key",

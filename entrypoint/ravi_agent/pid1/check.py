@@ -4,10 +4,11 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 
-from ravi_agent import contract, workspace
+from ravi_agent import contract
 from ravi_agent.errors import RaviError
-from ravi_agent.pid1.user import ActingAs, AgentUser, find_agent_user
-from ravi_agent.settings import Settings, read_credential
+from ravi_agent.pid1.ensure import load_provisioned
+from ravi_agent.pid1.user import ActingAs, AgentUser, can_read, find_agent_user
+from ravi_agent.settings import Settings, key_path, read_credential
 
 _CLOCK_LIMIT_S = 60.0  # tokens with a life of minutes fail beyond that
 _CALL_TIMEOUT_S = 10.0
@@ -54,12 +55,11 @@ def _pid() -> Finding:
 
 
 def _workspace(settings: Settings, user: AgentUser | None) -> Finding:
-    name = settings.identity_name if settings.is_name_asked_for else None
     try:
+        identity = load_provisioned(settings, user)
+        if identity:
+            return Finding("workspace", f"provisioned: {identity.name} is {identity.email}")
         with ActingAs(user):
-            identity = workspace.load(settings.workspace, name=name, api_url=settings.api_url)
-            if identity:
-                return Finding("workspace", f"provisioned: {identity.name} is {identity.email}")
             # Whatever exists of it decides: a missing directory is made in its parent.
             there = settings.workspace
             while not os.path.exists(there):
@@ -125,15 +125,14 @@ def _key(source: str, environ: Mapping[str, str], user: AgentUser | None) -> Fin
             "`docker inspect` shows it to everybody who may ask the engine",
             f"mount a file at {contract.MANAGEMENT_KEY_PATH} instead",
         )
-    path = environ.get("RAVI_MANAGEMENT_KEY_FILE") or contract.MANAGEMENT_KEY_PATH
-    with ActingAs(user):
-        if os.access(path, os.R_OK, effective_ids=True):
-            return Finding(
-                "key",
-                f"the agent can read {path}",
-                "an agent that is tricked can spend the account's money",
-                "chmod 600 and chown root the file, and start as root: it steps down",
-            )
+    path = key_path(environ)
+    if can_read(user, path):
+        return Finding(
+            "key",
+            f"the agent can read {path}",
+            "an agent that is tricked can spend the account's money",
+            "chmod 600 and chown root the file, and start as root: it steps down",
+        )
     return Finding("key", f"from {source}; the agent cannot read it")
 
 

@@ -23,9 +23,10 @@ _LOCK_RETRY_S = 0.05
 
 def load_provisioned(settings: Settings, user: AgentUser | None) -> Identity | None:
     """The identity that is there already: offline, without a key, in a millisecond."""
-    name = settings.identity_name if settings.is_name_asked_for else None
     with ActingAs(user):
-        return workspace.load(settings.workspace, name=name, api_url=settings.api_url)
+        return workspace.load(
+            settings.workspace, name=settings.asked_name, api_url=settings.api_url
+        )
 
 
 def provision_workspace(
@@ -58,8 +59,7 @@ def provision_workspace(
                     "end that start, or give each agent a workspace of its own",
                 )
             time.sleep(_LOCK_RETRY_S)
-        name = settings.identity_name if settings.is_name_asked_for else None
-        identity = workspace.load(settings.workspace, name=name, api_url=settings.api_url)
+        identity = load_provisioned(settings, None)  # by whoever held the claim before
         if identity:
             return identity
         _exclude_from_git(settings.workspace, log)

@@ -19,7 +19,6 @@ def main() -> None:
 
 def init(argv: list[str], watch: StopWatch) -> int:
     """Provision as the command line and the environment say. Raises any RaviError."""
-    from ravi_agent.log import Log
     from ravi_agent.pid1.arguments import parse_settings
     from ravi_agent.pid1.ensure import load_provisioned, provision_workspace
     from ravi_agent.pid1.environ import initial_environ
@@ -30,7 +29,7 @@ def init(argv: list[str], watch: StopWatch) -> int:
         PROGRAM, "Make sure a workspace has its Ravi identity, and leave.", argv, initial_environ()
     )
     settings = Settings(environ)
-    log = Log(PROGRAM, level=settings.log_level, is_json=settings.log_format == "json")
+    log = settings.log_for(PROGRAM)
     # On a host root provisions for root; only an image has a user of ours to provision for.
     user = find_agent_user(settings.agent_user, is_asked_for=settings.is_agent_user_asked_for)
     user = user if settings.is_agent_user_asked_for or os.getpid() == 1 else None

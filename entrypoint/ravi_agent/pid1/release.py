@@ -8,8 +8,15 @@ from ravi_agent import contract, workspace
 from ravi_agent.errors import RaviError, RefusedError
 from ravi_agent.identity import Identity
 from ravi_agent.log import Log
+from ravi_agent.pid1.ensure import load_provisioned
 from ravi_agent.pid1.user import ActingAs, AgentUser, find_agent_user
-from ravi_agent.settings import Credential, Settings, no_credential, read_credential
+from ravi_agent.settings import (
+    ON_EXIT_DELETE,
+    Credential,
+    Settings,
+    no_credential,
+    read_credential,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +52,7 @@ def release_command(argv: list[str], environ: "Mapping[str, str]") -> int:
         environ,
     )
     settings = Settings(environ)
-    log = Log(PROGRAM, level=settings.log_level, is_json=settings.log_format == "json")
+    log = settings.log_for(PROGRAM)
     credential = read_credential(environ) if is_deleting else None
     if is_deleting and credential is None:
         raise no_credential()
@@ -58,9 +65,9 @@ def main_on_exit(argv: list[str]) -> "NoReturn":
     code = int(argv[0])
     environ = {f"RAVI_{name}": value for name, value in (word.split("=", 1) for word in argv[1:])}
     settings = Settings(environ)
-    log = Log("ravi-entrypoint", level=settings.log_level, is_json=settings.log_format == "json")
+    log = settings.log_for("ravi-entrypoint")
     try:
-        credential = read_credential(environ) if settings.on_exit == "delete" else None
+        credential = read_credential(environ) if settings.on_exit == ON_EXIT_DELETE else None
         user = find_agent_user(settings.agent_user, is_asked_for=False)
         release(settings, user, credential, log, timeout_s=_DELETE_ON_EXIT_TIMEOUT_S)
     except RaviError as exc:
@@ -80,11 +87,9 @@ def release(
 
     Where the identity cannot be deleted `.ravi/` stays too, so that it can be tried again.
     """
-    name = settings.identity_name if settings.is_name_asked_for else None
-    with ActingAs(user):
-        identity = workspace.load(settings.workspace, name=name, api_url=settings.api_url)
+    identity = load_provisioned(settings, user)
     if credential:
-        _delete(settings, identity, name, credential, timeout_s)
+        _delete(settings, identity, credential, timeout_s)
     with ActingAs(user):
         is_removed = workspace.release(settings.workspace)
     if is_removed:
@@ -94,7 +99,6 @@ def release(
 def _delete(
     settings: Settings,
     identity: Identity | None,
-    name: str | None,
     credential: Credential,
     timeout_s: float,
 ) -> None:
@@ -104,8 +108,8 @@ def _delete(
     ends = time.monotonic() + timeout_s
     with RaviApi(settings.api_url, credential) as api:
         found = [identity] if identity else []
-        if name and not identity:
-            found = api.find_identities(name, timeout_s=timeout_s)
+        if settings.asked_name and not identity:
+            found = api.find_identities(settings.asked_name, timeout_s=timeout_s)
         for one in found:
             try:
                 api.delete_identity(one.uuid, timeout_s=max(0.1, ends - time.monotonic()))

@@ -70,6 +70,12 @@ def _find_group(group: str, spec: str) -> int:
         ) from None
 
 
+def can_read(user: AgentUser | None, path: str) -> bool:
+    """Whether the agent could read a file."""
+    with ActingAs(user):
+        return os.access(path, os.R_OK, effective_ids=True)
+
+
 class ActingAs:
     """Be the agent's user for a while, so that root never opens what the agent could have set.
 
