@@ -15,6 +15,7 @@ import requests
 from docker.context import ContextAPI
 
 from ravi_agent.errors import EngineError, UsageError
+from ravi_agent.launcher.engines.docker_calls import engine_words
 
 CALL_TIMEOUT_S = 120  # an engine that starts fifty containers at once takes its time
 _REMOTE_SOCKET = "/var/run/docker.sock"
@@ -112,9 +113,3 @@ def _parameters(
     if found.TLSConfig is not None:
         params["tls"] = found.TLSConfig
     return params
-
-
-def engine_words(exc: Exception) -> str:
-    """The engine's own reason on one line."""
-    text = exc.explanation if isinstance(exc, docker.errors.APIError) else str(exc)
-    return " ".join(str(text or type(exc).__name__).split())

@@ -8,7 +8,7 @@ import docker.errors
 import requests
 
 from ravi_agent.errors import EngineError, UsageError
-from ravi_agent.launcher.engines.docker_host import engine_words
+from ravi_agent.launcher.engines.docker_calls import engine_words
 
 Say = Callable[[str], None]
 
