@@ -12,10 +12,10 @@ import docker
 import docker.errors
 import docker.utils
 import requests
-from docker.context import ContextAPI
 
 from ravi_agent.errors import EngineError, UsageError
 from ravi_agent.launcher.engines.docker_calls import engine_words
+from ravi_agent.launcher.engines.docker_context import read_context
 
 CALL_TIMEOUT_S = 120  # an engine that starts fifty containers at once takes its time
 _REMOTE_SOCKET = "/var/run/docker.sock"
@@ -105,11 +105,4 @@ def _parameters(
             raise EngineError(
                 f"engine {named_host}", engine_words(exc), "set DOCKER_CERT_PATH"
             ) from None
-    name = context or environ.get("DOCKER_CONTEXT") or None
-    found = ContextAPI.get_context(name)
-    if found is None:
-        raise UsageError(f"context {name or 'in use'!r}", "it is not there", "docker context ls")
-    params: dict[str, Any] = {"base_url": found.Host}
-    if found.TLSConfig is not None:
-        params["tls"] = found.TLSConfig
-    return params
+    return read_context(environ, context or environ.get("DOCKER_CONTEXT") or None)
