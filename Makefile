@@ -9,7 +9,7 @@ ACTIONLINT_VERSION := v1.7.12
 SCRIPTS := scripts/engine scripts/go scripts/images scripts/lock scripts/venv images/base/profile.sh .ci/run
 DOCKERFILES := Dockerfile tests/conformance/Dockerfile images/agent-example/Dockerfile images/init/Dockerfile images/local/Dockerfile
 
-.PHONY: help demo test lint format engine images clean
+.PHONY: help demo test soak lint format engine images clean
 
 help: ## show the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1  \t/p' Makefile
@@ -19,6 +19,9 @@ demo: images ## fifty agents, fifty identities, against a local Ravi
 
 test: images ## every test, on a real engine
 	$(VENV)/bin/pytest
+
+soak: images ## the large runs: half an hour
+	$(VENV)/bin/pytest -m soak
 
 lint: $(STAMP) $(VENV)/bin/actionlint ## ruff, mypy, hadolint, shellcheck, actionlint, zizmor
 	$(VENV)/bin/ruff format --check .

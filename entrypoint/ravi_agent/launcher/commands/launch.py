@@ -175,6 +175,8 @@ def launch(
         raise UsageError(f"--output {output!r}", f"choose {', '.join(OUTPUTS)}", "--output json")
     if resume and name:
         raise UsageError("--resume and --name", "both name the run", f"--resume {resume}")
+    if timeout is not None and not parse_seconds("--timeout", timeout):
+        raise UsageError(f"--timeout {timeout}", "no agent ends in no time", "--timeout 30m")
     if is_fail_fast and max_failures is not None:
         raise UsageError("--fail-fast", "it is --max-failures 0", f"--max-failures {max_failures}")
     flow = {
