@@ -38,7 +38,9 @@ class RaviApi:
     texts hold neither token nor body. Follows no redirect, so the token stays with its host.
     """
 
-    def __init__(self, api_url: str, credential: Credential) -> None:
+    def __init__(
+        self, api_url: str, credential: Credential, *, identity_uuid: str | None = None
+    ) -> None:
         self.api_url = api_url
         # Unix seconds, by the service's own clock, of the last answer that said.
         self.server_time: float | None = None
@@ -52,6 +54,8 @@ class RaviApi:
                     "Authorization": f"Bearer {credential.token}",
                     "Accept": "application/json",
                     "User-Agent": "ravi-agent-base",
+                    # Which identity an account's call is about; an identity key says it itself.
+                    **({"X-Ravi-Identity": identity_uuid} if identity_uuid else {}),
                 },
                 # Reading the CA bundle takes 30 ms, which a plain connection need not wait for.
                 verify=api_url.startswith("https:"),
@@ -125,6 +129,17 @@ class RaviApi:
     def delete_identity(self, uuid: str, *, timeout_s: float = CALL_TIMEOUT_S) -> None:
         """Delete an identity; status 404 also where the service has no such call."""
         self._call("DELETE", f"identities/{quote(uuid, safe='')}/", None, timeout_s, 0)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, object] | None = None,
+        *,
+        timeout_s: float = CALL_TIMEOUT_S,
+    ) -> object:
+        """The service's own JSON for any path below `/api/`, as it comes."""
+        return self._call(method, path, body, timeout_s, _LIST_LIMIT)
 
     def _object(
         self, method: str, path: str, body: Mapping[str, object], timeout_s: float
