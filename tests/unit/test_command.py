@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +15,7 @@ from typing import Any
 import pytest
 
 from conftest import MANAGEMENT_KEY
-from ravi_agent.command.cli import as_text, ravi
+from ravi_agent.command.cli import _parser, as_text, ravi
 from ravi_agent.command.session import Session
 from ravi_agent.errors import (
     AbsentError,
@@ -441,6 +443,31 @@ def test_a_command_line_that_makes_no_sense_asks_nobody(
     with pytest.raises(UsageError):
         call(*words)
     assert not local.requests.entries
+
+
+def test_the_page_has_the_words_and_flags_of_the_command_line() -> None:
+    page = (Path(__file__).parents[2] / "docs/command.md").read_text(encoding="utf-8")
+    written: dict[tuple[str, str], set[str]] = {}
+    for line in re.findall(r"^\| `ravi ([^`]+)`", page, re.MULTILINE):
+        topic, word = line.split()[:2]
+        written.setdefault((topic, word), set()).update(re.findall(r"--[a-z-]+", line))
+
+    known: dict[tuple[str, str], set[str]] = {}
+    for topic, below in words_of(_parser()).items():
+        for word, parser in words_of(below).items():
+            flags = {flag for action in parser._actions for flag in action.option_strings}
+            known[topic, word] = {flag for flag in flags if flag.startswith("--")} - {
+                *("--help", "--json", "--human")
+            }
+    del known["identity", "use"]
+    assert known.pop(("email", "compose")) == {"--to", "--subject", "--body", "--cc", "--bcc"}
+    assert written == known
+
+
+def words_of(parser: ArgumentParser) -> dict[str, ArgumentParser]:
+    (actions,) = (one for one in parser._actions if isinstance(one.choices, dict))
+    assert isinstance(actions.choices, dict)
+    return actions.choices
 
 
 def test_a_failure_is_json_on_one_channel_and_our_line_on_the_other(
