@@ -302,15 +302,22 @@ def test_a_directory_that_came_with_a_repository_is_not_used(
     assert call("get", "email", RAVI_CONFIG_DIR=str(tmp_path / ".ravi"))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
-def test_a_directory_of_another_user_is_not_used(environ: dict[str, str]) -> None:
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+@pytest.mark.parametrize(
+    ("given_away", "why"), [(".ravi", "belongs to uid 4711"), (".git", "Permission denied")]
+)
+def test_a_directory_that_may_be_somebody_elses_is_not_used(
+    environ: dict[str, str], given_away: str, why: str
+) -> None:
     with TemporaryDirectory() as top:
         Path(top).chmod(0o755)
         folder = write_config(Path(top), identity_uuid="u")
-        os.chown(folder, 4711, 4711)
+        subprocess.run(["git", "-C", top, "init", "-q"], check=True)
+        (Path(top) / ".git/index").touch(0o600)
+        os.chown(folder, 4711 if given_away == ".ravi" else 65534, -1)
         os.seteuid(65534)
         try:
-            with pytest.raises(WorkspaceError, match="belongs to uid 4711"):
+            with pytest.raises(WorkspaceError, match=why):
                 Session(environ, top)
         finally:
             os.seteuid(0)
@@ -468,6 +475,16 @@ def words_of(parser: ArgumentParser) -> dict[str, ArgumentParser]:
     (actions,) = (one for one in parser._actions if isinstance(one.choices, dict))
     assert isinstance(actions.choices, dict)
     return actions.choices
+
+
+def test_an_id_is_one_part_of_the_path(call: Call, local: LocalRavi, tmp_path: Path) -> None:
+    folder = write_config(tmp_path / "w", identity_uuid=provision(tmp_path, local, "one").uuid)
+
+    with pytest.raises(RefusedError, match="404") as caught:
+        call("message", "sms", "7?is_read=false", RAVI_CONFIG_DIR=str(folder))
+
+    assert local.requests.entries[-1]["path"] == "/api/messages/7?is_read=false/"
+    assert "leave the id out" in str(caught.value.fix)
 
 
 def test_a_failure_is_json_on_one_channel_and_our_line_on_the_other(

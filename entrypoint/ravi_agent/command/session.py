@@ -132,16 +132,23 @@ def _nearest(directory: str | None) -> str | None:
 
 
 def _check_owner(folder: str) -> None:
-    status = os.stat(folder)
-    if os.geteuid() not in {0, status.st_uid} and status.st_uid:
-        why = f"it belongs to uid {status.st_uid}"
-    elif (tree := Worktree.find(os.path.dirname(folder))) and tree.tracks(contract.RAVI_DIR):
-        why = "it came with the repository: git tracks it"
-    else:
-        return
-    raise WorkspaceError(
-        f"{folder} is not used", why, f"export RAVI_CONFIG_DIR={folder} if you trust it"
-    )
+    if why := _distrust(folder):
+        raise WorkspaceError(
+            f"{folder} is not used", why, f"export RAVI_CONFIG_DIR={folder} if you trust it"
+        )
+
+
+def _distrust(folder: str) -> str | None:
+    """Why a directory that was merely found may be somebody else's choice; None where it is not."""
+    try:
+        owner = os.stat(folder).st_uid
+        if os.geteuid() not in {0, owner} and owner:
+            return f"it belongs to uid {owner}"
+        tree = Worktree.find(os.path.dirname(folder))
+        is_tracked = tree is not None and tree.tracks(contract.RAVI_DIR)
+    except OSError as exc:
+        return f"{exc.filename}: {exc.strerror}"
+    return "it came with the repository: git tracks it" if is_tracked else None
 
 
 def _recorded_url(path: str) -> str | None:
