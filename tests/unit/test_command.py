@@ -257,6 +257,16 @@ def test_the_variable_wins_over_the_directory_and_the_home(
     assert call("get", "email", directory=tmp_path)["email"] == at_home.email
 
 
+def test_the_variable_may_be_relative_to_the_directory(
+    call: Call, local: LocalRavi, tmp_path: Path
+) -> None:
+    own = provision(tmp_path / "w", local, "own")
+
+    email = call("get", "email", directory=tmp_path, RAVI_CONFIG_DIR="w/../w/.ravi")
+
+    assert email["email"] == own.email
+
+
 def test_a_directory_that_was_removed_is_no_obstacle(
     environ: dict[str, str], tmp_path: Path
 ) -> None:

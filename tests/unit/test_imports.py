@@ -56,7 +56,7 @@ def layer(module: str) -> str:
     part = module.split(".")[1] if "." in module else ""
     if part in {"pid1", "command", "launcher", "local"}:
         return part
-    return "service" if part in {"ravi_api", "provision"} else "core"
+    return "service" if part in {"http_status", "ravi_api", "provision"} else "core"
 
 
 def imported(file: Path) -> set[str]:

@@ -33,10 +33,8 @@ class Session:
         home = home_folder(environ)
         chosen = environ.get("RAVI_CONFIG_DIR")
         found = None if chosen else _nearest(directory)
-        self.folder = os.path.abspath(chosen or found or home)
-        self._is_only_found = bool(found) and os.path.realpath(found or "") != os.path.realpath(
-            home
-        )
+        self.folder = os.path.normpath(os.path.join(directory or "/", chosen or found or home))
+        self._is_only_found = bool(found) and not _is_same(self.folder, home)
         if self._is_only_found:
             _check_owner(self.folder)
         self._path = os.path.join(self.folder, contract.CONFIG_FILE)
@@ -119,6 +117,10 @@ class Session:
 
         with RaviApi(api_url, credential, identity_uuid=identity_uuid) as api:
             return api.ask(method, path, body)
+
+
+def _is_same(one: str, other: str) -> bool:
+    return os.path.realpath(one) == os.path.realpath(other)
 
 
 def _nearest(directory: str | None) -> str | None:
