@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.stamp
 ACTIONLINT_VERSION := v1.7.12
-SCRIPTS := scripts/engine scripts/go scripts/images scripts/lock scripts/venv images/base/profile.sh .ci/run
+SCRIPTS := scripts/engine scripts/go scripts/images scripts/lock scripts/test-tools scripts/venv images/base/profile.sh images/harnesses/shell/harness.sh .ci/run
 DOCKERFILES := Dockerfile tests/conformance/Dockerfile images/agent-example/Dockerfile images/init/Dockerfile images/local/Dockerfile
 
 .PHONY: help demo test soak lint format engine images clean
@@ -18,6 +18,7 @@ demo: images ## fifty agents, fifty identities, against a local Ravi
 	$(VENV)/bin/ravi-launch --local --count 50 --image ravi-agent-example --rm
 
 test: images ## every test, on a real engine
+	scripts/test-tools
 	$(VENV)/bin/pytest
 
 soak: images ## the large runs: half an hour

@@ -1,6 +1,7 @@
 """Everything a user can run into, with the exit code it leaves with.
 
 RaviError
+├── AbsentError            1  the identity has no such thing
 ├── UsageError            64  the command line does not say what to do
 ├── SettingsError         78  a setting is missing, wrong or given twice
 ├── WorkspaceError        73  the workspace cannot be used
@@ -45,6 +46,12 @@ class RaviError(Exception):
         """The message as it is printed: cause on the first line, remedy on the second."""
         text = f"{program}: error: {self}\n"
         return f"{text}  fix: {self.fix}\n" if self.fix else text
+
+
+class AbsentError(RaviError):
+    """The identity has no such thing; the public CLI leaves with the same code."""
+
+    exit_code = contract.EXIT_ABSENT
 
 
 class UsageError(RaviError):

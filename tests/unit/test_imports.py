@@ -22,19 +22,21 @@ from ravi_agent.workspace import Claim
 
 ROOT = Path(ravi_agent.__file__).parent
 # What each layer may import from outside; everything else is the standard library.
-LAYERS = ("core", "service", "pid1", "launcher", "local")
+LAYERS = ("core", "service", "pid1", "command", "launcher", "local")
 OUTSIDE = {
     "core": set[str](),
     "service": {"httpx"},
     "pid1": set[str](),
+    "command": set[str](),
     "launcher": {"typer", "rich", "docker", "requests", "kubernetes", "psutil"},
-    "local": {"starlette", "uvicorn"},
+    "local": {"aiosmtpd", "starlette", "uvicorn"},
 }
 # Above which of the package's own layers each stands.
 BELOW = {
     "core": {"core"},
     "service": {"core", "service"},
     "pid1": {"core", "service", "pid1"},
+    "command": {"core", "service", "pid1", "command"},
     "launcher": {"core", "service", "pid1", "launcher"},
     "local": {"core", "service", "pid1", "local"},
 }
@@ -52,9 +54,9 @@ def modules() -> dict[str, Path]:
 
 def layer(module: str) -> str:
     part = module.split(".")[1] if "." in module else ""
-    if part in {"pid1", "launcher", "local"}:
+    if part in {"pid1", "command", "launcher", "local"}:
         return part
-    return "service" if part in {"ravi_api", "provision"} else "core"
+    return "service" if part in {"http_status", "ravi_api", "provision"} else "core"
 
 
 def imported(file: Path) -> set[str]:
@@ -317,3 +319,10 @@ def test_the_local_ravi_says_what_is_wrong_without_its_web_server() -> None:
     loaded = loaded_by("import ravi_agent.local.cli")
 
     assert not tops(loaded) & {"starlette", "uvicorn", "sqlite3", "httpx"}
+
+
+def test_the_command_says_what_is_wrong_without_waiting_for_the_network_half() -> None:
+    loaded = loaded_by("import ravi_agent.command.cli")
+
+    assert "ravi_agent.command.calls" in loaded
+    assert not tops(loaded) & {"asyncio", "email", "httpx", "socket", "ssl", "typer"}
