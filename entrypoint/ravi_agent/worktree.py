@@ -62,14 +62,17 @@ class Worktree:
             fcntl.flock(descriptor, fcntl.LOCK_EX)  # fifty worktrees share one exclude file
             text = os.read(descriptor, os.fstat(descriptor).st_size)
             lines = text.splitlines()
-            # The directories on the way are names, not patterns (gitignore(5)).
-            inside = "".join(f"\\{char}" if char in "\\*?[" else char for char in self._inside)
-            patterns = [os.fsencode(f"/{inside}{name}") for name in names]
+            patterns = [os.fsencode(f"/{_as_pattern(self._inside + name)}") for name in names]
             missing = b"".join(pattern + b"\n" for pattern in patterns if pattern not in lines)
             if missing:
                 os.write(descriptor, (b"" if text.endswith(b"\n") or not text else b"\n") + missing)
         finally:
             os.close(descriptor)
+
+
+def _as_pattern(path: str) -> str:
+    """A name that is not to be read as a pattern (gitignore(5))."""
+    return "".join(f"\\{char}" if char in "\\*?[" else char for char in path)
 
 
 def _git_dir(top: str) -> str:

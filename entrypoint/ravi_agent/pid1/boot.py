@@ -52,7 +52,11 @@ def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
     """One start, from the command line to the execve of supervise. Raises any RaviError."""
     command, is_ensuring = _parse(argv, environ)
 
-    from ravi_agent.pid1.ensure import load_provisioned, provision_workspace
+    from ravi_agent.pid1.ensure import (
+        keep_credential_files,
+        load_provisioned,
+        provision_workspace,
+    )
     from ravi_agent.pid1.nearby import is_on_a_host, not_provisioned, variables_on_a_host
     from ravi_agent.pid1.user import find_agent_user
     from ravi_agent.settings import Settings, unknown_variables
@@ -78,6 +82,8 @@ def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
                 raise not_provisioned(f"{settings.workspace}/.ravi is not complete")
             with StopWatch() as watch:
                 identity = provision_workspace(settings, environ, user, log, watch, status)
+        else:
+            keep_credential_files(settings, identity, user, log)
     except Exception:
         write_status(status, phase="failed")
         raise

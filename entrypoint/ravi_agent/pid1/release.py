@@ -5,6 +5,7 @@ import sys
 import time
 
 from ravi_agent import contract, workspace
+from ravi_agent.credential_files import CredentialFiles
 from ravi_agent.errors import RaviError, RefusedError
 from ravi_agent.identity import Identity
 from ravi_agent.log import Log
@@ -91,6 +92,8 @@ def release(
     if credential:
         _delete(settings, identity, credential, timeout_s)
     with ActingAs(user):
+        if os.path.isdir(settings.workspace):
+            CredentialFiles(settings.workspace, settings.credential_files).remove()
         is_removed = workspace.release(settings.workspace)
     if is_removed:
         log.info(f"removed {os.path.join(settings.workspace, contract.RAVI_DIR)}")
