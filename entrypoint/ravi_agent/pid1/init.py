@@ -29,7 +29,7 @@ def init(argv: list[str], watch: StopWatch) -> int:
     from ravi_agent.pid1.user import find_agent_user
     from ravi_agent.settings import Settings
 
-    environ = parse_settings(
+    environ, _ = parse_settings(
         PROGRAM, "Make sure a workspace has its Ravi identity, and leave.", argv, initial_environ()
     )
     settings = Settings(environ)

@@ -44,14 +44,14 @@ def release_command(argv: list[str], environ: "Mapping[str, str]") -> int:
     """As the command line says. Raises any RaviError; what stays is named."""
     from ravi_agent.pid1.arguments import parse_settings
 
-    is_deleting = "--delete" in argv
-    argv = [word for word in argv if word != "--delete"]
-    environ = parse_settings(
+    environ, given = parse_settings(
         PROGRAM,
         "Remove .ravi/ from a workspace; with --delete, delete its identity too.",
         argv,
         environ,
+        {"--delete": "delete the identity first; both stay where the service will not"},
     )
+    is_deleting = bool(given)
     settings = Settings(environ)
     log = settings.log_for(PROGRAM)
     credential = read_credential(environ) if is_deleting else None
