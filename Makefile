@@ -6,8 +6,11 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.stamp
 ACTIONLINT_VERSION := v1.7.12
-SCRIPTS := scripts/engine scripts/go scripts/images scripts/lock scripts/venv images/base/profile.sh .ci/run
-DOCKERFILES := Dockerfile tests/conformance/Dockerfile images/agent-example/Dockerfile images/init/Dockerfile images/local/Dockerfile
+SCRIPTS := scripts/engine scripts/go scripts/images scripts/lock scripts/tools scripts/venv images/base/profile.sh .ci/run $(HARNESSES)
+HARNESSES := images/harnesses/symphony/worker images/harnesses/lalph/worktree-setup.sh \
+	images/harnesses/claude-squad/post-checkout images/harnesses/claude-squad/claude-squad-agent \
+	images/harnesses/vibe-kanban/vibe-kanban-agent
+DOCKERFILES := Dockerfile tests/conformance/Dockerfile images/agent-example/Dockerfile images/harnesses/symphony/Dockerfile images/init/Dockerfile images/local/Dockerfile
 
 .PHONY: help demo test lint format engine images clean
 
@@ -18,6 +21,7 @@ demo: images ## fifty agents, fifty identities, against a local Ravi
 	$(VENV)/bin/ravi-launch --local --count 50 --image ravi-agent-example --rm
 
 test: images ## every test, on a real engine
+	scripts/tools
 	$(VENV)/bin/pytest
 
 lint: $(STAMP) $(VENV)/bin/actionlint ## ruff, mypy, hadolint, shellcheck, actionlint, zizmor
