@@ -31,6 +31,17 @@ class Worktree:
                 return None
             top = os.path.dirname(top)
 
+    @property
+    def common_dir(self) -> str:
+        """What all work trees of the repository share."""
+        common = _read(os.path.join(self._git_dir, "commondir")).decode().strip()
+        return os.path.normpath(os.path.join(self._git_dir, common))
+
+    def branch(self) -> str | None:
+        """The full name of the branch that is checked out, None for a commit."""
+        head = _read(os.path.join(self._git_dir, "HEAD")).decode(errors="replace").strip()
+        return head.removeprefix("ref:").strip() if head.startswith("ref:") else None
+
     def tracks(self, name: str) -> bool:
         """Whether git tracks `name` in the directory asked about, or anything below it."""
         path = os.fsencode(self._inside + name)
@@ -53,8 +64,7 @@ class Worktree:
         """
         import fcntl  # a provisioned start never comes here
 
-        common = _read(os.path.join(self._git_dir, "commondir")).decode().strip()
-        info = os.path.join(self._git_dir, common, "info")
+        info = os.path.join(self.common_dir, "info")
         os.makedirs(info, exist_ok=True)
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(os.path.join(info, "exclude"), flags, 0o644)

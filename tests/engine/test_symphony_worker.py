@@ -29,7 +29,7 @@ class Worker:
     def __init__(self, container: Container, folder: Path) -> None:
         wait_for_output(container, "Server listening")
         container.reload()
-        port = container.ports["2222/tcp"][0]["HostPort"]
+        port = container.attrs["NetworkSettings"]["Ports"]["2222/tcp"][0]["HostPort"]
         self._ssh = [
             *("ssh", "-T", "-F", "/dev/null", "-i", str(folder / "id"), "-p", port),
             *("-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={folder}/known-{port}"),

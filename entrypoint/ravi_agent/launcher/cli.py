@@ -267,6 +267,10 @@ def reap(
     is_dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would go, and change nothing.")
     ] = False,
+    worktrees: Annotated[
+        str | None,
+        typer.Option("--worktrees", metavar="REPO", help="Those of its removed work trees."),
+    ] = None,
     is_forced: Annotated[bool, typer.Option("--force", "-f", help="Do not ask.")] = False,
     is_local: Annotated[bool, typer.Option("--local", help="Of the local Ravi.")] = False,
     api_url: Annotated[
@@ -280,6 +284,10 @@ def reap(
     if api_url:
         environ["RAVI_API_URL"] = api_url
     reaping = Reaping.from_options(prefix=prefix, older_than=older_than, is_dry_run=is_dry_run)
+    if worktrees:
+        from ravi_agent.launcher.worktrees import reap_worktrees
+
+        return reap_worktrees(worktrees, environ, reaping, is_local=is_local, is_forced=is_forced)
     with _engine() as engine:
         return reap_leftovers(engine, environ, reaping, is_local=is_local, is_forced=is_forced)
 

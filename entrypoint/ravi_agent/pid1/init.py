@@ -5,6 +5,12 @@ import sys
 
 from ravi_agent.pid1.stop import StopWatch, block_signals
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ravi_agent.identity import Identity
+    from ravi_agent.log import Log
+    from ravi_agent.settings import Settings
+
 PROGRAM = "ravi-init"
 
 
@@ -43,4 +49,18 @@ def init(argv: list[str], watch: StopWatch) -> int:
     else:
         identity = provision_workspace(settings, environ, user, log, watch, None)
         log.info(f"{settings.workspace} is provisioned: {identity.name} is {identity.email}")
+    if os.getpid() != 1:  # what a container calls its workspace says nothing on the host
+        _note(settings, identity, log)
     return 0
+
+
+def _note(settings: "Settings", identity: "Identity", log: "Log") -> None:
+    from ravi_agent import ledger
+
+    try:
+        ledger.note(settings.workspace, identity, settings.api_url)
+    except (OSError, ValueError) as exc:
+        log.warning(
+            f"git's directory cannot be written: {exc}",
+            "delete the identity by its name once the work tree is gone",
+        )
