@@ -10,7 +10,7 @@ SCRIPTS := scripts/engine scripts/go scripts/images scripts/lock scripts/tools s
 HARNESSES := images/harnesses/symphony/worker images/harnesses/lalph/worktree-setup.sh \
 	images/harnesses/claude-squad/post-checkout images/harnesses/claude-squad/claude-squad-agent \
 	images/harnesses/vibe-kanban/vibe-kanban-agent
-DOCKERFILES := Dockerfile tests/conformance/Dockerfile images/agent-example/Dockerfile images/harnesses/symphony/Dockerfile images/init/Dockerfile images/local/Dockerfile
+DOCKERFILES := Dockerfile tests/conformance/Dockerfile images/agent-example/Dockerfile images/devcontainer/Dockerfile images/harnesses/symphony/Dockerfile images/init/Dockerfile images/local/Dockerfile
 
 .PHONY: help demo test lint format engine images clean
 
