@@ -57,12 +57,15 @@ def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
         load_provisioned,
         provision_workspace,
     )
-    from ravi_agent.pid1.nearby import is_on_a_host, not_provisioned, variables_on_a_host
     from ravi_agent.pid1.user import find_agent_user
     from ravi_agent.settings import Settings, unknown_variables
 
-    is_load_only = is_on_a_host(environ) and not is_ensuring
-    if is_on_a_host(environ):
+    # In our image somebody has named it: the image, so that `docker run --init` provisions too.
+    is_on_a_host = os.getpid() != 1 and not environ.get("RAVI_WORKSPACE")
+    is_load_only = is_on_a_host and not is_ensuring
+    if is_on_a_host:
+        from ravi_agent.pid1.nearby import variables_on_a_host
+
         environ = variables_on_a_host(environ, is_ensuring=is_ensuring)
     settings = Settings(environ)
     log = settings.log_for(PROGRAM)
@@ -79,6 +82,8 @@ def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
         identity = load_provisioned(settings, user)
         if identity is None:
             if is_load_only:
+                from ravi_agent.pid1.nearby import not_provisioned
+
                 raise not_provisioned(f"{settings.workspace}/.ravi is not complete")
             with StopWatch() as watch:
                 identity = provision_workspace(settings, environ, user, log, watch, status)

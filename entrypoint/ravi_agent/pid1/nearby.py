@@ -10,11 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def is_on_a_host(environ: "Mapping[str, str]") -> bool:
-    """Whether nobody has named a workspace; our image names its own, under `--init` too."""
-    return not environ.get("RAVI_WORKSPACE") and os.getpid() != 1
-
-
 def variables_on_a_host(environ: "Mapping[str, str]", *, is_ensuring: bool) -> dict[str, str]:
     """`environ` with the workspace named, and with no user to step down to but one asked for.
 
