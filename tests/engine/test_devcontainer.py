@@ -33,7 +33,7 @@ def devcontainer(
     client: docker.DockerClient, environ: dict[str, str], project: Path, key_file: Path
 ) -> Iterator[Devcontainer]:
     assert DEVCONTAINER.exists(), "no dev containers' command line here: scripts/tools"
-    key_file.chmod(0o600)
+    key_file.chmod(0)  # only root reads it
 
     def devcontainer(verb: str, *arguments: str) -> str:
         return subprocess.run(

@@ -73,7 +73,7 @@ def workers(start: Start, tmp_path: Path) -> list[Worker]:
     codex = tmp_path / "codex"
     codex.write_text(CODEX)
     codex.chmod(0o755)
-    (tmp_path / "management_key").chmod(0o600)
+    (tmp_path / "management_key").chmod(0)  # whatever uid runs the tests, only root reads it
     volumes = {
         str(tmp_path / "id.pub"): {"bind": "/home/agent/.ssh/authorized_keys", "mode": "ro"},
         str(codex): {"bind": "/usr/local/bin/codex", "mode": "ro"},
