@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from conftest import MANAGEMENT_KEY
 from harnesses.conftest import RECIPES, Host
 from ravi_agent.local.faults import Fault
 
@@ -188,7 +187,10 @@ def test_a_checkout_of_another_kind_provisions_nothing(squad: Squad) -> None:
     host.git("checkout", "--quiet", "-b", "other")
     host.git("checkout", "--quiet", "main", "--", "file")
     host.git("clone", "--quiet", host.repository, host.path / "clone")
-    host.key.write_text(MANAGEMENT_KEY)
+    path = host.path / "older"
+    host.git("-c", "core.hooksPath=/dev/null", "worktree", "add", "--quiet", path)
+    host.git("checkout", "--quiet", "-b", "another", cwd=path)
+    host.git("checkout", "--quiet", "--", "file", cwd=path)
 
     assert host.emails() == {}
     assert not list(host.path.rglob("identity.json"))
