@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ class Host:
     def __init__(self, local: LocalRavi, path: Path) -> None:
         self.local = local
         self.path = path
+        self._adding = threading.Lock()
         self.home = path / "home"
         self.bin = path / "bin"
         self.repository = path / "repository"
@@ -91,6 +93,11 @@ class Host:
 
     def git(self, *arguments: str | Path, cwd: Path | None = None) -> str:
         return self.run("git", *arguments, cwd=cwd).stdout
+
+    def add_worktree(self, *arguments: str | Path) -> None:
+        """`git worktree add`, one at a time: git trips over another that is half made."""
+        with self._adding:
+            self.git("worktree", "add", "--quiet", *arguments)
 
     def commit(self) -> None:
         self.git("add", "--all")

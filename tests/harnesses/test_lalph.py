@@ -19,7 +19,7 @@ class Iteration:
     def __init__(self, host: Host, name: str) -> None:
         self.host = host
         self.path = host.path / name
-        host.git("worktree", "add", "--quiet", self.path, "-d", "HEAD")
+        host.add_worktree(self.path, "-d", "HEAD")
         # Whatever it leaves with is ignored.
         self.setup = host.run(self.path / "scripts/worktree-setup.sh", cwd=self.path, code=None)
 

@@ -16,7 +16,7 @@ REAP = ("reap", "--older-than", "0s", "--worktrees")
 
 def add(host: Host, name: str, *options: str) -> Path:
     path = host.path / "trees" / name
-    host.git("worktree", "add", "--quiet", *options, path)
+    host.add_worktree(*options, path)
     host.run("ravi-init", "--workspace", str(path), "--key", name)
     return path
 
