@@ -26,7 +26,8 @@ RUN rm -rf /opt/ravi/lib/ravi_agent/launcher /opt/ravi/lib/ravi_agent/local \
 # hadolint ignore=DL3006
 FROM ${BASE_IMAGE}
 # Python would add LC_CTYPE under the C locale; this says the same in the open.
-ENV LANG=C.UTF-8
+# The workspace is named so that the entrypoint knows its container where it is not PID 1.
+ENV LANG=C.UTF-8 RAVI_WORKSPACE=/workspace
 RUN if ! getent passwd agent >/dev/null; then \
         groupadd --gid 1000 agent && useradd --uid 1000 --gid 1000 --create-home --shell /bin/sh agent; \
     fi \

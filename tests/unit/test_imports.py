@@ -24,7 +24,7 @@ ROOT = Path(ravi_agent.__file__).parent
 # What each layer may import from outside; everything else is the standard library.
 LAYERS = ("core", "service", "pid1", "command", "launcher", "local")
 OUTSIDE = {
-    "core": set[str](),
+    "core": {"ruamel"},
     "service": {"httpx"},
     "pid1": set[str](),
     "command": set[str](),
@@ -148,6 +148,7 @@ def test_a_module_imports_only_what_its_layer_may(module: str) -> None:
             },
         ),
         ("rich", {"ravi_agent.launcher.show.progress"}),
+        ("ruamel", {"ravi_agent.front_matter"}),
         ("uvicorn", {"ravi_agent.local.server"}),
         ("sqlite3", {"ravi_agent.local.store"}),
     ],
@@ -264,6 +265,7 @@ def test_a_provisioned_start_does_not_wait_for_the_network_half(
         "logging",
         "pathlib",
         "random",
+        "ravi_agent.front_matter",
         "ravi_agent.provision",
         "ravi_agent.ravi_api",
         "select",
