@@ -155,7 +155,7 @@ def check_fleet(
         assert {path.name for path in workspace.iterdir()} == {harness.agent, "told", "seen.json"}
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", OURS)
 def test_fifty_at_once_have_fifty_identities(host: Host, local: LocalRavi, name: str) -> None:
     tasks = [f"{name}-{number}" for number in range(COUNT)]
@@ -259,7 +259,7 @@ def tasks(host: Host, published: Harness) -> Iterator[dict[str, Path]]:
         shutil.rmtree(workspace)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_published_shell_harness_runs_as_printed(
     host: Host, local: LocalRavi, published: Harness, tasks: dict[str, Path]
 ) -> None:
