@@ -46,6 +46,10 @@ class RaviError(Exception):
         text = f"{program}: error: {self}\n"
         return f"{text}  fix: {self.fix}\n" if self.fix else text
 
+    def line(self, program: str) -> str:
+        """The same on one line, for places that show no more."""
+        return f"{program}: error: {self}" + (f"; fix: {self.fix}" if self.fix else "")
+
 
 class UsageError(RaviError):
     """The command line does not say what to do."""

@@ -14,7 +14,7 @@ def main() -> None:
     from ravi_agent.pid1.failure import run
 
     with StopWatch() as watch:
-        run(PROGRAM, lambda: init(sys.argv[1:], watch))
+        run(PROGRAM, lambda: init(sys.argv[1:], watch), is_container_over=True)
 
 
 def init(argv: list[str], watch: StopWatch) -> int:
