@@ -55,7 +55,7 @@ def containers(spec: Manifest) -> list[Manifest]:
 
 
 def violations(spec: Manifest) -> list[str]:
-    """What `restricted` refuses in a pod's spec, and a root file system that can be written.
+    """What `restricted` refuses in a pod's spec.
 
     https://kubernetes.io/docs/concepts/security/pod-security-standards/
     """
@@ -95,5 +95,12 @@ def _violations(container: Manifest, pod: Manifest) -> Iterator[str]:
         yield "adds capabilities"
     if any(port.get("hostPort") for port in container.get("ports", [])):
         yield "takes a port of the host"
-    if own.get("readOnlyRootFilesystem") is not True:
-        yield "can write its root file system"
+
+
+def can_write_root(spec: Manifest) -> list[str]:
+    """The containers whose root file system is not read-only."""
+    return [
+        container["name"]
+        for container in containers(spec)
+        if container.get("securityContext", {}).get("readOnlyRootFilesystem") is not True
+    ]

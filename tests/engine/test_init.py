@@ -1,5 +1,6 @@
 """The image `ravi-init` as a Pod Security `restricted` namespace runs it."""
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,8 +92,10 @@ def test_another_user_reads_what_the_init_container_made(
     assert folder.removeprefix("2") == f"750 65532 {GROUP}"
     assert files[:3] == [f"640 65532 {GROUP}"] * 3
     assert "RAVI_IDENTITY_NAME='task-pod-7'" in files
-    assert termination_log.read_text() == ""
-    assert len(service.store.identities()) == 1
+    (record,) = service.store.identities()
+    told = json.loads(termination_log.read_text())
+    assert (told["uuid"], told["name"], told["email"]) == (record.uuid, "task-pod-7", record.email)
+    assert set(told) == {"uuid", "name", "email", "phone", "created_at"}  # no key
 
 
 def test_a_user_outside_the_group_is_told_why(

@@ -19,9 +19,12 @@ def main() -> None:
 
 def init(argv: list[str], watch: StopWatch) -> int:
     """Provision as the command line and the environment say. Raises any RaviError."""
+    import json
+
     from ravi_agent.pid1.arguments import parse_settings
     from ravi_agent.pid1.ensure import load_provisioned, provision_workspace
     from ravi_agent.pid1.environ import initial_environ
+    from ravi_agent.pid1.failure import leave_termination_message
     from ravi_agent.pid1.user import find_agent_user
     from ravi_agent.settings import Settings
 
@@ -33,7 +36,10 @@ def init(argv: list[str], watch: StopWatch) -> int:
     # On a host root provisions for root; only an image has a user of ours to provision for.
     user = find_agent_user(settings.agent_user, is_asked_for=settings.is_agent_user_asked_for)
     user = user if settings.is_agent_user_asked_for or os.getpid() == 1 else None
-    if load_provisioned(settings, user) is None:
+    identity = load_provisioned(settings, user)
+    if identity is None:
         identity = provision_workspace(settings, environ, user, log, watch, None)
         log.info(f"{settings.workspace} is provisioned: {identity.name} is {identity.email}")
+    # Who watches the pods learns of the identities with them, and need not read a log each.
+    leave_termination_message(json.dumps(identity.public()))
     return 0
