@@ -7,28 +7,26 @@ import pytest
 
 from conftest import MANAGEMENT_KEY
 from ravi_agent.errors import UsageError
-from ravi_agent.launcher.plan import (
-    Plan,
-    check_run_name,
-    count_tasks,
-    new_run_name,
-    parse_environment,
-)
+from ravi_agent.launcher.planning.plan import Plan, check_run_name, make_plan, new_run_name
+from ravi_agent.launcher.planning.spec import RunSpec, parse_environment
 
-PLAN = Plan(
-    run="nightly",
-    image="ravi-agent-base",
-    tasks=count_tasks("nightly", 3, "task-"),
-    command=None,
-    environment={"MODEL": "small", "TASK_ID": "mine"},
-    api_url="https://ravi.example",
-    network=None,
-    concurrency=4,
-)
+
+def plan_of(count: int, *, prefix: str = "task-", **environment: str) -> Plan:
+    spec = RunSpec(
+        image="ravi-agent-base",
+        count=count,
+        name_prefix=prefix,
+        environment=environment,
+        api_url="https://ravi.example",
+    )
+    return make_plan("nightly", spec, is_fresh=True)
+
+
+PLAN = plan_of(3, MODEL="small")
 
 
 def test_tasks_are_numbered_from_nought_with_four_digits() -> None:
-    tasks = count_tasks("nightly", 3, "task-")
+    tasks = plan_of(3).tasks
 
     assert [task.id for task in tasks] == ["0000", "0001", "0002"]
     assert [task.index for task in tasks] == [0, 1, 2]
@@ -43,7 +41,7 @@ def test_tasks_are_numbered_from_nought_with_four_digits() -> None:
     ("count", "last"), [(1, "0000"), (10_000, "9999"), (10_001, "10000"), (100_000, "99999")]
 )
 def test_all_numbers_of_a_run_have_the_same_width(count: int, last: str) -> None:
-    tasks = count_tasks("nightly", count, "")
+    tasks = plan_of(count, prefix="").tasks
 
     assert len(tasks) == count
     assert tasks[-1].id == last
@@ -54,7 +52,7 @@ def test_all_numbers_of_a_run_have_the_same_width(count: int, last: str) -> None
 @pytest.mark.parametrize("count", [0, -1])
 def test_a_run_has_at_least_one_agent(count: int) -> None:
     with pytest.raises(UsageError, match=f"--count {count}") as caught:
-        count_tasks("nightly", count, "task-")
+        plan_of(count)
 
     assert caught.value.exit_code == 64
 
@@ -64,12 +62,12 @@ def test_no_two_runs_get_the_same_name() -> None:
 
     assert len(names) == 1000
     assert all(re.fullmatch(r"[2-9a-kmnp-z]{8}", name) for name in names)
-    assert all(check_run_name(name) == name for name in names)
+    assert all(check_run_name("--name", name) == name for name in names)
 
 
 @pytest.mark.parametrize("name", ["a", "0", "nightly", "a.b_c-d", "x" * 40])
 def test_a_run_may_be_called_what_docker_takes(name: str) -> None:
-    assert check_run_name(name) == name
+    assert check_run_name("--name", name) == name
 
 
 @pytest.mark.parametrize(
@@ -79,7 +77,7 @@ def test_a_run_may_be_called_what_docker_takes(name: str) -> None:
 )
 def test_a_run_may_not_be_called_anything_else(name: str) -> None:
     with pytest.raises(UsageError, match="--name") as caught:
-        check_run_name(name)
+        check_run_name("--name", name)
 
     assert caught.value.exit_code == 64
 
@@ -102,7 +100,6 @@ def test_one_agent_s_variables_are_not_another_s() -> None:
     first["MODEL"] = "changed"
 
     assert PLAN.variables(PLAN.tasks[1])["MODEL"] == "small"
-    assert PLAN.environment == {"MODEL": "small", "TASK_ID": "mine"}
 
 
 def test_a_container_is_found_again_by_its_labels() -> None:
@@ -165,7 +162,7 @@ def test_what_is_no_variable_is_refused(entry: str) -> None:
 @pytest.mark.parametrize("name", ["RAVI_MANAGEMENT_KEY", "RAVI_ACCESS_TOKEN", "RAVI_HANDOVER"])
 @pytest.mark.parametrize("value", ["", f"={MANAGEMENT_KEY}"], ids=["the host's", "given"])
 def test_a_key_is_refused_for_everybody_could_read_it(name: str, value: str) -> None:
-    with pytest.raises(UsageError, match=f"--env {name}: .*docker inspect") as caught:
+    with pytest.raises(UsageError, match=f"--env '{name}': .*docker inspect") as caught:
         parse_environment([name + value], HOST)
 
     assert MANAGEMENT_KEY not in caught.value.lines("test")
@@ -176,12 +173,12 @@ def test_a_key_is_refused_for_everybody_could_read_it(name: str, value: str) -> 
     ["RAVI_API_URL", "RAVI_IDENTITY_NAME", "RAVI_RUN", "TASK_ID", "TASK_INDEX", "TASK_COUNT"],
 )
 def test_what_the_launcher_sets_is_refused(name: str) -> None:
-    with pytest.raises(UsageError, match=f"--env {name}: the launcher sets it"):
+    with pytest.raises(UsageError, match=f"the launcher sets {name}"):
         parse_environment([f"{name}=x"], HOST)
 
 
 def test_every_variable_that_the_launcher_sets_is_one_it_refuses() -> None:
-    plan = replace(PLAN, environment={})
+    plan = plan_of(1)
 
     for name in plan.variables(plan.tasks[0]):
         with pytest.raises(UsageError):

@@ -12,7 +12,8 @@ import yaml
 
 from ravi_agent import contract, errors
 from ravi_agent.identity import Identity
-from ravi_agent.launcher import cli
+from ravi_agent.launcher import cli, foreground
+from ravi_agent.launcher.commands import launch
 from ravi_agent.settings import VARIABLES
 from ravi_agent.workspace import Claim
 
@@ -111,7 +112,7 @@ def test_every_failure_leaves_with_a_code_of_the_table() -> None:
 def test_the_launchers_exit_codes_are_those_of_the_code() -> None:
     written = [code for code, _ in tables("Exit codes")[1]]
 
-    assert written == ["0", str(cli.EXIT_AGENTS_FAILED), str(cli.EXIT_INTERRUPTED)]
+    assert written == ["0", str(foreground.EXIT_AGENTS_FAILED), str(cli.EXIT_INTERRUPTED)]
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o2775], ids=["plain", "setgid"])
@@ -216,7 +217,7 @@ def test_a_dockerfile_parses_and_is_from_our_base(text: str) -> None:
     )
 
     assert (lint.returncode, lint.stdout, lint.stderr) == (0, "", "")
-    assert text.startswith(f"FROM {cli.DEFAULT_IMAGE}\n")
+    assert text.startswith(f"FROM {launch.DEFAULT_IMAGE}\n")
     assert "ENTRYPOINT" not in text
     assert "USER" not in text
 

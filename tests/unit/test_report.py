@@ -6,23 +6,24 @@ import pytest
 
 from ravi_agent.identity import Identity
 from ravi_agent.launcher.agents import KEPT_LINES, Agent, State
-from ravi_agent.launcher.plan import Plan, count_tasks
-from ravi_agent.launcher.report import COLUMNS, failures, report, rows, summary_line, to_json
+from ravi_agent.launcher.planning import plan
+from ravi_agent.launcher.planning.plan import Plan
+from ravi_agent.launcher.planning.spec import RunSpec
+from ravi_agent.launcher.show.report import (
+    COLUMNS,
+    failures,
+    report,
+    rows,
+    summary_line,
+    to_json,
+)
 
 KEY = "ravi_id_PLANTED_0123456789"
 
 
 def make_plan(count: int) -> Plan:
-    return Plan(
-        run="nightly",
-        image="my-agent:1",
-        tasks=count_tasks("nightly", count, "task-"),
-        command=None,
-        environment={},
-        api_url="https://ravi.example",
-        network=None,
-        concurrency=4,
-    )
+    spec = RunSpec(image="my-agent:1", count=count, api_url="https://ravi.example")
+    return plan.make_plan("nightly", spec, is_fresh=True)
 
 
 def make_agents(count: int) -> list[Agent]:

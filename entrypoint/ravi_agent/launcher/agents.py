@@ -1,13 +1,19 @@
 """What became of each agent of a run, and what is heard of it meanwhile."""
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from ravi_agent import contract
 from ravi_agent.identity import Identity
-from ravi_agent.launcher.plan import Task
+from ravi_agent.launcher.planning.plan import Task
 
 KEPT_LINES = 20  # of a dead agent's output, for the report
+# Ends that another start cannot change: of the entrypoint before its agent ran, and of a program
+# that is not there.
+_HOPELESS = frozenset({contract.EXIT_USAGE, contract.EXIT_REFUSED, contract.EXIT_SETTINGS})
+_NO_PROGRAM = frozenset({contract.EXIT_NOT_EXECUTABLE, contract.EXIT_NOT_FOUND})
 
 
 class State(StrEnum):
@@ -17,6 +23,7 @@ class State(StrEnum):
     STARTING = "starting"  # the engine has been asked for it
     PROVISIONING = "provisioning"  # its container runs, its identity is on the way
     RUNNING = "running"  # it has its identity and runs
+    PAUSED = "paused"  # by somebody else
     EXITED = "exited"
     STOPPED = "stopped"  # by the launcher
     FAILED = "failed"  # no container came of it
@@ -30,10 +37,12 @@ class Agent:
     """One agent of a run. Times are `time.monotonic()` seconds; `ready_s` is a duration.
 
     ready_s: from asking the engine for the container to the agent's start with its identity.
+    attempt: which start this is, from 1. deaths: codes of containers not known to be its own yet.
     """
 
     task: Task
     state: State = State.WAITING
+    attempt: int = 1
     container: str | None = None
     identity: Identity | None = None
     exit_code: int | None = None
@@ -41,7 +50,9 @@ class Agent:
     ready_s: float | None = None
     error: str | None = None
     is_out_of_memory: bool = False
+    is_timed_out: bool = False
     is_output_over: bool = False
+    deaths: dict[str, int] = field(default_factory=dict)
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
 
     @property
@@ -49,8 +60,34 @@ class Agent:
         return self.state in FINAL
 
     @property
+    def is_up(self) -> bool:
+        """Whether a container of its runs, as far as is known."""
+        return self.container is not None and not self.is_final and self.exit_code is None
+
+    @property
     def is_success(self) -> bool:
-        return self.state == State.EXITED and self.exit_code == 0
+        return self.state == State.EXITED and self.exit_code == 0 and not self.is_timed_out
+
+    @property
+    def is_worth_retrying(self) -> bool:
+        """Whether another start may end otherwise than this one, which failed."""
+        if self.exit_code in _NO_PROGRAM:
+            return False
+        return self.identity is not None or self.exit_code not in _HOPELESS
+
+    @property
+    def cause(self) -> str:
+        """Why it failed, in a few words."""
+        code = "" if self.exit_code is None else f" with {self.exit_code}"
+        return self.error or f"{self.state}{code}"
+
+    def begin_again(self) -> None:
+        """Forget the start that failed; the next one finds the identity by its name."""
+        self.state = State.WAITING
+        self.attempt += 1
+        self.container = self.identity = self.exit_code = self.ready_s = self.error = None
+        self.is_out_of_memory = self.is_timed_out = self.is_output_over = False
+        self.lines.clear()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,10 +108,11 @@ class Started:
 
 @dataclass(frozen=True, kw_only=True)
 class TakenOver:
-    """The container was started by an earlier launcher of this run."""
+    """The container was started by an earlier launcher of this run, `age_s` seconds ago."""
 
     index: int
     container: str
+    age_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +145,7 @@ class Died:
     """The container has ended."""
 
     index: int
+    container: str
     exit_code: int
 
 
@@ -117,4 +156,36 @@ class OutOfMemory:
     index: int
 
 
-Event = Asked | Started | TakenOver | Refused | Output | OutputOver | Died | OutOfMemory
+@dataclass(frozen=True, kw_only=True)
+class Paused:
+    """Somebody has paused the container, or let it go on."""
+
+    index: int
+    is_paused: bool
+
+
+AgentEvent = (
+    Asked | Started | TakenOver | Refused | Output | OutputOver | Died | OutOfMemory | Paused
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineLeft:
+    """The engine does not answer any more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineBack:
+    """The engine answers again. exit_codes: of each container of the run, None while it runs."""
+
+    exit_codes: Mapping[str, int | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Broken:
+    """A thread of ours has failed: a bug."""
+
+    error: BaseException
+
+
+Event = AgentEvent | EngineLeft | EngineBack | Broken

@@ -1,23 +1,27 @@
 """Carry out a plan: start the agents, hand over, listen, and know what became of each."""
 
 import queue
-import threading
-import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Protocol
 
 from ravi_agent import contract
-from ravi_agent.errors import EngineError, RaviError
+from ravi_agent.errors import EngineError
 from ravi_agent.handover import parse_ready_line
 from ravi_agent.launcher.agents import (
     Agent,
+    AgentEvent,
     Asked,
+    Broken,
     Died,
+    EngineBack,
+    EngineLeft,
     Event,
     OutOfMemory,
     Output,
     OutputOver,
+    Paused,
     Refused,
     Started,
     State,
@@ -25,18 +29,24 @@ from ravi_agent.launcher.agents import (
 )
 from ravi_agent.launcher.engines.docker import DockerEngine, Existing
 from ravi_agent.launcher.engines.docker_events import Watch
+from ravi_agent.launcher.engines.docker_networks import Networks
 from ravi_agent.launcher.handovers import Handovers
 from ravi_agent.launcher.output_mux import OutputMux
-from ravi_agent.launcher.plan import Plan, Task
+from ravi_agent.launcher.planning.plan import Plan
+from ravi_agent.launcher.starters import Starters
+from ravi_agent.launcher.timers import Timers
 
 # The entrypoint's own grace is 8 s; after this it is the engine's turn.
 STOP_WAIT_S = 10.0
+_SIGNALLERS = 8  # threads
+_RETRY_S, _RETRY_LIMIT_S = 1.0, 30.0  # doubled with each start
 _READY_PREFIX = contract.READY_PREFIX.encode()
 _ERROR_PREFIX = "ravi-entrypoint: error: "
+_KILLED = (contract.EXIT_SIGNAL_BASE + 9, contract.EXIT_SIGNAL_BASE + 15)
 
 
 class Observer(Protocol):
-    """Whoever shows a run to people."""
+    """Whoever shows a run to people, or keeps it."""
 
     def changed(self, agent: Agent) -> None:
         """The agent has another state, or an identity."""
@@ -44,19 +54,23 @@ class Observer(Protocol):
     def output(self, agent: Agent, line: str, *, is_error: bool) -> None:
         """The agent, or its entrypoint, has written a line."""
 
+    def note(self, text: str) -> None:
+        """Something has happened to the run as a whole."""
+
 
 class Fleet:
     """One run in the foreground.
 
     All state changes in the thread that calls `run`; starters, the output reader and the event
-    watch only put events on its queue. Threads: `concurrency` starters and two more, whatever
-    the number of agents.
+    watch only put events on its queue. Threads: `concurrency` starters, a few that send signals,
+    and two more, whatever the number of agents.
     """
 
     def __init__(
         self,
         plan: Plan,
         engine: DockerEngine,
+        networks: Networks,
         handovers: Handovers,
         observer: Observer,
         *,
@@ -66,118 +80,113 @@ class Fleet:
         self.plan = plan
         self.agents = [Agent(task=task) for task in plan.tasks]
         self._engine = engine
-        self._handovers = handovers
         self._there = there or {}
         self._observer = observer
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self._is_stopping = threading.Event()
-        self._places = threading.Semaphore(plan.parallel or len(plan.tasks))
+        self._timers = Timers()
+        self._mux = OutputMux(self._events.put)
+        self._starters = Starters(plan, engine, networks, handovers, self._mux, self._events.put)
+        self._signallers = ThreadPoolExecutor(_SIGNALLERS, thread_name_prefix="signal")
+        self._is_stopping = False
         self._open = len(self.agents)
+        self._failed = 0
 
     def run(self, *, until_ready: bool = False) -> None:
         """Until every agent has ended, or runs. Whatever comes between stops them all first."""
-        mux = OutputMux(self._events.put)
         watch = Watch(self._engine, self.plan.run, self._events.put)
-        starters = ThreadPoolExecutor(self.plan.concurrency, thread_name_prefix="start")
         try:
             for task in self.plan.tasks:
-                starters.submit(self._start, task, mux)
-            while self._open and not (until_ready and self._is_ready()):
-                self._handle(self._events.get())
+                if existing := self._there.get(task.index):
+                    self._starters.take_over(task, existing)
+                else:
+                    self._starters.start(task)
+            while self._open and not self._has_failed_too_often():
+                if until_ready and self._is_ready():
+                    break
+                self._step()
+            if self._has_failed_too_often():
+                self._stop(f"stopped: {self._failed} others failed")
         except BaseException:  # Ctrl-C, or a bug of ours: nothing is left half started
-            self._stop(starters)
+            self._stop(None)
             raise
         finally:
-            self._is_stopping.set()
-            starters.shutdown(cancel_futures=True)
+            self._starters.stop()
+            self._signallers.shutdown()
             watch.close()
-            mux.close()
+            self._mux.close()
 
     def _is_ready(self) -> bool:
         return all(agent.is_final or agent.state == State.RUNNING for agent in self.agents)
 
-    def _take_over(self, existing: Existing, task: Task, mux: OutputMux) -> None:
-        """Go on with what an earlier launcher started; runs in a starter's thread."""
-        self._events.put(TakenOver(index=task.index, container=existing.id))
-        try:
-            # Asked now: what ended since it was listed ended before anybody watched.
-            code = self._engine.exit_code(existing.id)
-            if code is None:
-                attached = self._engine.attach_running(existing.id)
-                mux.add(task.index, attached.sock, attached.early)
-                code = self._engine.exit_code(existing.id)
-            line = b"" if code is None else self._engine.ready_line(existing.id) or b""
-        except EngineError as exc:
-            self._events.put(Refused(index=task.index, error=str(exc)))
-            return
-        if code is not None:
-            if line:
-                heard = Output(index=task.index, line=line, is_error=True, at=time.monotonic())
-                self._events.put(heard)
-            self._events.put(OutputOver(index=task.index))
-            self._events.put(Died(index=task.index, exit_code=code))
+    def _has_failed_too_often(self) -> bool:
+        limit = self.plan.flow.max_failures
+        return limit is not None and self._failed > limit and self._open > 0
 
-    def _start(self, task: Task, mux: OutputMux) -> None:
-        """Start one agent; runs in a starter's thread."""
-        self._places.acquire()
-        if self._is_stopping.is_set():
-            return
-        if existing := self._there.get(task.index):
-            self._take_over(existing, task, mux)
-            return
-        self._events.put(Asked(index=task.index, at=time.monotonic()))
+    def _step(self) -> None:
+        """Wait for one event, or for a timer; then do what is due."""
         try:
-            line = self._handovers.line_for(task)
-            container, attached = self._engine.launch(self.plan, task, line)
-        except RaviError as exc:
-            self._events.put(Refused(index=task.index, error=str(exc)))
-            return
-        self._events.put(Started(index=task.index, container=container))
-        mux.add(task.index, attached.sock, attached.early)
+            self._handle(self._events.get(timeout=self._timers.wait_s()))
+        except queue.Empty:
+            pass  # a timer's turn
+        self._timers.run_due()
 
-    def _stop(self, starters: ThreadPoolExecutor) -> None:
+    def _stop(self, why: str | None) -> None:
         """End everything that was started: TERM, time to go, KILL."""
-        self._is_stopping.set()
-        for _ in range(self.plan.concurrency):
-            self._places.release()
-        starters.shutdown(cancel_futures=True)  # those under way finish: their containers show up
-        self._handle_pending()
-        for agent in self.agents:
-            if agent.state == State.WAITING:
-                self._end(agent, State.STOPPED)
-        self._signal_running("SIGTERM")
-        deadline = time.monotonic() + STOP_WAIT_S
-        while self._open:
-            try:
-                self._handle(self._events.get(timeout=max(0.0, deadline - time.monotonic())))
-            except queue.Empty:
-                self._signal_running("SIGKILL")
-                deadline = time.monotonic() + STOP_WAIT_S
-
-    def _handle_pending(self) -> None:
+        self._is_stopping = True
+        self._timers = Timers()
+        self._starters.stop()  # those under way finish: their containers show up
         while not self._events.empty():
             self._handle(self._events.get())
+        for agent in self.agents:
+            if not agent.is_final:
+                agent.error = agent.error or why
+                if agent.container is None:
+                    self._end(agent, State.STOPPED)
+        self._signal_all("SIGTERM")
+        self._timers.after(STOP_WAIT_S, partial(self._kill_all))
+        while self._open:
+            self._step()
 
-    def _signal_running(self, signal: str) -> None:
-        running = [
-            agent.container for agent in self.agents if agent.container and not agent.is_final
-        ]
-        with ThreadPoolExecutor(self.plan.concurrency, thread_name_prefix="stop") as pool:
-            list(pool.map(lambda container: self._engine.kill(container, signal), running))
+    def _kill_all(self) -> None:
+        self._signal_all("SIGKILL")
+        self._timers.after(STOP_WAIT_S, self._kill_all)
+
+    def _signal_all(self, signal: str) -> None:
+        for agent in self.agents:
+            if agent.is_up:
+                self._signal(agent, signal)
+
+    def _signal(self, agent: Agent, signal: str) -> None:
+        container = agent.container or ""
+
+        def send() -> None:
+            try:
+                self._engine.kill(container, signal)
+            except EngineError as exc:  # it ends with the engine, or is signalled again
+                self._observer.note(str(exc))
+
+        self._signallers.submit(send)
 
     def _handle(self, event: Event) -> None:
-        agent = self.agents[event.index]
+        match event:
+            case EngineLeft():
+                self._observer.note("the engine went away; waiting for it to come back")
+            case EngineBack(exit_codes=exit_codes):
+                self._take_stock(exit_codes)
+            case Broken(error=error):
+                raise error
+            case _:
+                self._handle_agent(self.agents[event.index], event)
+
+    def _handle_agent(self, agent: Agent, event: AgentEvent) -> None:
         match event:
             case Asked(at=at):
                 agent.asked_at = at
                 self._change(agent, State.STARTING)
-            case TakenOver(container=container):
-                agent.container = container
-                self._change(agent, State.PROVISIONING)
+            case TakenOver(container=container, age_s=age_s):
+                self._has_started(agent, container, age_s)
             case Started(container=container):
-                agent.container = container
-                if agent.state == State.STARTING:
-                    self._change(agent, State.PROVISIONING)
+                self._has_started(agent, container, 0.0)
             case Refused(error=error):
                 agent.error = error
                 self._end(agent, State.FAILED)
@@ -188,9 +197,30 @@ class Fleet:
                 self._end_if_over(agent)
             case OutOfMemory():
                 agent.is_out_of_memory = True
-            case Died(exit_code=exit_code):
-                agent.exit_code = exit_code
+            case Paused(is_paused=is_paused):
+                if agent.is_up:
+                    back = State.RUNNING if agent.identity else State.PROVISIONING
+                    self._change(agent, State.PAUSED if is_paused else back)
+            case Died(container=container, exit_code=exit_code):
+                agent.deaths[container] = exit_code
                 self._end_if_over(agent)
+
+    def _has_started(self, agent: Agent, container: str, age_s: float) -> None:
+        agent.container = container
+        self._change(agent, State.PROVISIONING)
+        if self.plan.flow.timeout_s is not None:
+            left_s = self.plan.flow.timeout_s - age_s
+            self._timers.after(left_s, partial(self._time_out, agent, container))
+        self._end_if_over(agent)
+
+    def _time_out(self, agent: Agent, container: str) -> None:
+        if agent.container != container or not agent.is_up:
+            return
+        signal = "SIGKILL" if agent.is_timed_out else "SIGTERM"
+        agent.is_timed_out = True
+        agent.error = f"still running after --timeout {self.plan.flow.timeout_s}s"
+        self._signal(agent, signal)
+        self._timers.after(STOP_WAIT_S, partial(self._time_out, agent, container))
 
     def _hear(self, agent: Agent, event: Output) -> None:
         if event.is_error and event.line.startswith(_READY_PREFIX):
@@ -204,23 +234,69 @@ class Fleet:
                 self._change(agent, State.RUNNING)
                 return
         line = event.line.decode(errors="replace")
-        if event.is_error and line.startswith(_ERROR_PREFIX):
+        if event.is_error and line.startswith(_ERROR_PREFIX) and not agent.is_timed_out:
             agent.error = line.removeprefix(_ERROR_PREFIX)
         agent.lines.append(line)
         self._observer.output(agent, line, is_error=event.is_error)
 
+    def _take_stock(self, exit_codes: Mapping[str, int | None]) -> None:
+        """What the engine's absence has done to the agents that had been started."""
+        ended = 0
+        for agent in [agent for agent in self.agents if agent.is_up]:
+            container = str(agent.container)
+            code = exit_codes.get(container, -1)
+            if code is None:
+                if agent.is_output_over:
+                    agent.is_output_over = False
+                    self._starters.hear_again(agent.task.index, container)
+                continue
+            if code == -1:
+                agent.error = "its container was removed while the engine was away"
+                code = _KILLED[0]
+            elif code in _KILLED:
+                agent.error = "the engine stopped, and its container with it"
+            ended += 1
+            agent.is_output_over = True
+            self._handle_agent(agent, Died(index=0, container=container, exit_code=code))
+        self._observer.note(f"the engine is back; {ended} agents had ended meanwhile")
+
     def _end_if_over(self, agent: Agent) -> None:
         """An agent has ended once its container has, and all it wrote has been read."""
-        if agent.is_final or agent.exit_code is None or not agent.is_output_over:
+        code = agent.deaths.get(agent.container or "")
+        if agent.is_final or code is None:
             return
-        if agent.exit_code and agent.is_out_of_memory:
+        agent.exit_code = code
+        if not agent.is_output_over:
+            return
+        if code and agent.is_out_of_memory:
             agent.error = "killed for want of memory"
-        self._end(agent, State.STOPPED if self._is_stopping.is_set() else State.EXITED)
+        elif code == _KILLED[0] and not agent.error and not self._is_stopping:
+            agent.error = self._engine.why_killed(str(agent.container))
+        self._end(agent, State.STOPPED if self._is_stopping else State.EXITED)
 
     def _end(self, agent: Agent, state: State) -> None:
-        self._open -= 1
-        self._places.release()
-        self._change(agent, state)
+        self._starters.free_place()
+        agent.state = state
+        if agent.is_success or self._is_stopping:
+            self._open -= 1
+        elif agent.attempt <= self.plan.flow.retries and agent.is_worth_retrying:
+            self._retry(agent)
+            return
+        else:
+            self._open -= 1
+            self._failed += 1
+        self._observer.changed(agent)
+
+    def _retry(self, agent: Agent) -> None:
+        delay_s = min(_RETRY_LIMIT_S, _RETRY_S * 2 ** (agent.attempt - 1))
+        self._observer.note(
+            f"{agent.task.id} failed: {agent.cause}; start {agent.attempt + 1} of"
+            f" {self.plan.flow.retries + 1} in {delay_s:.0f} s"
+        )
+        replaced = agent.container or ""
+        agent.begin_again()
+        self._timers.after(delay_s, partial(self._starters.start, agent.task, replaced=replaced))
+        self._observer.changed(agent)
 
     def _change(self, agent: Agent, state: State) -> None:
         agent.state = state

@@ -1,14 +1,18 @@
 """`ravi-launch --count N`: everything checked, then the fleet, then the answer."""
 
 import signal
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ravi_agent.errors import UsageError
+from ravi_agent.launcher import capacity
 from ravi_agent.launcher.agents import State
+from ravi_agent.launcher.budget import make_budget
 from ravi_agent.launcher.engines.docker import DockerEngine, Existing
+from ravi_agent.launcher.engines.docker_images import Images
+from ravi_agent.launcher.engines.docker_networks import Networks
 from ravi_agent.launcher.fleet import Fleet
 from ravi_agent.launcher.handovers import Handovers, IdentityHandovers, KeyHandovers
 from ravi_agent.launcher.host_key import find_host_credential
@@ -19,128 +23,164 @@ from ravi_agent.launcher.local_ravi import (
     NETWORK,
     start_local_ravi,
 )
-from ravi_agent.launcher.plan import Plan
-from ravi_agent.launcher.progress import LiveProgress, PlainProgress, print_table
-from ravi_agent.launcher.report import (
-    COLUMNS,
-    failures,
-    report,
-    rows,
-    summary_line,
-    to_json,
-)
+from ravi_agent.launcher.planning.plan import Plan, make_plan
+from ravi_agent.launcher.planning.spec import Flow, RunSpec
+from ravi_agent.launcher.runs import remove_all
+from ravi_agent.launcher.show.answer import Answer, Wishes
 from ravi_agent.settings import Credential, Settings
+
+EXIT_AGENTS_FAILED = 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wishes:
-    """How the run is to be carried out and shown, beside what it is."""
+class Request:
+    """Which run. flow: what the command line says of how it goes on, by the fields of Flow.
 
-    is_local: bool
-    is_provisioning_here: bool
-    is_detached: bool
+    is_new: nobody gave the name. has_tasks: the command line says who the agents are; a resumed
+    run may leave that, and all else, to its record.
+    """
+
+    run: str
+    spec: RunSpec
+    flow: Mapping[str, Any]
+    is_new: bool
     is_resuming: bool
-    is_removing: bool
-    is_json: bool
-    is_quiet: bool
+    has_tasks: bool
 
 
-def run_in_foreground(plan: Plan, environ: Mapping[str, str], wishes: Wishes) -> int:
+def run_in_foreground(request: Request, environ: Mapping[str, str], wishes: Wishes) -> int:
     """0 if every agent ended with 0, else 1; detached, 0 if every agent runs or ended with 0.
 
     Raises RaviError before anything is started.
     """
     started_at = time.monotonic()
     settings = Settings(environ)
-    credential = LOCAL_CREDENTIAL if wishes.is_local else find_host_credential(environ)
-    engine = DockerEngine(connections=plan.concurrency + 4)
+    connections = 2 * capacity.MOST_STARTS
+    engine = DockerEngine(connections=connections, host=wishes.host, context=wishes.context)
     try:
-        engine.check_image(plan.image)
-        there = _take_stock(plan, engine) if wishes.is_resuming else _check_name(plan, engine)
-        if wishes.is_local:
-            network = plan.network or NETWORK
-            start_local_ravi(engine, network)
-            plan = replace(plan, network=network, api_url=LOCAL_URL)
-        handovers = _handovers(plan, settings, credential, wishes)
-        progress = _progress(plan, wishes)
-        fleet = Fleet(plan, engine, handovers, progress, there=there)
+        spec = _spec(request, engine)
+        plan = make_plan(request.run, spec, is_fresh=request.is_new)
+        credential = LOCAL_CREDENTIAL if spec.is_local else find_host_credential(environ)
+        service_url = LOCAL_HOST_URL if spec.is_local else plan.api_url  # as seen from here
+        plan = replace(plan, api_url=LOCAL_URL) if spec.is_local else plan
+        plan = capacity.measured(plan, has_logs=wishes.log_dir is not None)
+        there = _take_stock(plan, engine, is_resuming=request.is_resuming)
+        answer = Answer(plan, wishes)
+        images = Images(engine.client, platform=plan.container.platform, say=answer.step)
+        networks = Networks(engine.client, plan, default=NETWORK if spec.is_local else None)
+
+        if wishes.is_dry_run:
+            images.look_at(plan.images)
+            budget = make_budget(plan, service_url, credential)
+            budget.check(wishes.max_identities)
+            answer.dry_run(budget, there)
+            return 0
+
+        images.make_ready(plan.images, plan.container.pull)
+        if spec.is_local:
+            start_local_ravi(engine, [plan.container.network or NETWORK])
+        budget = make_budget(plan, service_url, credential)
+        budget.check(wishes.max_identities)
+        answer.step(budget.line())
+        engine.save_record(plan.run, spec.to_record())
+        networks.create()
+        if spec.is_local:
+            start_local_ravi(engine, networks.names)
+        _remove_unfinished(plan, engine, there)
+        handovers = _handovers(plan, settings, service_url, credential, spec)
+        fleet = Fleet(plan, engine, networks, handovers, answer.observer, there=there)
         # A service manager's stop is handled like Ctrl-C.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
-            with progress:
+            with answer:
                 fleet.run(until_ready=wishes.is_detached)
         finally:
             handovers.close()
-            if wishes.is_removing:
-                for container in [agent.container for agent in fleet.agents if agent.container]:
-                    engine.remove(container)
-            _answer(fleet, wishes, time.monotonic() - started_at)
+            if plan.flow.is_removing:
+                remove_all(engine, [one.container for one in fleet.agents if one.container])
+                engine.forget(plan.run)
+            answer.end(fleet.agents, time.monotonic() - started_at)
     finally:
         engine.close()
     good = {State.RUNNING} if wishes.is_detached else set()
-    return 0 if all(agent.is_success or agent.state in good for agent in fleet.agents) else 1
+    is_good = all(agent.is_success or agent.state in good for agent in fleet.agents)
+    return 0 if is_good else EXIT_AGENTS_FAILED
 
 
-def _handovers(plan: Plan, settings: Settings, credential: Credential, wishes: Wishes) -> Handovers:
-    if not wishes.is_provisioning_here:
-        return KeyHandovers(plan, credential)
-    return IdentityHandovers(
-        plan,
-        LOCAL_HOST_URL if wishes.is_local else plan.api_url,
-        credential,
-        phone_policy=settings.phone_policy,
-        timeout_s=settings.provision_timeout_s,
-        log=settings.log_for("ravi-launch"),
-    )
+def _spec(request: Request, engine: DockerEngine) -> RunSpec:
+    """What is to run: as the command line says, or as the run's record does."""
+    fresh = replace(request.spec, flow=Flow(**request.flow))
+    if not request.is_resuming:
+        return fresh
+    record = engine.load_record(request.run)
+    flag = f"--resume {request.run}"
+    if record is None:
+        if request.has_tasks:
+            return fresh
+        raise UsageError(
+            flag, "the engine has no record of that run", "ravi-launch ps, or name its flags again"
+        )
+    spec = RunSpec.from_record(record)
+    # Without tasks of its own, the command line stands for the record's.
+    asked = request.spec if request.has_tasks else None
+    if asked is None and request.spec.command is not None:
+        raise UsageError(
+            flag, "the run has a command already", "leave the command out, or name all flags again"
+        )
+    if asked and (names := spec.differences(asked)):
+        raise UsageError(
+            flag,
+            "it was started with another " + ", ".join(name.replace("_", " ") for name in names),
+            f"ravi-launch {flag}, which knows how it was started",
+        )
+    return replace(spec, flow=replace(spec.flow, **request.flow))
 
 
-def _progress(plan: Plan, wishes: Wishes) -> PlainProgress | LiveProgress:
-    agents_out = sys.stderr if wishes.is_json or wishes.is_detached else sys.stdout
-    if sys.stderr.isatty() and not wishes.is_quiet:
-        return LiveProgress(len(plan.tasks), agents_out)
-    return PlainProgress(agents_out, is_quiet=wishes.is_quiet)
+def _take_stock(plan: Plan, engine: DockerEngine, *, is_resuming: bool) -> dict[int, Existing]:
+    """What an earlier launcher has done of this run, by index.
 
-
-def _answer(fleet: Fleet, wishes: Wishes, wall_s: float) -> None:
-    result = report(fleet.plan, fleet.agents, wall_s)
-    if wishes.is_json:
-        print(to_json(result), flush=True)
-    elif wishes.is_detached:
-        print(fleet.plan.run, flush=True)
-    else:
-        print_table(COLUMNS, rows(fleet.agents))
-    if not wishes.is_detached:
-        for line in failures(fleet.agents):
-            print(line, file=sys.stderr)
-        print(summary_line(result), file=sys.stderr)
-    if not wishes.is_removing and any(agent.container for agent in fleet.agents):
-        print(f"containers stay: ravi-launch rm {fleet.plan.run}", file=sys.stderr)
-
-
-def _check_name(plan: Plan, engine: DockerEngine) -> dict[int, Existing]:
-    """A run's containers are known by its name: an earlier run may not share it."""
-    if there := engine.containers(plan.run):
+    Raises UsageError where an earlier run has the name: its containers are known by it.
+    """
+    there = engine.containers(plan.run)
+    if there and not is_resuming:
         raise UsageError(
             f"--name {plan.run}",
             f"{len(there)} containers of an earlier run have it",
             f"ravi-launch --resume {plan.run}, or ravi-launch rm {plan.run}",
         )
-    return {}
-
-
-def _take_stock(plan: Plan, engine: DockerEngine) -> dict[int, Existing]:
-    """What an earlier launcher has done of this run; what never got to its agent is removed."""
-    there = {}
-    for existing in engine.containers(plan.run):
-        if existing.count != len(plan.tasks):
+    for one in there:
+        if one.count != len(plan.tasks):
             raise UsageError(
                 f"--resume {plan.run} --count {len(plan.tasks)}",
-                f"the run has {existing.count} agents",
-                f"--count {existing.count}",
+                f"the run has {one.count} agents",
+                f"--count {one.count}",
             )
-        is_done = existing.exit_code is not None and engine.ready_line(existing.id)
-        if existing.state in {"running", "paused"} or is_done:
-            there[existing.index] = existing
-        else:
-            engine.remove(existing.id)
-    return there
+    return {one.index: one for one in there if _is_under_way(one, engine)}
+
+
+def _is_under_way(one: Existing, engine: DockerEngine) -> bool:
+    """Whether a container has got to its agent, or still may."""
+    if one.state in {"running", "paused"}:
+        return True
+    return one.exit_code is not None and engine.ready_line(one.id) is not None
+
+
+def _remove_unfinished(plan: Plan, engine: DockerEngine, there: Mapping[int, Existing]) -> None:
+    """Containers that never got to their agent: killed between their creation and its start."""
+    known = {one.id for one in there.values()}
+    remove_all(engine, [one.id for one in engine.containers(plan.run) if one.id not in known])
+
+
+def _handovers(
+    plan: Plan, settings: Settings, service_url: str, credential: Credential, spec: RunSpec
+) -> Handovers:
+    if not spec.is_provisioning_here:
+        return KeyHandovers(plan, credential)
+    return IdentityHandovers(
+        plan,
+        service_url,
+        credential,
+        phone_policy=settings.phone_policy,
+        timeout_s=settings.provision_timeout_s,
+        log=settings.log_for("ravi-launch"),
+    )

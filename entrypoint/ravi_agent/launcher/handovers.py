@@ -4,7 +4,7 @@ import time
 from typing import Protocol
 
 from ravi_agent.handover import Handover
-from ravi_agent.launcher.plan import Plan, Task
+from ravi_agent.launcher.planning.plan import Plan, Task
 from ravi_agent.log import Log
 from ravi_agent.settings import Credential
 
@@ -12,8 +12,11 @@ from ravi_agent.settings import Credential
 class Handovers(Protocol):
     """Where hand-over lines come from; called from several threads at once."""
 
-    def line_for(self, task: Task) -> bytes:
-        """The line for this task's container. It holds a key. Raises RaviError."""
+    def line_for(self, task: Task, *, is_first: bool) -> bytes:
+        """The line for this task's container. It holds a key. Raises RaviError.
+
+        is_first: no container of this task has been started, so none can have made its identity.
+        """
 
     def close(self) -> None:
         """Nothing more will be asked for."""
@@ -23,12 +26,14 @@ class KeyHandovers:
     """`--provision container`: every line carries the management key."""
 
     def __init__(self, plan: Plan, credential: Credential) -> None:
-        self._line = Handover(credential=credential, is_fresh=plan.is_fresh).to_line()
+        self._is_fresh = plan.is_fresh
+        self._credential = credential
 
-    def line_for(self, task: Task) -> bytes:
-        """The same for all."""
+    def line_for(self, task: Task, *, is_first: bool) -> bytes:
+        """The same for all that have not been started before."""
         del task
-        return self._line
+        is_fresh = self._is_fresh and is_first
+        return Handover(credential=self._credential, is_fresh=is_fresh).to_line()
 
     def close(self) -> None:
         """Nothing is open."""
@@ -62,7 +67,7 @@ class IdentityHandovers:
         self._timeout_s = timeout_s
         self._log = log
 
-    def line_for(self, task: Task) -> bytes:
+    def line_for(self, task: Task, *, is_first: bool) -> bytes:
         """Make or adopt this task's identity."""
         provisioner = self._provisioner(
             self._api,
@@ -71,7 +76,8 @@ class IdentityHandovers:
             log=self._log,
             pacer=self._pacer,
         )
-        identity = provisioner.provision(task.identity_name, is_fresh=self._is_fresh)
+        is_fresh = self._is_fresh and is_first
+        identity = provisioner.provision(task.identity_name, is_fresh=is_fresh)
         return Handover(identity=identity).to_line()
 
     def close(self) -> None:

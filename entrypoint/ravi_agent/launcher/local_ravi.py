@@ -1,6 +1,7 @@
 """`--local`: the local Ravi as a container on the agents' network."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import docker
@@ -8,7 +9,8 @@ import docker.errors
 import requests
 
 from ravi_agent.errors import EngineError
-from ravi_agent.launcher.engines.docker import DockerEngine, engine_words
+from ravi_agent.launcher.engines.docker import DockerEngine
+from ravi_agent.launcher.engines.docker_host import engine_words
 from ravi_agent.settings import Credential
 
 IMAGE = "ravi-local"
@@ -23,18 +25,19 @@ LOCAL_CREDENTIAL = Credential("ravi_mgmt_local", "--local")
 _LISTENING = b"listening on"
 
 
-def start_local_ravi(engine: DockerEngine, network: str) -> None:
-    """Have a local Ravi on `network`: the one that runs, or a new one. It goes on after the run.
+def start_local_ravi(engine: DockerEngine, networks: Sequence[str]) -> None:
+    """Have a local Ravi on `networks`: the one that runs, or a new one. It goes on after the run.
 
     Raises EngineError where it cannot be started.
     """
     client = engine.client
     try:
-        _make_network(client, network)
+        make_network(engine)
         container = _find_or_create(client)
         container.reload()
-        if network not in container.attrs["NetworkSettings"]["Networks"]:
-            client.networks.get(network).connect(container)
+        for network in networks:
+            if network not in container.attrs["NetworkSettings"]["Networks"]:
+                client.networks.get(network).connect(container)
         if container.status != "running":
             started_at = time.time()
             container.start()
@@ -45,9 +48,11 @@ def start_local_ravi(engine: DockerEngine, network: str) -> None:
         ) from None
 
 
-def _make_network(client: docker.DockerClient, name: str) -> None:
-    if not client.networks.list(names=[f"^{name}$"]):
-        client.networks.create(name, driver="bridge")
+def make_network(engine: DockerEngine) -> None:
+    """Have the network on which agents of local runs are, and the local Ravi."""
+    networks = engine.client.networks
+    if not networks.list(names=[f"^{NETWORK}$"]):
+        networks.create(NETWORK, driver="bridge")
 
 
 def _find_or_create(client: docker.DockerClient) -> Any:

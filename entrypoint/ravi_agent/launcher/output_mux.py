@@ -2,13 +2,14 @@
 
 import os
 import selectors
-import socket
+import ssl
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 
 from ravi_agent.launcher.agents import Event, Output, OutputOver
+from ravi_agent.launcher.engines.docker import Attached
 
 _CHUNK = 64 * 1024  # bytes a read
 _LINE_LIMIT = 64 * 1024  # a line without an end is cut here
@@ -22,9 +23,10 @@ class _Stream:
     many bytes (Docker Engine API, "Attach to a container").
     """
 
-    def __init__(self, index: int, sock: socket.socket, emit: Callable[[Event], None]) -> None:
-        self.sock = sock
+    def __init__(self, index: int, attached: Attached, emit: Callable[[Event], None]) -> None:
+        self.sock = attached.sock
         self.index = index
+        self._owner = attached.owner
         self._emit = emit
         self._buffer = bytearray()
         self._lines = {1: bytearray(), _STDERR: bytearray()}
@@ -45,6 +47,7 @@ class _Stream:
             if rest:
                 self._line(stream, bytes(rest))
         self.sock.close()
+        self._owner = None
         self._emit(OutputOver(index=self.index))
 
     def _add(self, stream: int, payload: bytearray) -> None:
@@ -77,10 +80,10 @@ class OutputMux:
         self._thread = threading.Thread(target=self._run, name="output", daemon=True)
         self._thread.start()
 
-    def add(self, index: int, sock: socket.socket, early: bytes = b"") -> None:
-        """Read this non-blocking socket from now on, behind `early`; it is closed at its end."""
-        stream = _Stream(index, sock, self._emit)
-        stream.feed(early)
+    def add(self, index: int, attached: Attached) -> None:
+        """Read this from now on; it is closed at its end."""
+        stream = _Stream(index, attached, self._emit)
+        stream.feed(attached.early)
         self._new.append(stream)
         os.write(self._wake_write, b"\0")
 
@@ -110,7 +113,10 @@ class OutputMux:
     def _read(self, stream: _Stream) -> None:
         try:
             data = stream.sock.recv(_CHUNK)
-        except BlockingIOError:
+            # TLS decrypts whole records: what is left of one shows on no selector.
+            while data and isinstance(stream.sock, ssl.SSLSocket) and stream.sock.pending():
+                data += stream.sock.recv(_CHUNK)
+        except (BlockingIOError, ssl.SSLWantReadError):
             return
         except OSError:  # the engine went away
             data = b""

@@ -1,6 +1,5 @@
 """`ravi-launch reap`: what runs have left over, on this engine and in the account."""
 
-import re
 import sys
 import time
 from collections.abc import Mapping
@@ -12,10 +11,9 @@ from ravi_agent.identity import Identity
 from ravi_agent.launcher.engines.docker import DockerEngine, Existing
 from ravi_agent.launcher.host_key import find_host_credential
 from ravi_agent.launcher.local_ravi import LOCAL_CREDENTIAL, LOCAL_HOST_URL
+from ravi_agent.launcher.planning.values import parse_seconds
 from ravi_agent.ravi_api import RaviApi
 from ravi_agent.settings import Settings
-
-_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,14 +27,10 @@ class Reaping:
     @classmethod
     def from_options(cls, *, prefix: str, older_than: str, is_dry_run: bool) -> "Reaping":
         """Raises UsageError for an age that is none, and for an empty prefix."""
-        age = re.fullmatch(r"(\d+)([smhd])", older_than)
-        if not age:
-            raise UsageError(
-                f"--older-than {older_than!r}", "an age is a number and s, m, h or d", "7d"
-            )
+        age_s = parse_seconds("--older-than", older_than)
         if not prefix:
             raise UsageError("--prefix ''", "that would be every identity of the account", "task-")
-        before = time.time() - int(age[1]) * _UNITS_S[age[2]]
+        before = time.time() - age_s
         return cls(prefix=prefix, before=before, is_dry_run=is_dry_run)
 
 

@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
 from ravi_agent.errors import UsageError
-from ravi_agent.launcher.agents import Died, Event
+from ravi_agent.launcher.agents import Died, EngineBack, Event
 from ravi_agent.launcher.engines.docker import DockerEngine, Existing
 from ravi_agent.launcher.engines.docker_events import Watch
-from ravi_agent.launcher.progress import print_table
+from ravi_agent.launcher.show.progress import print_table
 
 _AT_ONCE = 16
 
@@ -76,14 +76,21 @@ def wait(engine: DockerEngine, run: str, tasks: Sequence[str]) -> int:
     events: queue.SimpleQueue[Event] = queue.SimpleQueue()
     watch = Watch(engine, run, events.put)
     try:
-        codes = {one.index: one.exit_code for one in find(engine, run, tasks)}
+        codes = {one.id: one.exit_code for one in find(engine, run, tasks)}
         while None in codes.values():
-            event = events.get()
-            if isinstance(event, Died) and event.index in codes:
-                codes[event.index] = event.exit_code
+            codes |= {one: code for one, code in _ended(events.get()).items() if one in codes}
     finally:
         watch.close()
     return int(any(codes.values()))
+
+
+def _ended(event: Event) -> dict[str, int]:
+    """The containers that an event says have ended, and their codes."""
+    if isinstance(event, Died):
+        return {event.container: event.exit_code}
+    if isinstance(event, EngineBack):
+        return {one: code for one, code in event.exit_codes.items() if code is not None}
+    return {}
 
 
 def stop(engine: DockerEngine, run: str, found: Sequence[Existing], *, time_s: int) -> None:
@@ -91,33 +98,46 @@ def stop(engine: DockerEngine, run: str, found: Sequence[Existing], *, time_s: i
     events: queue.SimpleQueue[Event] = queue.SimpleQueue()
     watch = Watch(engine, run, events.put)
     try:
-        left = {one.index: one.id for one in found if one.exit_code is None}
+        left = {one.id for one in found if one.exit_code is None}
         for signal in ("SIGTERM", "SIGKILL"):
             with ThreadPoolExecutor(_AT_ONCE) as pool:
-                list(pool.map(lambda container: engine.kill(container, signal), left.values()))  # noqa: B023
+                list(pool.map(engine.kill, left, [signal] * len(left)))
             deadline = time.monotonic() + time_s
             while left and time.monotonic() < deadline:
                 try:
                     event = events.get(timeout=max(0.0, deadline - time.monotonic()))
                 except queue.Empty:
                     break
-                if isinstance(event, Died):
-                    left.pop(event.index, None)
+                left -= _ended(event).keys()
             if not left:
                 return
     finally:
         watch.close()
 
 
-def remove(engine: DockerEngine, found: Sequence[Existing], *, is_forced: bool) -> None:
-    """`rm`: the containers; raises UsageError, with nothing removed, while one still runs."""
+def remove(engine: DockerEngine, run: str, tasks: Sequence[str], *, is_forced: bool) -> None:
+    """`rm`: the containers, and with the last one what else the engine has of the run.
+
+    Raises UsageError, with nothing removed, while one still runs.
+    """
+    if engine.containers(run) or not engine.load_record(run):
+        found = find(engine, run, tasks)
+    else:
+        found = []  # its launcher was killed before the first container, or they are gone
     running = [one.task for one in found if one.exit_code is None and one.state != "created"]
     if running and not is_forced:
         raise UsageError(
             f"{len(running)} agents still run",
             ", ".join(running[:5]),
-            f"ravi-launch stop {found[0].run}, or rm --force",
+            f"ravi-launch stop {run}, or rm --force",
         )
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        list(pool.map(lambda one: engine.remove(one.id), found))
+    remove_all(engine, [one.id for one in found])
+    if not engine.containers(run):
+        engine.forget(run)
     print(f"removed {len(found)} containers", file=sys.stderr)
+
+
+def remove_all(engine: DockerEngine, containers: Sequence[str]) -> None:
+    """Remove containers, running or not, several at once."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(engine.remove, containers))

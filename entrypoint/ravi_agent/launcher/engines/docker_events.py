@@ -10,7 +10,14 @@ import requests
 
 from ravi_agent import contract
 from ravi_agent.errors import EngineError
-from ravi_agent.launcher.agents import Died, Event, OutOfMemory
+from ravi_agent.launcher.agents import (
+    Died,
+    EngineBack,
+    EngineLeft,
+    Event,
+    OutOfMemory,
+    Paused,
+)
 from ravi_agent.launcher.engines.docker import DockerEngine
 
 _RECONNECT_S = 0.5
@@ -21,8 +28,8 @@ _GONE = (docker.errors.DockerException, requests.RequestException, EngineError, 
 class Watch:
     """What the engine says of a run's containers, as events, from one connection.
 
-    Listening has begun when the constructor returns. If the engine goes away the watch comes back
-    when it does, and says what has ended meanwhile.
+    Listening has begun when the constructor returns. If the engine goes away the watch says so,
+    comes back when it does, and says what has become of the containers meanwhile.
     """
 
     def __init__(self, engine: DockerEngine, run: str, emit: Callable[[Event], None]) -> None:
@@ -43,26 +50,31 @@ class Watch:
         while not self._is_closing:
             try:
                 for event in self._stream:
-                    self._pass_on(event["Action"], event["Actor"]["Attributes"])
+                    self._pass_on(event["Action"], event["Actor"])
             except _GONE:
                 pass  # the engine went away: see below
-            self._come_back()
+            if not self._is_closing:
+                self._emit(EngineLeft())
+                self._come_back()
 
     def _come_back(self) -> None:
         while not self._is_closing:
             time.sleep(_RECONNECT_S)
             try:
                 self._stream = self._engine.listen(self._run_name)
-                for one in self._engine.containers(self._run_name):
-                    if one.exit_code is not None:
-                        self._emit(Died(index=one.index, exit_code=one.exit_code))
+                there = self._engine.containers(self._run_name)
             except _GONE:
                 continue
+            self._emit(EngineBack(exit_codes={one.id: one.exit_code for one in there}))
             return
 
-    def _pass_on(self, action: str, attributes: Mapping[str, Any]) -> None:
+    def _pass_on(self, action: str, actor: Mapping[str, Any]) -> None:
+        attributes = actor["Attributes"]
         index = int(attributes[contract.LABEL_INDEX])
         if action == "die":
-            self._emit(Died(index=index, exit_code=int(attributes["exitCode"])))
+            code = int(attributes["exitCode"])
+            self._emit(Died(index=index, container=actor["ID"], exit_code=code))
         elif action == "oom":
             self._emit(OutOfMemory(index=index))
+        elif action in {"pause", "unpause"}:
+            self._emit(Paused(index=index, is_paused=action == "pause"))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ravi_agent.launcher.agents import Agent
-from ravi_agent.launcher.plan import Plan
+from ravi_agent.launcher.planning.plan import Plan
 
 
 def report(plan: Plan, agents: Sequence[Agent], wall_s: float) -> dict[str, Any]:
@@ -16,7 +16,7 @@ def report(plan: Plan, agents: Sequence[Agent], wall_s: float) -> dict[str, Any]
         "run": plan.run,
         "backend": "docker",
         "image": plan.image,
-        "agents": [_agent_json(agent) for agent in agents],
+        "agents": [agent_record(agent) for agent in agents],
         "summary": {
             "requested": len(agents),
             "succeeded": succeeded,
@@ -28,7 +28,8 @@ def report(plan: Plan, agents: Sequence[Agent], wall_s: float) -> dict[str, Any]
     }
 
 
-def _agent_json(agent: Agent) -> dict[str, Any]:
+def agent_record(agent: Agent) -> dict[str, Any]:
+    """One agent in `--output json`."""
     identity = agent.identity
     return {
         "task": agent.task.id,
@@ -98,9 +99,7 @@ def failures(agents: Sequence[Agent]) -> list[str]:
     causes: dict[str, list[Agent]] = {}
     for agent in agents:
         if not agent.is_success:
-            code = "" if agent.exit_code is None else f" with {agent.exit_code}"
-            cause = agent.error or f"{agent.state}{code}"
-            causes.setdefault(cause, []).append(agent)
+            causes.setdefault(agent.cause, []).append(agent)
     lines = []
     for cause, group in causes.items():
         tasks = ", ".join(agent.task.id for agent in group[:5])

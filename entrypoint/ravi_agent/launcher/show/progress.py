@@ -1,22 +1,29 @@
 """What people see of a run while it goes on. Standard error; agents' output where it is wanted."""
 
 import sys
-from collections import Counter
+import time
+from collections import Counter, deque
 from collections.abc import Sequence
 from typing import TextIO
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
-from ravi_agent.launcher.agents import Agent, State
+from ravi_agent.launcher.agents import FINAL, Agent, State
+
+_SHOWN = 3  # slowest agents, last failures
 
 
 class PlainProgress:
-    """One line a step, for logs and pipes: `0007 running: task-…-0007, …@…, +1555…, 1.2 s`."""
+    """One line a step, for logs and pipes: `0007 running: task-…-0007, …@…, +1555…, 1.2 s`.
 
-    def __init__(self, agents_out: TextIO, *, is_quiet: bool = False) -> None:
+    agents_out: where agents' output goes, None for nowhere.
+    """
+
+    def __init__(self, agents_out: TextIO | None, *, is_quiet: bool = False) -> None:
         self._agents_out = agents_out
         self._is_quiet = is_quiet
 
@@ -31,17 +38,27 @@ class PlainProgress:
             print(f"{agent.task.id} {describe(agent)}", file=sys.stderr, flush=True)
 
     def output(self, agent: Agent, line: str, *, is_error: bool) -> None:
-        out = sys.stderr if is_error else self._agents_out
-        print(f"{agent.task.id} | {line}", file=out, flush=True)
+        if self._agents_out:
+            out = sys.stderr if is_error else self._agents_out
+            print(f"{agent.task.id} | {line}", file=out, flush=True)
+
+    def note(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
 
 
 class LiveProgress:
-    """A bar and counts by state that stay at the bottom of a terminal, output above them."""
+    """At the bottom of a terminal: a bar, counts by state, the slowest agents, the last failures.
 
-    def __init__(self, total: int, agents_out: TextIO) -> None:
+    Output, notes and whatever else is said pass above.
+    """
+
+    def __init__(self, total: int, agents_out: TextIO | None) -> None:
         self._console = Console(stderr=True)
         self._agents_out = agents_out
+        self._open: dict[int, Agent] = {}
         self._states: dict[int, State] = {}
+        self._counts: Counter[State] = Counter()
+        self._failures: deque[str] = deque(maxlen=_SHOWN)
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -49,30 +66,56 @@ class LiveProgress:
             TimeElapsedColumn(),
             console=self._console,
         )
-        self._total = total
         self._row = self._bar.add_task("", total=total)
-        self._live = Live(self._bar, console=self._console, refresh_per_second=8)
+        self._live = Live(get_renderable=self._render, console=self._console, refresh_per_second=8)
 
     def __enter__(self) -> "LiveProgress":
         self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._open.clear()
+        self._failures.clear()
         self._live.stop()
 
     def changed(self, agent: Agent) -> None:
-        self._states[agent.task.index] = agent.state
-        counts = Counter(self._states.values())
-        words = [f"{counts[state]} {state}" for state in State if counts[state]]
-        ended = sum(counts[state] for state in (State.EXITED, State.STOPPED, State.FAILED))
+        index = agent.task.index
+        if index in self._states:
+            self._counts[self._states[index]] -= 1
+        self._states[index] = agent.state
+        self._counts[agent.state] += 1
+        if agent.is_final or agent.state == State.WAITING:
+            self._open.pop(index, None)
+        else:
+            self._open[index] = agent
+        if agent.is_final and not agent.is_success:
+            self._failures.append(f"{agent.task.id} {describe(agent)}")
+        words = [f"{self._counts[state]} {state}" for state in State if self._counts[state]]
+        ended = sum(self._counts[state] for state in FINAL)
         self._bar.update(self._row, description=", ".join(words), completed=ended)
 
     def output(self, agent: Agent, line: str, *, is_error: bool) -> None:
+        if not self._agents_out:
+            return
         text = f"{agent.task.id} | {line}"
         if self._agents_out.isatty() or is_error:
             self._console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:
             print(text, file=self._agents_out, flush=True)
+
+    def note(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def _render(self) -> Group:
+        now = time.monotonic()
+        # A copy: the thread that draws is not the one that changes it.
+        started = [agent for agent in list(self._open.values()) if agent.asked_at]
+        slowest = sorted(started, key=lambda agent: agent.asked_at)[:_SHOWN]
+        lines = [
+            f"  {agent.task.id} {agent.state} for {now - agent.asked_at:.0f} s" for agent in slowest
+        ]
+        lines += [f"  {failure}" for failure in list(self._failures)]
+        return Group(self._bar, *(Text(line, no_wrap=True, overflow="ellipsis") for line in lines))
 
 
 def describe(agent: Agent) -> str:

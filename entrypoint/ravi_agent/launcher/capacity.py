@@ -1,0 +1,56 @@
+"""What this machine and its engine can carry: how many starts at once, how many open files."""
+
+import resource
+from dataclasses import replace
+
+import psutil
+
+from ravi_agent.errors import UsageError
+from ravi_agent.launcher.planning.plan import Plan
+
+# An engine is busy with four starts a core, and slower with more: 50 containers of `sleep` on two
+# cores took 3.1/s with one thread, 5.3/s with eight, 4.2/s with fifty.
+_STARTS_PER_CORE = 4
+# Beside one socket a running agent and two a start: what Python, the log and the pools have open.
+_SPARE_FILES = 64
+MOST_STARTS = 64  # threads: more only wait for the engine
+
+
+def measured(plan: Plan, *, has_logs: bool) -> Plan:
+    """The plan with its concurrency settled, and as many open files as it needs.
+
+    Raises UsageError where this host allows fewer.
+    """
+    starts = plan.flow.concurrency or default_concurrency(
+        plan, cores=psutil.cpu_count() or 1, free_memory=psutil.virtual_memory().available
+    )
+    starts = min(starts, plan.at_once, MOST_STARTS)
+    reserve_files(files_needed(plan.at_once, starts, has_logs=has_logs), plan.at_once)
+    return replace(plan, flow=replace(plan.flow, concurrency=starts))
+
+
+def default_concurrency(plan: Plan, *, cores: int, free_memory: int) -> int:
+    """Starts at once: by the cores, and by how many agents fit into the free memory (bytes)."""
+    starts = max(4, _STARTS_PER_CORE * cores)
+    if plan.container.memory:
+        starts = min(starts, max(1, free_memory // plan.container.memory))
+    return starts
+
+
+def files_needed(agents: int, starts: int, *, has_logs: bool) -> int:
+    """Open files of so many agents at once: a socket each, its log, and two a start."""
+    return agents * (2 if has_logs else 1) + 2 * starts + _SPARE_FILES
+
+
+def reserve_files(needed: int, agents: int) -> None:
+    """Raise this process's own limit to what is needed; raises UsageError where it may not."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise UsageError(
+            f"{agents} agents at once",
+            f"they take {needed} open files, and this host allows {hard}",
+            f"ulimit -n {needed}, or fewer at once: --parallel",
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))

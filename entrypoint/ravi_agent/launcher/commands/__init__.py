@@ -1,0 +1,1 @@
+"""The commands of `ravi-launch`: what was typed, checked and passed on."""

@@ -1,0 +1,186 @@
+"""One run, whole: each agent's container with its templates filled in."""
+
+import os
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ravi_agent import contract
+from ravi_agent.errors import UsageError
+from ravi_agent.identity import is_plain
+from ravi_agent.launcher.planning.container import ContainerOptions
+from ravi_agent.launcher.planning.spec import (
+    Flow,
+    RunSpec,
+    check_label,
+    check_variable,
+    check_volume,
+    host_path,
+)
+from ravi_agent.launcher.planning.tasks_file import Row
+from ravi_agent.launcher.planning.templates import Filler
+
+# What Docker allows in a name, and few enough characters for a host name (RFC 1035).
+_RUN_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
+# Without 0/o and 1/l: people read run names aloud.
+_ALPHABET = "23456789abcdefghijkmnpqrstuvwxyz"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One agent's place in a run; `index` counts from 0, as JOB_COMPLETION_INDEX does.
+
+    command None keeps the image's. volumes: `SOURCE:TARGET[:OPTIONS]`.
+    """
+
+    id: str
+    index: int
+    identity_name: str
+    image: str
+    command: tuple[str, ...] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    volumes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """One run. `image` is what tasks have that name no other.
+
+    is_fresh: the run's name is new, so no identity can have been made for it.
+    """
+
+    run: str
+    image: str
+    tasks: Sequence[Task]
+    api_url: str
+    container: ContainerOptions = field(default_factory=ContainerOptions)
+    flow: Flow = field(default_factory=Flow)
+    is_fresh: bool = True
+
+    @property
+    def images(self) -> list[str]:
+        """Every image of the run, once, in the order of the tasks."""
+        return list(dict.fromkeys(task.image for task in self.tasks))
+
+    @property
+    def at_once(self) -> int:
+        """How many containers run at the same time."""
+        return min(self.flow.parallel or len(self.tasks), len(self.tasks))
+
+    def variables(self, task: Task) -> dict[str, str]:
+        """The environment of one agent's container. It holds no key."""
+        return {
+            **task.environment,
+            "TASK_ID": task.id,
+            "TASK_INDEX": str(task.index),
+            "TASK_COUNT": str(len(self.tasks)),
+            "RAVI_RUN": self.run,
+            "RAVI_API_URL": self.api_url,
+            "RAVI_IDENTITY_NAME": task.identity_name,
+            contract.HANDOVER_VARIABLE: "stdin",
+        }
+
+    def labels_of(self, task: Task) -> dict[str, str]:
+        """The labels by which a later launcher finds this container and knows what it is."""
+        return {
+            **task.labels,
+            contract.LABEL_RUN: self.run,
+            contract.LABEL_TASK: task.id,
+            contract.LABEL_INDEX: str(task.index),
+            contract.LABEL_COUNT: str(len(self.tasks)),
+            contract.LABEL_IDENTITY_NAME: task.identity_name,
+        }
+
+    def container_name(self, task: Task) -> str:
+        return f"ravi-agent-{self.run}-{task.id}"
+
+
+def new_run_name() -> str:
+    """A name that no run has had, so that no identity has one made of it."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(8))
+
+
+def check_run_name(flag: str, name: str) -> str:
+    if not _RUN_NAME.fullmatch(name):
+        raise UsageError(
+            f"{flag} {name!r}",
+            "a run's name is up to 40 lower-case letters, digits, '.', '_' and '-'",
+            f"{flag} nightly",
+        )
+    return name
+
+
+def make_plan(run: str, spec: RunSpec, *, is_fresh: bool) -> Plan:
+    """The plan of a run; raises UsageError for what no container could be made of."""
+    rows = spec.rows if spec.rows is not None else _count_rows(spec.count or 0)
+    tasks = [_task(run, spec, row, index, len(rows)) for index, row in enumerate(rows)]
+    _check_workspaces(spec, tasks)
+    return Plan(
+        run=run,
+        image=spec.image,
+        tasks=tasks,
+        api_url=spec.api_url,
+        container=spec.container,
+        flow=spec.flow,
+        is_fresh=is_fresh,
+    )
+
+
+def _count_rows(count: int) -> tuple[Row, ...]:
+    if count < 1:
+        raise UsageError(f"--count {count}", "a run has at least one agent", "--count 1")
+    width = max(4, len(str(count - 1)))
+    return tuple(Row(id=f"{index:0{width}d}") for index in range(count))
+
+
+def _task(run: str, spec: RunSpec, row: Row, index: int, count: int) -> Task:
+    fill = Filler(index=index, count=count, task=row.id, run=run)
+    identity_name = f"{spec.name_prefix}{run}-{row.id}"
+    if not is_plain(identity_name) or len(identity_name) > 255:
+        raise UsageError(
+            f"identity name {identity_name!r}",
+            "it is at most 255 printable characters without a single quote",
+            "a shorter RAVI_NAME_PREFIX",
+        )
+    for name in row.environment:
+        check_variable(f"task {row.id}: env {name!r}", name)
+    for name in row.labels:
+        check_label(f"task {row.id}: label {name!r}", name)
+    volumes = [check_volume(fill.text(volume)) for volume in spec.volumes]
+    if workspace := row.workspace or spec.workspace_dir:
+        volumes.append(f"{host_path(fill.text(workspace))}:{_workspace_of(spec)}")
+    command = row.command if row.command is not None else spec.command
+    return Task(
+        id=row.id,
+        index=index,
+        identity_name=identity_name,
+        image=row.image or spec.image,
+        command=None if command is None else fill.each(command),
+        environment=fill.mapping({**spec.environment, **row.environment}),
+        labels=fill.mapping({**spec.labels, **row.labels}),
+        volumes=tuple(volumes),
+    )
+
+
+def _workspace_of(spec: RunSpec) -> str:
+    return spec.environment.get("RAVI_WORKSPACE") or contract.DEFAULT_WORKSPACE
+
+
+def _check_workspaces(spec: RunSpec, tasks: Sequence[Task]) -> None:
+    """Two agents in one workspace would have one identity: refused."""
+    target = _workspace_of(spec)
+    owners: dict[str, str] = {}
+    for task in tasks:
+        for volume in task.volumes:
+            source, _, rest = volume.partition(":")
+            if os.path.normpath(rest.partition(":")[0]) != os.path.normpath(target):
+                continue
+            if source in owners:
+                raise UsageError(
+                    f"workspace {source}",
+                    f"tasks {owners[source]} and {task.id} would share it, and their identity",
+                    "--workspace-dir DIR/{id}",
+                )
+            owners[source] = task.id
