@@ -6,6 +6,7 @@ know, and every test fails whose requests no Kubernetes would have understood.
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,8 @@ from ravi_agent.launcher.engines.kubernetes import jobs
 from ravi_agent.launcher.engines.kubernetes.api import KubernetesApi
 from ravi_agent.launcher.engines.kubernetes.fleet import KubernetesFleet
 from ravi_agent.launcher.engines.kubernetes.manifests import JobOptions
-from ravi_agent.launcher.plan import Plan, Task
+from ravi_agent.launcher.planning.plan import Plan, Task
+from ravi_agent.launcher.planning.spec import Flow
 from ravi_agent.settings import Credential
 
 CREDENTIAL = Credential(MANAGEMENT_KEY, "a test")
@@ -36,6 +38,7 @@ class Quiet:
     def __init__(self) -> None:
         self.states: list[tuple[int, State]] = []
         self.lines: list[tuple[int, str]] = []
+        self.notes: list[str] = []
 
     def changed(self, agent: Agent) -> None:
         self.states.append((agent.task.index, agent.state))
@@ -43,6 +46,9 @@ class Quiet:
     def output(self, agent: Agent, line: str, *, is_error: bool) -> None:
         assert not is_error
         self.lines.append((agent.task.index, line))
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
 
 @pytest.fixture
@@ -80,20 +86,23 @@ def play(fake: FakeKubernetes) -> Iterator[Play]:
         controllers.close()
 
 
-def make_plan(count: int = 3, *, run: str = "nightly", parallel: int | None = None) -> Plan:
+def make_plan(count: int = 3, *, run: str = "nightly", **flow: Any) -> Plan:
     return Plan(
         run=run,
         image="my-agent",
         tasks=[
-            Task(id=str(index), index=index, identity_name=f"task-{run}-{index}")
+            Task(
+                id=str(index),
+                index=index,
+                identity_name=f"task-{run}-{index}",
+                image="my-agent",
+                command=("python3", "agent.py"),
+                environment={"MODEL": "small"},
+            )
             for index in range(count)
         ],
-        command=["python3", "agent.py"],
-        environment={"MODEL": "small"},
         api_url="https://ravi.id",
-        network=None,
-        concurrency=4,
-        parallel=parallel,
+        flow=Flow(**flow),
     )
 
 
@@ -197,16 +206,14 @@ def test_a_bad_key_is_said_with_the_init_containers_own_message(
     assert {agent.exit_code for agent in fleet.agents} == {None}
 
 
-def test_an_image_that_cannot_be_pulled_ends_the_run(
-    api: KubernetesApi, play: Play, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_image_that_cannot_be_pulled_ends_the_run(api: KubernetesApi, play: Play) -> None:
     play(lambda _index, _attempt: Outcome(waiting=IMAGE_GONE))
 
-    fleet, _ = carry_out(api, make_plan(3))
+    fleet, observer = carry_out(api, make_plan(3))
 
     assert {agent.state for agent in fleet.agents} == {State.FAILED}
     assert all("repository does not exist" in str(agent.error) for agent in fleet.agents)
-    assert capsys.readouterr().err.count("ImagePullBackOff") == 1
+    assert str(observer.notes).count("ImagePullBackOff") == 1
 
 
 def test_one_agent_that_is_stuck_does_not_end_those_that_run(
@@ -235,7 +242,7 @@ def test_a_quota_that_leaves_no_room_is_said_in_its_own_words(
 def test_an_agent_is_tried_again(api: KubernetesApi, fake: FakeKubernetes, play: Play) -> None:
     play(lambda index, attempt: Outcome(exit_code=1) if (index, attempt) == (0, 0) else Outcome())
 
-    fleet, _ = carry_out(api, make_plan(2), JobOptions(retries=1))
+    fleet, _ = carry_out(api, make_plan(2, retries=1))
 
     assert fleet.is_success
     assert [agent.exit_code for agent in fleet.agents] == [0, 0]
@@ -246,7 +253,7 @@ def test_an_agent_is_tried_again(api: KubernetesApi, fake: FakeKubernetes, play:
 def test_too_many_failures_end_the_others(api: KubernetesApi, play: Play) -> None:
     play(lambda _index, _attempt: Outcome(exit_code=1))
 
-    fleet, _ = carry_out(api, make_plan(5, parallel=1), JobOptions(max_failed=1))
+    fleet, _ = carry_out(api, make_plan(5, parallel=1, max_failures=1))
 
     states = [agent.state for agent in fleet.agents]
     assert states == [State.EXITED] * 2 + [State.STOPPED] * 3
@@ -319,7 +326,7 @@ def test_a_run_that_was_stopped_goes_on(
     play(lambda _index, _attempt: Outcome())
 
     observer = Quiet()
-    fleet = KubernetesFleet(plan, api, observer, jobs.take_over(api, plan, JobOptions()))
+    fleet = KubernetesFleet(plan, api, observer, jobs.take_over(api, plan.run))
     fleet.run()
 
     assert fleet.is_success

@@ -1,7 +1,12 @@
 """A run as Kubernetes objects: valid, restricted, stable, and without the key."""
 
 import base64
+import json
 import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,53 +17,66 @@ from fake_kubernetes.cluster import check
 from manifests import VERSIONS, Manifest, check_schema, pod_spec, violations
 from ravi_agent.errors import UsageError
 from ravi_agent.launcher.engines.kubernetes import manifests
+from ravi_agent.launcher.engines.kubernetes.flags import parse_selector, parse_tolerations
 from ravi_agent.launcher.engines.kubernetes.manifests import JobOptions
 from ravi_agent.launcher.engines.kubernetes.render import render
-from ravi_agent.launcher.plan import Plan, Task
+from ravi_agent.launcher.planning.container import ContainerOptions
+from ravi_agent.launcher.planning.plan import Plan
+from ravi_agent.launcher.planning.plan import make_plan as make
+from ravi_agent.launcher.planning.spec import Flow, RunSpec
+from ravi_agent.launcher.planning.tasks_file import Row
 
 EVERYTHING = JobOptions(
     secret="ravi",
     init_image="registry.example/ravi-init:1",
-    retries=2,
-    max_failed=5,
     successes=40,
     deadline_s=7200,
-    timeout_s=3600,
     ttl_s=86400,
-    cpus="500m",
-    memory="512Mi",
-    user=2000,
-    is_read_only=True,
     node_selector={"pool": "agents"},
     tolerations=[{"key": "agents", "operator": "Exists", "effect": "NoSchedule"}],
     service_account="agents",
     pull_secrets=["registry"],
-    pull_policy="Always",
 )
+CONTAINER = ContainerOptions(
+    cpus=0.5,
+    memory=512 << 20,
+    gpus="1",
+    user="2000:3000",
+    is_read_only=True,
+    pull="always",
+)
+FLOW = Flow(retries=2, max_failures=5, timeout_s=3600)
 
 
-def make_plan(count: int = 50, **changes: Any) -> Plan:
+def make_plan(
+    count: int = 50,
+    *,
+    run: str = "nightly",
+    rows: tuple[Row, ...] | None = None,
+    container: ContainerOptions | None = None,
+    flow: Flow | None = None,
+    **changes: Any,
+) -> Plan:
     options: dict[str, Any] = {
-        "run": "nightly",
         "image": "my-agent",
-        "tasks": [
-            Task(id=str(index), index=index, identity_name=f"task-nightly-{index}")
-            for index in range(count)
-        ],
-        "command": ["python3", "agent.py"],
+        "command": ("python3", "agent.py"),
         "environment": {"MODEL": "small"},
         "api_url": "https://ravi.id",
-        "network": None,
-        "concurrency": 4,
     }
-    return Plan(**(options | changes))
+    spec = RunSpec(
+        rows=rows or tuple(Row(id=str(index)) for index in range(count)),
+        container=container or ContainerOptions(),
+        flow=flow or Flow(),
+        **(options | changes),
+    )
+    return make(run, spec, is_fresh=False)
 
 
-def named_tasks(count: int = 3) -> list[Task]:
-    return [
-        Task(id=f"issue-{index + 7}", index=index, identity_name=f"task-nightly-issue-{index + 7}")
-        for index in range(count)
-    ]
+ROWS = (
+    Row(id="issue-7", environment={"PROMPT": "it's $HOME\nand `more`"}),
+    Row(id="issue-8", command=("python3", "other.py", "a b")),
+    Row(id="issue-9"),
+)
 
 
 def parsed(plan: Plan, options: JobOptions) -> list[Manifest]:
@@ -76,10 +94,21 @@ def environment(container: Manifest) -> dict[str, str]:
     return {one["name"]: one["value"] for one in container["env"] if "value" in one}
 
 
+OF_DOCKER: dict[str, dict[str, Any]] = {
+    "--shm-size": {"shm_size": 1 << 30},
+    "--pids-limit": {"pids_limit": 100},
+    "--cap-add": {"cap_add": ("NET_ADMIN",)},
+    "--security-opt": {"security_opt": ("seccomp=unconfined",)},
+    "--network": {"network": "mine"},
+    "--platform": {"platform": "linux/arm64"},
+    "--gpus": {"gpus": "all"},
+    "--user": {"user": "root"},
+    "--user '0'": {"user": "0"},
+}
 PLANS = {
     "plain": (make_plan(), JobOptions()),
-    "everything": (make_plan(), EVERYTHING),
-    "tasks": (make_plan(tasks=named_tasks()), JobOptions()),
+    "everything": (make_plan(container=CONTAINER, flow=FLOW, labels={"team": "a"}), EVERYTHING),
+    "tasks": (make_plan(rows=ROWS), JobOptions()),
     "image's own command": (make_plan(command=None), JobOptions()),
 }
 
@@ -140,17 +169,23 @@ def test_every_option_reaches_its_field() -> None:
     assert pod["tolerations"] == list(EVERYTHING.tolerations)
     assert pod["serviceAccountName"] == "agents"
     assert pod["imagePullSecrets"] == [{"name": "registry"}]
-    assert pod["securityContext"]["fsGroup"] == 2000
+    assert pod["securityContext"]["runAsUser"] == 2000
+    assert pod["securityContext"]["fsGroup"] == 3000
+    assert job["metadata"]["labels"]["team"] == "a"
     init, agent = containers(job)
     assert init["image"] == "registry.example/ravi-init:1"
     assert {init["imagePullPolicy"], agent["imagePullPolicy"]} == {"Always"}
-    assert agent["resources"]["limits"] == {"cpu": "500m", "memory": "512Mi"}
+    assert agent["resources"]["limits"] == {
+        "cpu": "500m",
+        "memory": str(512 << 20),
+        "nvidia.com/gpu": "1",
+    }
     assert agent["securityContext"]["readOnlyRootFilesystem"] is True
     assert {"name": "tmp", "mountPath": "/tmp"} in agent["volumeMounts"]
 
 
 def test_parallel_limits_the_pods_at_once() -> None:
-    (job,) = parsed(make_plan(parallel=8), JobOptions())
+    (job,) = parsed(make_plan(flow=Flow(parallel=8)), JobOptions())
 
     assert job["spec"]["parallelism"] == 8
 
@@ -177,11 +212,11 @@ def test_only_the_init_container_mounts_the_key() -> None:
 
 def test_the_agents_arguments_are_kept_from_kubernetes() -> None:
     """It would replace `$(RAVI_API_URL)`, and `$$` by a dollar, before our entrypoint sees them."""
-    command = ["sh", "-c", "echo $(RAVI_EMAIL) $$ $(date) $$(TASK_ID)"]
+    command = ("sh", "-c", "echo $(RAVI_EMAIL) $$ $(date) $$(TASK_ID)")
     (job,) = parsed(make_plan(command=command, environment={"A": "$(HOME) $$"}), JobOptions())
     _, agent = containers(job)
 
-    assert [kubernetes_expands(word) for word in agent["args"]] == command
+    assert tuple(kubernetes_expands(word) for word in agent["args"]) == command
     assert kubernetes_expands(environment(agent)["A"]) == "$(HOME) $$"
     assert agent["command"] == ["/opt/ravi/bin/ravi-entrypoint", "--"]
 
@@ -191,17 +226,56 @@ def kubernetes_expands(text: str) -> str:
     return re.sub(r"\$\$|\$\([^)]*\)", lambda found: "$" if found[0] == "$$" else found[0], text)
 
 
-def test_tasks_bring_their_names_in_a_config_map() -> None:
+def test_tasks_bring_what_is_their_own_in_a_config_map() -> None:
     config, job = parsed(*PLANS["tasks"])
     init, agent = containers(job)
 
-    assert config["data"]["1"] == "TASK_ID=issue-8\nRAVI_IDENTITY_NAME=task-nightly-issue-8\n"
     assert set(config["data"]) == {"0", "1", "2"}
     for one in (init, agent):
         (mount,) = [mount for mount in one["volumeMounts"] if mount["name"] == "tasks"]
         assert mount["subPathExpr"] == "$(TASK_INDEX)"
         # Else the start would ask for a name of the Job's numbers.
         assert not {"TASK_ID", "RAVI_IDENTITY_NAME"} & set(environment(one))
+        assert environment(one)["MODEL"] == "small"
+
+
+SHOW = "import json, os, sys; print(json.dumps([sys.argv[1:], dict(os.environ)]))"
+
+
+@pytest.mark.parametrize(
+    ("index", "command", "own"),
+    [
+        (0, ["default"], {"PROMPT": "it's $HOME\nand `more`"}),
+        (1, ["other.py", "a b"], {}),
+        (2, ["default"], {}),
+    ],
+)
+def test_a_shell_reads_a_task_as_it_was_written(
+    tmp_path: Path, index: int, command: list[str], own: dict[str, str]
+) -> None:
+    rows = (ROWS[0], replace(ROWS[1], command=(sys.executable, "-c", SHOW, *command)), ROWS[2])
+    default = (sys.executable, "-c", SHOW, "default")
+    config, job = parsed(make_plan(rows=rows, command=default), JobOptions())
+    _, agent = containers(job)
+    file = tmp_path / "task"
+    file.write_text(config["data"][str(index)])
+    argv = [kubernetes_expands(word).replace("/run/ravi-task", str(file)) for word in agent["args"]]
+
+    shown = subprocess.run(argv, env={}, capture_output=True, text=True, check=True)
+
+    arguments, environ = json.loads(shown.stdout)
+    assert arguments == command
+    assert environ["TASK_ID"] == ROWS[index].id
+    assert environ["RAVI_IDENTITY_NAME"] == f"task-nightly-{ROWS[index].id}"
+    assert {name: environ[name] for name in own} == own
+
+
+def test_templates_are_filled_in_for_each_agent() -> None:
+    config, job = parsed(make_plan(3, environment={"A": "{index} of {count}"}), JobOptions())
+    _, agent = containers(job)
+
+    assert "A='2 of 3'\n" in config["data"]["2"]
+    assert "A" not in environment(agent)
 
 
 @pytest.mark.parametrize(
@@ -211,8 +285,18 @@ def test_tasks_bring_their_names_in_a_config_map() -> None:
         (make_plan(run="a_b"), JobOptions(), "--name 'a_b'"),
         (make_plan(run="a" * 60), JobOptions(), "--name"),
         (make_plan(3), JobOptions(successes=4), "--successes 4"),
+        (make_plan(rows=(Row(id="a", image="x"), Row(id="b"))), JobOptions(), "image 'my-agent'"),
+        (make_plan(2, volumes=("/data:/data",)), JobOptions(), "--volume /data:/data"),
+        (make_plan(2, workspace_dir="/w/{id}"), JobOptions(), "--volume /w/0:/workspace"),
+        (make_plan(2, labels={"a": "{index}"}), JobOptions(), "labels of task 1"),
+        (make_plan(2, labels={"a": "b c"}), JobOptions(), "--label a=b c"),
+        (make_plan(rows=ROWS, command=None), JobOptions(), "task issue-8"),
+        (make_plan(rows=(Row(id="a"),), command=None), JobOptions(), "without a command"),
+        *[
+            (make_plan(2, container=ContainerOptions(**options)), JobOptions(), flag)
+            for flag, options in OF_DOCKER.items()
+        ],
     ],
-    ids=["dot", "underscore", "too long", "more successes than agents"],
 )
 def test_what_no_job_can_be_is_refused(plan: Plan, options: JobOptions, what: str) -> None:
     with pytest.raises(UsageError) as caught:
@@ -223,10 +307,33 @@ def test_what_no_job_can_be_is_refused(plan: Plan, options: JobOptions, what: st
 
 
 def test_tasks_that_no_config_map_holds_are_refused() -> None:
-    tasks = [
-        Task(id=f"t{index}", index=index, identity_name=f"{'n' * 200}{index}")
-        for index in range(6000)
-    ]
+    rows = tuple(Row(id=f"t{index}", environment={"A": "n" * 200}) for index in range(6000))
+    rows = (*rows, Row(id="last"))
 
     with pytest.raises(UsageError, match="1048576 of a ConfigMap"):
-        render(make_plan(tasks=tasks), JobOptions())
+        render(make_plan(rows=rows), JobOptions())
+
+
+@pytest.mark.parametrize(
+    ("entry", "toleration"),
+    [
+        ("agents", {"key": "agents", "operator": "Exists"}),
+        ("agents:NoExecute", {"key": "agents", "operator": "Exists", "effect": "NoExecute"}),
+        ("a/b=c", {"key": "a/b", "operator": "Equal", "value": "c"}),
+        ("a=:NoSchedule", {"key": "a", "operator": "Equal", "value": "", "effect": "NoSchedule"}),
+    ],
+)
+def test_a_toleration_is_written_as_a_taint_is(entry: str, toleration: dict[str, str]) -> None:
+    assert parse_tolerations([entry]) == [toleration]
+
+
+@pytest.mark.parametrize("entry", ["", "a:Sometimes", "=b", ":NoExecute"])
+def test_what_is_no_toleration_is_refused(entry: str) -> None:
+    with pytest.raises(UsageError, match="--toleration"):
+        parse_tolerations([entry])
+
+
+@pytest.mark.parametrize("entry", ["", "pool", "=agents"])
+def test_what_selects_no_node_is_refused(entry: str) -> None:
+    with pytest.raises(UsageError, match="--node-selector"):
+        parse_selector([entry])

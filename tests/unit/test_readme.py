@@ -20,7 +20,7 @@ from ravi_agent.workspace import Claim
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/kubernetes.md"]
+PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/kubernetes.md", "docs/scale.md"]
 
 
 def section(heading: str) -> str:
@@ -258,3 +258,15 @@ def test_the_changelog_has_an_unreleased_head() -> None:
     headings = re.findall(r"^## (.*)", changelog, re.MULTILINE)
 
     assert headings[0] in {"Unreleased", "[Unreleased]"}
+
+
+def test_every_flag_of_the_kubernetes_page_is_in_the_command_line() -> None:
+    group = typer.main.get_group(cli.app)
+    every = [group, *group.commands.values()]
+    known = {"--"} | {flag for command in every for param in command.params for flag in param.opts}
+    text = (ROOT / "docs/kubernetes.md").read_text(encoding="utf-8").partition("## Many agents")[2]
+    code = code_of(text)
+    mentioned = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", code.replace(" -- ", " ")))
+
+    assert {"--backend", "--tasks", "--resume"} <= mentioned
+    assert mentioned - known == set()

@@ -65,6 +65,7 @@ class KubernetesApi:
             ("create", "secrets"): core.create_namespaced_secret,
             ("create", "configmaps"): core.create_namespaced_config_map,
             ("get", "jobs"): batch.read_namespaced_job,
+            ("get", "configmaps"): core.read_namespaced_config_map,
             ("list", "jobs"): batch.list_namespaced_job,
             ("list", "pods"): core.list_namespaced_pod,
             ("list", "events"): core.list_namespaced_event,

@@ -1,7 +1,6 @@
 """A run on Kubernetes in the foreground: what its Job, its pods and its events say of it."""
 
 import queue
-import sys
 import time
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ from ravi_agent.launcher.engines.kubernetes.logs import FOLLOWED_LIMIT, Follower
 from ravi_agent.launcher.engines.kubernetes.manifests import job_name
 from ravi_agent.launcher.engines.kubernetes.watch import Watch
 from ravi_agent.launcher.fleet import Observer
-from ravi_agent.launcher.plan import Plan
+from ravi_agent.launcher.planning.plan import Plan
 
 # Of failed agents, how many have the end of their log fetched for the report.
 _EXPLAINED_LIMIT = 10
@@ -217,6 +216,11 @@ class KubernetesFleet:
             agent.lines.extend(last_lines(self._api, str(agent.container), KEPT_LINES))
 
     @property
+    def is_stuck(self) -> bool:
+        """Whether the Job is there and would go on for ever without an agent that does."""
+        return bool(self._trouble and self._job and not jobs.ending(self._job))
+
+    @property
     def is_success(self) -> bool:
         """Whether the Job has ended well: all agents did, or as many as were asked for."""
         ended = self._job and jobs.ending(self._job)
@@ -227,7 +231,7 @@ class KubernetesFleet:
         cause = message.partition(": ")[2] or message
         if cause not in self._warned:
             self._warned.add(cause)
-            print(f"ravi-launch: warning: {message}", file=sys.stderr, flush=True)
+            self._observer.note(f"ravi-launch: warning: {message}")
 
     def _change(self, agent: Agent, state: State) -> None:
         agent.state = state

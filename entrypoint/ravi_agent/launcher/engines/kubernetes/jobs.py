@@ -8,7 +8,7 @@ from ravi_agent.errors import RaviError, UsageError
 from ravi_agent.launcher.engines.kubernetes import manifests
 from ravi_agent.launcher.engines.kubernetes.api import KubernetesApi, KubernetesError, Object
 from ravi_agent.launcher.engines.kubernetes.manifests import JobOptions, job_name
-from ravi_agent.launcher.plan import Plan
+from ravi_agent.launcher.planning.plan import Plan
 from ravi_agent.settings import Credential
 
 _TAKEN = 409
@@ -69,22 +69,20 @@ def own(api: KubernetesApi, job: Object, resources: list[str]) -> None:
         api.patch(resource, job["metadata"]["name"], {"metadata": {"ownerReferences": [owner]}})
 
 
-def take_over(api: KubernetesApi, plan: Plan, options: JobOptions) -> Object:
+def take_over(api: KubernetesApi, run: str) -> Object:
     """The Job of a run whose launcher has ended, going on where it was stopped.
 
-    Raises UsageError where there is none, or one of another size.
+    Raises UsageError where there is none.
     """
-    job = find(api, plan.run)
-    if job["spec"]["completions"] != len(plan.tasks):
-        raise UsageError(
-            f"--resume {plan.run} --count {len(plan.tasks)}",
-            f"the run has {job['spec']['completions']} agents",
-            f"--count {job['spec']['completions']}",
-        )
-    made = [] if options.secret else ["secrets"]
-    own(api, job, [*made, *(["configmaps"] if manifests.tasks_config(plan) else [])])
+    job = find(api, run)
+    # A Secret of another name is the user's own.
+    name = job["metadata"]["name"]
+    volumes = job["spec"]["template"]["spec"]["volumes"]
+    secrets = {volume["secret"]["secretName"] for volume in volumes if "secret" in volume}
+    has_config = any("configMap" in volume for volume in volumes)
+    own(api, job, ["secrets"] * (name in secrets) + ["configmaps"] * has_config)
     if job["spec"].get("suspend"):
-        job = suspend(api, plan.run, is_suspended=False)
+        job = suspend(api, run, is_suspended=False)
     return job
 
 

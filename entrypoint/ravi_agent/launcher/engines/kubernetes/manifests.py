@@ -1,7 +1,6 @@
 """A run as Kubernetes objects: built of the plan alone, without a cluster and without a client."""
 
 import base64
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,18 +8,18 @@ from typing import Any
 
 from ravi_agent import contract
 from ravi_agent.errors import UsageError
-from ravi_agent.launcher.plan import Plan
+from ravi_agent.launcher.planning.plan import Plan, Task
 
 Object = dict[str, Any]
 
+INIT_IMAGE = "ravi-init"
 ENTRYPOINT = "/opt/ravi/bin/ravi-entrypoint"
 SECRET_KEY = "management_key"  # noqa: S105 - its name in the Secret
 _KEY_FOLDER = "/run/ravi-key"
 _TASK_FILE = "/run/ravi-task"
 _INDEX_FIELD = "metadata.annotations['batch.kubernetes.io/job-completion-index']"
-# A host name has 63 characters, and an Indexed Job's pods are called <job>-<index>.
-_JOB_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_HOST_NAME_LIMIT = 63
+_AGENT_USER = "1000:1000"  # `agent` in the base image
+_PULL_POLICIES = {"always": "Always", "missing": "IfNotPresent", "never": "Never"}
 _CONFIG_LIMIT = 1 << 20  # bytes that a ConfigMap holds
 # What a second attempt cannot mend: the exit codes of settings, answers and refusals.
 _FINAL_CODES = (
@@ -37,48 +36,23 @@ class JobOptions:
     """What a run on Kubernetes has beside its plan; None leaves a choice to the cluster.
 
     secret: a Secret that is there, with the key as `management_key`; None has one made.
-    retries: attempts after the first, for each agent. max_failed: agents that may fail before
-    the others are stopped. successes: agents that are enough for the run to succeed.
-    deadline_s: seconds for the whole run; ttl_s: seconds the Job stays after its end.
+    successes: agents that are enough for the run to succeed. deadline_s: seconds for the whole
+    run; ttl_s: seconds the Job stays after its end.
     """
 
     secret: str | None = None
-    init_image: str = "ravi-init"
-    retries: int = 0
-    max_failed: int | None = None
+    init_image: str = INIT_IMAGE
     successes: int | None = None
     deadline_s: int | None = None
-    timeout_s: int | None = None
     ttl_s: int | None = None
-    cpus: str | None = None
-    memory: str | None = None
-    user: int = 1000
-    is_read_only: bool = False
     node_selector: Mapping[str, str] = field(default_factory=dict)
     tolerations: Sequence[Object] = ()
     service_account: str | None = None
     pull_secrets: Sequence[str] = ()
-    pull_policy: str | None = None
 
 
 def job_name(run: str) -> str:
     return f"ravi-agent-{run}"
-
-
-def check(plan: Plan, options: JobOptions) -> None:
-    """Raises UsageError for a plan that no Job can be."""
-    last = f"{job_name(plan.run)}-{len(plan.tasks) - 1}"
-    if not _JOB_NAME.fullmatch(last) or len(last) > _HOST_NAME_LIMIT:
-        raise UsageError(
-            f"--name {plan.run!r}",
-            f"{last!r} would be a host name: lower-case letters, digits and '-', 63 in all",
-            "--name nightly",
-        )
-    if options.successes is not None and options.successes > len(plan.tasks):
-        raise UsageError(
-            f"--successes {options.successes}", f"the run has {len(plan.tasks)} agents", "give less"
-        )
-    tasks_config(plan)
 
 
 def job(plan: Plan, options: JobOptions) -> Object:
@@ -86,8 +60,8 @@ def job(plan: Plan, options: JobOptions) -> Object:
     spec: Object = {
         "completionMode": "Indexed",
         "completions": len(plan.tasks),
-        "parallelism": min(plan.parallel or len(plan.tasks), len(plan.tasks)),
-        "backoffLimitPerIndex": options.retries,
+        "parallelism": plan.at_once,
+        "backoffLimitPerIndex": plan.flow.retries,
         # One pod an index at a time: two would be two agents with one identity.
         "podReplacementPolicy": "Failed",
         "podFailurePolicy": {
@@ -107,8 +81,8 @@ def job(plan: Plan, options: JobOptions) -> Object:
             ]
         },
     }
-    if options.max_failed is not None:
-        spec["maxFailedIndexes"] = options.max_failed
+    if plan.flow.max_failures is not None:
+        spec["maxFailedIndexes"] = plan.flow.max_failures
     if options.successes is not None:
         spec["successPolicy"] = {"rules": [{"succeededCount": options.successes}]}
     if options.deadline_s is not None:
@@ -140,9 +114,10 @@ def tasks_config(plan: Plan) -> Object | None:
 
     Raises UsageError where it is more than a ConfigMap holds.
     """
-    if all(task.id == str(task.index) for task in plan.tasks):
+    if not has_files(plan):
         return None
-    data = {str(task.index): _task_file(plan, index) for index, task in enumerate(plan.tasks)}
+    common = _common_environment(plan)
+    data = {str(task.index): _task_file(plan, task, common) for task in plan.tasks}
     size = sum(len(key) + len(value.encode()) for key, value in data.items())
     if size > _CONFIG_LIMIT:
         raise UsageError(
@@ -158,37 +133,63 @@ def tasks_config(plan: Plan) -> Object | None:
     }
 
 
-def _task_file(plan: Plan, index: int) -> str:
+def has_files(plan: Plan) -> bool:
+    """Whether tasks differ in more than their number, which Kubernetes gives them by itself."""
+    first = plan.tasks[0]
+    return any(
+        task.id != str(task.index)
+        or task.identity_name != f"{_name_prefix(plan)}{task.index}"
+        or task.command != first.command
+        or task.environment != first.environment
+        for task in plan.tasks
+    )
+
+
+def _task_file(plan: Plan, task: Task, common: Mapping[str, str]) -> str:
     """Assignments for a shell to read, and its own command line where the task has one."""
-    task = plan.tasks[index]
-    variables = {"TASK_ID": task.id, "RAVI_IDENTITY_NAME": task.identity_name}
-    return "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())
+    own = {name: value for name, value in task.environment.items() if name not in common}
+    variables = {"TASK_ID": task.id, "RAVI_IDENTITY_NAME": task.identity_name, **own}
+    text = "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())
+    if task.command is not None and task.command != plan.tasks[0].command:
+        text += f"set -- {shlex.join(task.command)}\n"
+    return text
+
+
+def _common_environment(plan: Plan) -> dict[str, str]:
+    """The variables that all tasks have alike."""
+    first, *others = (task.environment for task in plan.tasks)
+    return {
+        name: value
+        for name, value in first.items()
+        if all(name in other and other[name] == value for other in others)
+    }
 
 
 def _metadata(plan: Plan, name: str | None) -> Object:
     metadata: Object = {"name": name} if name else {}
     metadata["labels"] = {
+        **plan.tasks[0].labels,
         "app.kubernetes.io/name": "ravi-agent",
         contract.LABEL_RUN: plan.run,
     }
     # No labels: names of identities may hold what a label may not.
-    first = plan.tasks[0].identity_name.removesuffix(plan.tasks[0].id)
     metadata["annotations"] = {
         contract.LABEL_COUNT: str(len(plan.tasks)),
-        contract.LABEL_IDENTITY_NAME: first,
+        contract.LABEL_IDENTITY_NAME: _name_prefix(plan),
     }
     return metadata
 
 
 def _pod(plan: Plan, options: JobOptions) -> Object:
+    uid, gid = user_of(plan)
     pod: Object = {
         "restartPolicy": "Never",
         "enableServiceLinks": False,
         "securityContext": {
             "runAsNonRoot": True,
-            "runAsUser": options.user,
-            "runAsGroup": options.user,
-            "fsGroup": options.user,
+            "runAsUser": uid,
+            "runAsGroup": gid,
+            "fsGroup": gid,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
     }
@@ -196,17 +197,17 @@ def _pod(plan: Plan, options: JobOptions) -> Object:
         pod["serviceAccountName"] = options.service_account
     else:
         pod["automountServiceAccountToken"] = False
-    if options.timeout_s is not None:
-        pod["activeDeadlineSeconds"] = options.timeout_s
+    if plan.flow.timeout_s is not None:
+        pod["activeDeadlineSeconds"] = plan.flow.timeout_s
     if options.node_selector:
         pod["nodeSelector"] = dict(options.node_selector)
     if options.tolerations:
         pod["tolerations"] = [dict(one) for one in options.tolerations]
     if options.pull_secrets:
         pod["imagePullSecrets"] = [{"name": name} for name in options.pull_secrets]
-    has_file = tasks_config(plan) is not None
+    has_file = has_files(plan)
     pod["initContainers"] = [_init(plan, options, has_file)]
-    pod["containers"] = [_agent(plan, options, has_file)]
+    pod["containers"] = [_agent(plan, has_file)]
     pod["volumes"] = [
         {"name": "workspace", "emptyDir": {}},
         {
@@ -218,7 +219,7 @@ def _pod(plan: Plan, options: JobOptions) -> Object:
             },
         },
     ]
-    if options.is_read_only:
+    if plan.container.is_read_only:
         pod["volumes"].append({"name": "tmp", "emptyDir": {}})
     if has_file:
         pod["volumes"].append({"name": "tasks", "configMap": {"name": job_name(plan.run)}})
@@ -226,7 +227,7 @@ def _pod(plan: Plan, options: JobOptions) -> Object:
 
 
 def _init(plan: Plan, options: JobOptions, has_file: bool) -> Object:
-    container = _container("ravi-init", options.init_image, options)
+    container = _container(plan, "ravi-init", options.init_image)
     container["env"] = [
         *_variables(plan, has_file),
         {"name": "RAVI_MANAGEMENT_KEY_FILE", "value": f"{_KEY_FOLDER}/{SECRET_KEY}"},
@@ -245,36 +246,46 @@ def _init(plan: Plan, options: JobOptions, has_file: bool) -> Object:
     return container
 
 
-def _agent(plan: Plan, options: JobOptions, has_file: bool) -> Object:
-    container = _container("agent", plan.image, options)
-    if plan.command is not None:
+def _agent(plan: Plan, has_file: bool) -> Object:
+    container = _container(plan, "agent", plan.images[0])
+    command = plan.tasks[0].command
+    if command is not None:
         # Named, so that an image without it fails instead of running without an identity.
         container["command"] = [ENTRYPOINT, "--"]
-        container["args"] = [_literal(word) for word in plan.command]
+        container["args"] = [_literal(word) for word in command]
         if has_file:
             script = f'set -a; . {_TASK_FILE}; set +a; exec "$@"'
             container["args"] = ["/bin/sh", "-c", _literal(script), "sh", *container["args"]]
     container["env"] = _variables(plan, has_file)
-    if options.is_read_only:
-        container["securityContext"]["readOnlyRootFilesystem"] = True
-    limits = {"cpu": options.cpus, "memory": options.memory}
-    if limits := {name: value for name, value in limits.items() if value}:
-        container["resources"] = {"requests": limits, "limits": dict(limits)}
+    limits = {
+        "cpu": plan.container.cpus,
+        "memory": plan.container.memory,
+        "nvidia.com/gpu": int(plan.container.gpus) if plan.container.gpus else None,
+    }
+    if given := {name: _quantity(value) for name, value in limits.items() if value}:
+        container["resources"] = {"requests": given, "limits": dict(given)}
     container["volumeMounts"] = _mounts(has_file)
-    if options.is_read_only:
+    if plan.container.is_read_only:
+        container["securityContext"]["readOnlyRootFilesystem"] = True
         container["volumeMounts"].append({"name": "tmp", "mountPath": "/tmp"})  # noqa: S108
     return container
 
 
-def _container(name: str, image: str, options: JobOptions) -> Object:
-    container: Object = {"name": name, "image": image}
-    if options.pull_policy:
-        container["imagePullPolicy"] = options.pull_policy
-    container["securityContext"] = {
-        "allowPrivilegeEscalation": False,
-        "capabilities": {"drop": ["ALL"]},
+def _quantity(value: float) -> str:
+    """A number as Kubernetes writes quantities: whole, or in thousandths."""
+    return str(int(value)) if value == int(value) else f"{round(value * 1000)}m"
+
+
+def _container(plan: Plan, name: str, image: str) -> Object:
+    return {
+        "name": name,
+        "image": image,
+        "imagePullPolicy": _PULL_POLICIES[plan.container.pull],
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+        },
     }
-    return container
 
 
 def _mounts(has_file: bool) -> list[Object]:
@@ -300,15 +311,25 @@ def _variables(plan: Plan, has_file: bool) -> list[Object]:
         {"name": "RAVI_API_URL", "value": _literal(plan.api_url)},
     ]
     if not has_file:
-        prefix = plan.tasks[0].identity_name.removesuffix(plan.tasks[0].id)
         found += [
             {"name": "TASK_ID", "value": "$(TASK_INDEX)"},
-            {"name": "RAVI_IDENTITY_NAME", "value": f"{_literal(prefix)}$(TASK_INDEX)"},
+            {"name": "RAVI_IDENTITY_NAME", "value": f"{_literal(_name_prefix(plan))}$(TASK_INDEX)"},
         ]
     found += [
-        {"name": name, "value": _literal(value)} for name, value in sorted(plan.environment.items())
+        {"name": name, "value": _literal(value)}
+        for name, value in sorted(_common_environment(plan).items())
     ]
     return found
+
+
+def _name_prefix(plan: Plan) -> str:
+    return plan.tasks[0].identity_name.removesuffix(plan.tasks[0].id)
+
+
+def user_of(plan: Plan) -> tuple[int, int]:
+    """The uid and gid of both containers."""
+    uid, _, gid = (plan.container.user or _AGENT_USER).partition(":")
+    return int(uid), int(gid or uid)
 
 
 def _literal(text: str) -> str:
