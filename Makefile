@@ -7,7 +7,7 @@ VENV := .venv
 STAMP := $(VENV)/.stamp
 ACTIONLINT_VERSION := v1.7.12
 SCRIPTS := scripts/engine scripts/go scripts/images scripts/lock scripts/podman scripts/venv images/base/profile.sh .ci/run
-DOCKERFILES := Dockerfile tests/conformance/Dockerfile images/agent-example/Dockerfile images/init/Dockerfile images/local/Dockerfile
+DOCKERFILES := Dockerfile tests/conformance/Dockerfile images/agent-example/Dockerfile images/init/Dockerfile images/launch/Dockerfile images/local/Dockerfile
 
 .PHONY: help demo test lint format engine images clean
 

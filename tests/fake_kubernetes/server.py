@@ -2,6 +2,7 @@
 
 import json
 import re
+import ssl
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
@@ -67,6 +68,8 @@ class FakeKubernetes:
     violations: list[str] = field(default_factory=list)
     sent: "Counter[str]" = field(default_factory=Counter)
     page: int = 500
+    host: str = "127.0.0.1"
+    tls: ssl.SSLContext | None = None
 
     def __enter__(self) -> "FakeKubernetes":
         fake = self
@@ -75,9 +78,12 @@ class FakeKubernetes:
             server_state = fake
 
         self._is_over = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer((self.host, 0), Handler)
         self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        if self.tls:
+            self._server.socket = self.tls.wrap_socket(self._server.socket, server_side=True)
+        self.port = int(self._server.server_address[1])
+        self.url = f"{'https' if self.tls else 'http'}://{self.host}:{self.port}"
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.01,), daemon=True
         )

@@ -5,7 +5,7 @@ import ipaddress
 import json
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 PODMAN = str(ROOT / "scripts/podman")
 # Podman 4.3 mounts a Secret's `data` as it stands, later ones decode it: this is base64 either way.
 MANAGEMENT_KEY = "ravimgmtPLANTED0123456789abc"
-IMAGES = ("ravi-init", "ravi-agent-base", "ravi-agent-example")
+IMAGES = ("ravi-init", "ravi-agent-base", "ravi-agent-example", "ravi-launch")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -83,18 +83,20 @@ def load_image(client: docker.DockerClient, name: str) -> None:
     assert load.returncode == 0
 
 
-@pytest.fixture
-def service() -> Iterator[LocalRavi]:
-    """A local Ravi that pods reach: on the address of Docker's bridge, which is the host's."""
+@pytest.fixture(scope="session")
+def gateway() -> str:
+    """An address of this host that pods reach: that of Docker's bridge."""
     client = docker.DockerClient.from_env()
     config = client.networks.get("bridge").attrs["IPAM"]["Config"][0]
     client.close()
     first = next(ipaddress.ip_network(config["Subnet"]).hosts())
-    with LocalRavi(
-        database=":memory:",
-        management_key=MANAGEMENT_KEY,
-        host=str(config.get("Gateway") or first),
-    ) as server:
+    return str(config.get("Gateway") or first)
+
+
+@pytest.fixture
+def service(gateway: str) -> Iterator[LocalRavi]:
+    """A local Ravi that pods reach."""
+    with LocalRavi(database=":memory:", management_key=MANAGEMENT_KEY, host=gateway) as server:
         yield server
 
 
@@ -125,16 +127,26 @@ def play(engine: None, service: LocalRavi, tmp_path: Path) -> Iterator[Play]:
     """Run a manifest with `service` as its Ravi and a Secret; all of it is removed afterwards."""
     clean()
 
-    def play(path: Path, *, key: str = MANAGEMENT_KEY, code: int = 0) -> Pod:
-        text = path.read_text(encoding="utf-8")
+    def play(
+        manifest: Path | dict[str, Any],
+        *,
+        key: str = MANAGEMENT_KEY,
+        secrets: Mapping[str, Mapping[str, str]] | None = None,
+        code: int = 0,
+    ) -> Pod:
+        if isinstance(manifest, Path):
+            text = manifest.read_text(encoding="utf-8")
+        else:
+            text = yaml.safe_dump(manifest)
         config = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {"name": "ravi"},
             "data": {"RAVI_API_URL": service.url, "RAVI_PROVISION_TIMEOUT": "5"},
         }
-        secret = {"data": {"management_key": key}, "stringData": {"management_key": key}}
-        podman("secret", "create", "ravi", "-", stdin=yaml.safe_dump(secret))
+        for name, data in {"ravi": {"management_key": key}, **(secrets or {})}.items():
+            stored = yaml.safe_dump({"data": dict(data), "stringData": dict(data)})
+            podman("secret", "create", name, "-", stdin=stored)
         file = tmp_path / "pod.yaml"
         file.write_text(f"{yaml.safe_dump(config)}---\n{text}")
         output = podman("play", "kube", str(file), code=code)
