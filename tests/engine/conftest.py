@@ -154,17 +154,21 @@ def environ(service: LocalRavi, key_file: Path, tmp_path: Path) -> dict[str, str
 
 @pytest.fixture
 def run_name(client: docker.DockerClient, tmp_path: Path) -> Iterator[str]:
-    """A run of this test alone, whose containers are removed afterwards."""
+    """A run of this test alone; what the engine has of it is removed afterwards."""
     name = f"test-{os.urandom(4).hex()}"
     yield name
     for container in containers(client, name):
         container.remove(force=True, v=True)
+    for volume in client.volumes.list(filters=of_run(name)):
+        volume.remove()
+
+
+def of_run(run: str) -> dict[str, Any]:
+    return {"label": f"{contract.LABEL_RUN}={run}"}
 
 
 def containers(client: docker.DockerClient, run: str) -> list[Container]:
-    found: list[Container] = client.containers.list(
-        all=True, filters={"label": f"{contract.LABEL_RUN}={run}"}
-    )
+    found: list[Container] = client.containers.list(all=True, filters=of_run(run))
     return found
 
 
@@ -181,3 +185,28 @@ def launch(
     )
     assert done.returncode == code, done.stderr
     return done
+
+
+Launching = Callable[[list[str], dict[str, str]], subprocess.Popen[str]]
+
+
+@pytest.fixture
+def launching() -> Iterator[Launching]:
+    """Start a launcher, to watch it or to kill it; it is gone with the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(arguments: list[str], environ: dict[str, str]) -> subprocess.Popen[str]:
+        launcher = subprocess.Popen(
+            arguments,
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(launcher)
+        return launcher
+
+    yield start
+    for launcher in started:
+        launcher.kill()
+        launcher.communicate()

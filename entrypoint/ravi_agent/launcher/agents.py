@@ -47,6 +47,7 @@ class Agent:
     identity: Identity | None = None
     exit_code: int | None = None
     asked_at: float = 0.0
+    ended_at: float = 0.0
     ready_s: float | None = None
     error: str | None = None
     is_out_of_memory: bool = False

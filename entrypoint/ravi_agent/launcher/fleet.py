@@ -1,6 +1,7 @@
 """Carry out a plan: start the agents, hand over, listen, and know what became of each."""
 
 import queue
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -42,6 +43,8 @@ _SIGNALLERS = 8  # threads
 _RETRY_S, _RETRY_LIMIT_S = 1.0, 30.0  # doubled with each start
 _READY_PREFIX = contract.READY_PREFIX.encode()
 _ERROR_PREFIX = "ravi-entrypoint: error: "
+_WITH_THE_ENGINE = "the engine stopped, and its container with it"
+_ENGINE_STOP_S = 30.0  # twice what dockerd gives its containers (dockerd, --shutdown-timeout)
 _KILLED = (contract.EXIT_SIGNAL_BASE + 9, contract.EXIT_SIGNAL_BASE + 15)
 
 
@@ -90,6 +93,7 @@ class Fleet:
         self._is_stopping = False
         self._open = len(self.agents)
         self._failed = 0
+        self._lost = 0  # agents that ended with the engine, or while it was away
 
     def run(self, *, until_ready: bool = False) -> None:
         """Until every agent has ended, or runs. Whatever comes between stops them all first."""
@@ -171,6 +175,7 @@ class Fleet:
         match event:
             case EngineLeft():
                 self._observer.note("the engine went away; waiting for it to come back")
+                self._blame_engine()
             case EngineBack(exit_codes=exit_codes):
                 self._take_stock(exit_codes)
             case Broken(error=error):
@@ -239,9 +244,18 @@ class Fleet:
         agent.lines.append(line)
         self._observer.output(agent, line, is_error=event.is_error)
 
+    def _blame_engine(self) -> None:
+        """An engine that is stopped first stops its containers, and says so while it still can."""
+        since = time.monotonic() - _ENGINE_STOP_S
+        for agent in self.agents:
+            is_recent = agent.is_final and agent.ended_at > since
+            if is_recent and agent.exit_code in _KILLED and not agent.error:
+                self._lost += 1
+                agent.error = _WITH_THE_ENGINE
+                self._observer.changed(agent)
+
     def _take_stock(self, exit_codes: Mapping[str, int | None]) -> None:
         """What the engine's absence has done to the agents that had been started."""
-        ended = 0
         for agent in [agent for agent in self.agents if agent.is_up]:
             container = str(agent.container)
             code = exit_codes.get(container, -1)
@@ -254,11 +268,12 @@ class Fleet:
                 agent.error = "its container was removed while the engine was away"
                 code = _KILLED[0]
             elif code in _KILLED:
-                agent.error = "the engine stopped, and its container with it"
-            ended += 1
+                agent.error = _WITH_THE_ENGINE
+            self._lost += 1
             agent.is_output_over = True
             self._handle_agent(agent, Died(index=0, container=container, exit_code=code))
-        self._observer.note(f"the engine is back; {ended} agents had ended meanwhile")
+        self._observer.note(f"the engine is back; {self._lost} agents ended while it was away")
+        self._lost = 0
 
     def _end_if_over(self, agent: Agent) -> None:
         """An agent has ended once its container has, and all it wrote has been read."""
@@ -277,6 +292,7 @@ class Fleet:
     def _end(self, agent: Agent, state: State) -> None:
         self._starters.free_place()
         agent.state = state
+        agent.ended_at = time.monotonic()
         if agent.is_success or self._is_stopping:
             self._open -= 1
         elif agent.attempt <= self.plan.flow.retries and agent.is_worth_retrying:

@@ -13,6 +13,7 @@ from ravi_agent.launcher.budget import make_budget
 from ravi_agent.launcher.engines.docker import DockerEngine, Existing
 from ravi_agent.launcher.engines.docker_images import Images
 from ravi_agent.launcher.engines.docker_networks import Networks
+from ravi_agent.launcher.engines.docker_records import forget, load_record, save_record
 from ravi_agent.launcher.fleet import Fleet
 from ravi_agent.launcher.handovers import Handovers, IdentityHandovers, KeyHandovers
 from ravi_agent.launcher.host_key import find_host_credential
@@ -82,7 +83,7 @@ def run_in_foreground(request: Request, environ: Mapping[str, str], wishes: Wish
         budget = make_budget(plan, service_url, credential)
         budget.check(wishes.max_identities)
         answer.step(budget.line())
-        engine.save_record(plan.run, spec.to_record())
+        save_record(engine, plan.run, spec.to_record())
         networks.create()
         if spec.is_local:
             start_local_ravi(engine, networks.names)
@@ -98,7 +99,7 @@ def run_in_foreground(request: Request, environ: Mapping[str, str], wishes: Wish
             handovers.close()
             if plan.flow.is_removing:
                 remove_all(engine, [one.container for one in fleet.agents if one.container])
-                engine.forget(plan.run)
+                forget(engine, plan.run)
             answer.end(fleet.agents, time.monotonic() - started_at)
     finally:
         engine.close()
@@ -112,7 +113,7 @@ def _spec(request: Request, engine: DockerEngine) -> RunSpec:
     fresh = replace(request.spec, flow=Flow(**request.flow))
     if not request.is_resuming:
         return fresh
-    record = engine.load_record(request.run)
+    record = load_record(engine, request.run)
     flag = f"--resume {request.run}"
     if record is None:
         if request.has_tasks:
@@ -127,6 +128,8 @@ def _spec(request: Request, engine: DockerEngine) -> RunSpec:
         raise UsageError(
             flag, "the run has a command already", "leave the command out, or name all flags again"
         )
+    if asked and asked.count and spec.count not in {None, asked.count}:
+        raise UsageError(f"{flag} --count {asked.count}", f"the run has {spec.count} agents", flag)
     if asked and (names := spec.differences(asked)):
         raise UsageError(
             flag,

@@ -10,7 +10,7 @@ import requests
 
 from ravi_agent.errors import EngineError
 from ravi_agent.launcher.engines.docker import DockerEngine
-from ravi_agent.launcher.engines.docker_host import engine_words
+from ravi_agent.launcher.engines.docker_calls import engine_words
 from ravi_agent.settings import Credential
 
 IMAGE = "ravi-local"

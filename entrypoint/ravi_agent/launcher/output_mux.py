@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 
 from ravi_agent.launcher.agents import Event, Output, OutputOver
-from ravi_agent.launcher.engines.docker import Attached
+from ravi_agent.launcher.engines.docker_attach import Attached
 
 _CHUNK = 64 * 1024  # bytes a read
 _LINE_LIMIT = 64 * 1024  # a line without an end is cut here

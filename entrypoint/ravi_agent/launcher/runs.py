@@ -14,6 +14,7 @@ from ravi_agent.errors import UsageError
 from ravi_agent.launcher.agents import Died, EngineBack, Event
 from ravi_agent.launcher.engines.docker import DockerEngine, Existing
 from ravi_agent.launcher.engines.docker_events import Watch
+from ravi_agent.launcher.engines.docker_records import forget, load_record
 from ravi_agent.launcher.show.progress import print_table
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def remove(engine: DockerEngine, run: str, tasks: Sequence[str], *, is_forced: b
 
     Raises UsageError, with nothing removed, while one still runs.
     """
-    if engine.containers(run) or not engine.load_record(run):
+    if engine.containers(run) or not load_record(engine, run):
         found = find(engine, run, tasks)
     else:
         found = []  # its launcher was killed before the first container, or they are gone
@@ -149,7 +150,7 @@ def remove(engine: DockerEngine, run: str, tasks: Sequence[str], *, is_forced: b
         )
     remove_all(engine, [one.id for one in found])
     if not engine.containers(run):
-        engine.forget(run)
+        forget(engine, run)
     print(f"removed {len(found)} containers", file=sys.stderr)
 
 

@@ -12,9 +12,10 @@ import docker
 import docker.errors
 import docker.utils
 import requests
-from docker.context import ContextAPI
 
 from ravi_agent.errors import EngineError, UsageError
+from ravi_agent.launcher.engines.docker_calls import engine_words
+from ravi_agent.launcher.engines.docker_context import read_context
 
 CALL_TIMEOUT_S = 120  # an engine that starts fifty containers at once takes its time
 _REMOTE_SOCKET = "/var/run/docker.sock"
@@ -104,17 +105,4 @@ def _parameters(
             raise EngineError(
                 f"engine {named_host}", engine_words(exc), "set DOCKER_CERT_PATH"
             ) from None
-    name = context or environ.get("DOCKER_CONTEXT") or None
-    found = ContextAPI.get_context(name)
-    if found is None:
-        raise UsageError(f"context {name or 'in use'!r}", "it is not there", "docker context ls")
-    params: dict[str, Any] = {"base_url": found.Host}
-    if found.TLSConfig is not None:
-        params["tls"] = found.TLSConfig
-    return params
-
-
-def engine_words(exc: Exception) -> str:
-    """The engine's own reason on one line."""
-    text = exc.explanation if isinstance(exc, docker.errors.APIError) else str(exc)
-    return " ".join(str(text or type(exc).__name__).split())
+    return read_context(environ, context or environ.get("DOCKER_CONTEXT") or None)

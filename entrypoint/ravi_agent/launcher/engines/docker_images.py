@@ -8,7 +8,7 @@ import docker.errors
 import requests
 
 from ravi_agent.errors import EngineError, UsageError
-from ravi_agent.launcher.engines.docker_host import engine_words
+from ravi_agent.launcher.engines.docker_calls import engine_words
 
 Say = Callable[[str], None]
 
@@ -78,10 +78,11 @@ class Images:
             ):
                 if "error" in step:
                     raise EngineError(*_not_pulled(name, str(step["error"])))
-                if step.get("id") and step.get("status") != f"Pulling from {repository}":
-                    layers[step["id"]] = step.get("status", "")
+                status = str(step.get("status", ""))
+                if step.get("id") and not status.startswith("Pulling from"):
+                    layers[step["id"]] = status
                 complete = sum(
-                    status in {"Pull complete", "Already exists"} for status in layers.values()
+                    one in {"Pull complete", "Already exists"} for one in layers.values()
                 )
                 if complete != done and layers:
                     done = complete

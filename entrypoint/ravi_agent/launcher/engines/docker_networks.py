@@ -8,7 +8,7 @@ from docker.models.networks import Network
 
 from ravi_agent import contract
 from ravi_agent.errors import EngineError, UsageError
-from ravi_agent.launcher.engines.docker_host import engine_words
+from ravi_agent.launcher.engines.docker_calls import engine_words
 from ravi_agent.launcher.planning.plan import Plan
 
 PORTS = 1000  # the rest is for others on the same bridge: the local Ravi, another run
