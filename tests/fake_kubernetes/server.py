@@ -3,6 +3,7 @@
 import json
 import re
 import ssl
+import sys
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
@@ -78,7 +79,7 @@ class FakeKubernetes:
             server_state = fake
 
         self._is_over = threading.Event()
-        self._server = ThreadingHTTPServer((self.host, 0), Handler)
+        self._server = _Server((self.host, 0), Handler)
         self._server.daemon_threads = True
         if self.tls:
             self._server.socket = self.tls.wrap_socket(self._server.socket, server_side=True)
@@ -123,6 +124,13 @@ class FakeKubernetes:
 
     def called(self, verb: str, resource: str) -> int:
         return sum((verb, resource) == (one, other) for one, other, _ in self.requests)
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say what was wrong; a client that is gone is nothing."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -143,6 +143,15 @@ def test_an_image_that_cannot_be_pulled_suspends_the_job(
     assert of_kind(fake, "pods") == []
 
 
+def test_a_detached_run_that_cannot_start_says_why(launch: Launch, play: Play) -> None:
+    play(Outcome(waiting=("agent", "ErrImageNeverPull", "image x is not present")))
+
+    done = kubernetes(launch, "--count", "2", "--detach", code=1)
+
+    assert "0 failed: container agent: ErrImageNeverPull: image x is not present" in done.stderr
+
+
+@pytest.mark.timeout(300)  # eleven launches
 def test_a_detached_run_is_found_by_its_name(
     launch: Launch, fake: FakeKubernetes, play: Play
 ) -> None:

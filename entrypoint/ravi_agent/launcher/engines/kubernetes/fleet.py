@@ -51,8 +51,7 @@ class KubernetesFleet:
         self._stuck: dict[int, str] = {}
         self._warned: set[str] = set()
         self._trouble: str | None = None
-        is_followed = len(plan.tasks) <= FOLLOWED_LIMIT
-        self._followers = Followers(api, self._hear_line) if is_followed else None
+        self._followers: Followers | None = None
 
     def run(self, *, until_ready: bool = False) -> None:
         """Until the Job has ended, or nothing of it will go on; or until all agents run.
@@ -60,6 +59,8 @@ class KubernetesFleet:
         Raises EngineError where the cluster cannot be watched any more; the run goes on there.
         """
         name = job_name(self.plan.run)
+        if not until_ready and len(self.agents) <= FOLLOWED_LIMIT:
+            self._followers = Followers(self._api, self._hear_line)
         self._hear_job(self._api.get("jobs", name))  # a watch tells nothing of what is not there
         watches = [
             self._watch("jobs", field_selector=f"metadata.name={name}"),
@@ -68,20 +69,21 @@ class KubernetesFleet:
                 "events", field_selector=f"involvedObject.kind=Job,involvedObject.name={name}"
             ),
         ]
+        is_over = False
         try:
             while not self._is_over() and not (until_ready and self._is_ready()):
                 self._handle(self._queue.get())
-            if not until_ready:
+            if is_over := self._is_over():
                 self._settle()
         finally:
             for watch in watches:
                 watch.close()
-            if self._followers and not until_ready:
-                self._followers.close()
+            if self._followers:
+                self._followers.close(is_over=is_over)
             while not self._queue.empty():
                 if isinstance(heard := self._queue.get(), _Line):
                     self._handle(heard)
-        if not until_ready:
+        if is_over:
             self._explain()
 
     def give_up(self, state: State) -> None:

@@ -1,6 +1,7 @@
 """What agents write, while they write it: a thread and a connection each, so for some of them."""
 
 import threading
+import time
 from collections.abc import Callable
 
 from ravi_agent.errors import EngineError
@@ -20,6 +21,7 @@ class Followers:
         self._threads: dict[str, threading.Thread] = {}
         self._streams: list[Stream] = []
         self._lock = threading.Lock()
+        self._is_closed = False
 
     def follow(self, index: int, pod: str) -> None:
         """Begin with a pod whose agent has started; again is nothing."""
@@ -29,15 +31,19 @@ class Followers:
         self._threads[pod] = thread
         thread.start()
 
-    def close(self) -> None:
-        """Let those whose agents have ended read to their end, and cut off the others."""
-        for thread in self._threads.values():
-            thread.join(_END_WAIT_S)
-            if thread.is_alive():
-                break
+    def close(self, *, is_over: bool) -> None:
+        """Cut them off; where the agents have all ended, once they have read to the end."""
+        if is_over:
+            ends_at = time.monotonic() + _END_WAIT_S
+            for thread in self._threads.values():
+                thread.join(max(0.0, ends_at - time.monotonic()))
         with self._lock:
+            self._is_closed = True
             for stream in self._streams:
                 stream.close()
+        # None may be left in the client's native code when the interpreter ends: it would abort.
+        for thread in self._threads.values():
+            thread.join(_END_WAIT_S)
 
     def _read(self, index: int, pod: str) -> None:
         try:
@@ -46,6 +52,8 @@ class Followers:
             return  # gone before it could be heard; what became of it the watch tells
         with self._lock:
             self._streams.append(stream)
+            if self._is_closed:
+                stream.close()
         for line in stream.lines():
             self._heard(index, line.decode(errors="replace"))
 
