@@ -171,7 +171,9 @@ class _Handler(BaseHTTPRequestHandler):
             raise RefusalError(401, "Unauthorized", "Unauthorized")
         verb, namespace, resource, name, query = self._parse(method)
         shown = "pods/log" if verb == "log" else resource
-        state.requests.append((verb, shown, name))
+        with cluster.changed:
+            state.requests.append((verb, shown, name))
+            cluster.changed.notify_all()
         if self._suffer(verb, shown):
             return
         body = json.loads(raw) if raw else {}

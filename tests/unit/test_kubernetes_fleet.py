@@ -18,7 +18,7 @@ from ravi_agent.errors import EngineError, UsageError
 from ravi_agent.launcher.agents import Agent, State
 from ravi_agent.launcher.engines.kubernetes import jobs
 from ravi_agent.launcher.engines.kubernetes.api import KubernetesApi
-from ravi_agent.launcher.engines.kubernetes.fleet import KubernetesFleet
+from ravi_agent.launcher.engines.kubernetes.fleet import KubernetesFleet, _Heard
 from ravi_agent.launcher.engines.kubernetes.manifests import JobOptions
 from ravi_agent.launcher.planning.plan import Plan, Task
 from ravi_agent.launcher.planning.spec import Flow
@@ -219,7 +219,7 @@ def test_an_image_that_cannot_be_pulled_ends_the_run(api: KubernetesApi, play: P
 def test_one_agent_that_is_stuck_does_not_end_those_that_run(
     api: KubernetesApi, fake: FakeKubernetes, play: Play
 ) -> None:
-    play(lambda index, _: Outcome(waiting=IMAGE_GONE) if index == 0 else Outcome())
+    play(lambda index, _: Outcome(waiting=IMAGE_GONE) if index == 0 else Outcome(), is_watched=True)
 
     fleet, _ = carry_out(api, make_plan(3))
 
@@ -248,6 +248,28 @@ def test_an_agent_is_tried_again(api: KubernetesApi, fake: FakeKubernetes, play:
     assert [agent.exit_code for agent in fleet.agents] == [0, 0]
     pods = [one for (kind, _, _), one in fake.cluster.objects.items() if kind == "pods"]
     assert len(pods) == 3
+
+
+def test_what_comes_late_of_the_pod_before_changes_nothing(
+    api: KubernetesApi, fake: FakeKubernetes, play: Play
+) -> None:
+    """The Job controller takes its finalizer off a failed pod when the next one may be there."""
+    play(
+        lambda _, attempt: Outcome(is_held=True) if attempt else Outcome(init_code=1),
+        is_watched=True,
+    )
+    fleet, _ = carry_out(api, make_plan(1, retries=1), until_ready=True)
+    (agent,) = fleet.agents
+    (late,) = [
+        one
+        for (kind, _, name), one in fake.cluster.objects.items()
+        if kind == "pods" and name != agent.container
+    ]
+    now = agent.container
+
+    fleet._handle(_Heard(resource="pods", object=late, is_gone=False))
+
+    assert (agent.container, agent.state, agent.exit_code) == (now, State.RUNNING, None)
 
 
 def test_too_many_failures_end_the_others(api: KubernetesApi, play: Play) -> None:
