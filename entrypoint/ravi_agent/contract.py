@@ -32,6 +32,11 @@ STATUS_FILE = ".ravi-status.json"
 # Where Docker, Compose and our Kubernetes manifests mount the management key.
 MANAGEMENT_KEY_PATH = "/run/secrets/ravi_management_key"
 
+# Where the kubelet reads why a container ended, and how much of it (the Pod API's defaults for
+# terminationMessagePath; other files are the Pod's own business).
+TERMINATION_LOG = "/dev/termination-log"
+TERMINATION_LOG_LIMIT = 4096  # bytes
+
 DEFAULT_API_URL = "https://ravi.id"
 DEFAULT_WORKSPACE = "/workspace"
 

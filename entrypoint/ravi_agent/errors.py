@@ -47,6 +47,10 @@ class RaviError(Exception):
         text = f"{program}: error: {self}\n"
         return f"{text}  fix: {self.fix}\n" if self.fix else text
 
+    def line(self, program: str) -> str:
+        """The same on one line, for places that show no more."""
+        return f"{program}: error: {self}" + (f"; fix: {self.fix}" if self.fix else "")
+
 
 class AbsentError(RaviError):
     """The identity has no such thing; the public CLI leaves with the same code."""

@@ -92,14 +92,20 @@ class Settings:
             parsed(contract.HANDOVER_VARIABLE, _one_of(("", "stdin"))) == "stdin"
         )
         asked = environ.get("RAVI_IDENTITY_NAME") or ""
-        task = environ.get("TASK_ID") or ""
+        task, task_source = environ.get("TASK_ID") or "", "TASK_ID"
+        if not task and environ.get("JOB_NAME") and environ.get("JOB_COMPLETION_INDEX"):
+            # An Indexed Job of Kubernetes: the same name as its pods' hosts have by default.
+            task, task_source = (
+                f"{environ['JOB_NAME']}-{environ['JOB_COMPLETION_INDEX']}",
+                "JOB_NAME",
+            )
         prefix = given("RAVI_NAME_PREFIX")
         self.is_name_asked_for = bool(asked or task)
         self.identity_name: str = asked or prefix + (task or os.uname().nodename)
         if not is_plain(self.identity_name) or len(self.identity_name) > 255:
             variable = "RAVI_IDENTITY_NAME"
             if not asked:
-                variable = "TASK_ID" if is_plain(prefix) else "RAVI_NAME_PREFIX"
+                variable = task_source if is_plain(prefix) else "RAVI_NAME_PREFIX"
             raise SettingsError(
                 f"{variable}={self.identity_name!r}",
                 "a name is at most 255 printable characters without a single quote",

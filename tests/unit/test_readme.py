@@ -5,7 +5,6 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
 import typer.main
@@ -21,7 +20,7 @@ from ravi_agent.workspace import Claim
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"]
+PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/kubernetes.md", "docs/scale.md"]
 
 
 def section(heading: str) -> str:
@@ -232,26 +231,13 @@ def test_the_key_is_mounted_where_it_is_looked_for() -> None:
     assert f':{contract.MANAGEMENT_KEY_PATH}:ro" my-agent' in "".join(snippets("sh"))
 
 
-def test_the_pod_gives_the_key_to_the_init_container_alone() -> None:
-    (text,) = snippets("yaml")
-    pod: dict[str, Any] = yaml.safe_load(text)
-    (init,), (agent,) = pod["initContainers"], pod["containers"]
-    mounts = {mount["name"]: mount for mount in init["volumeMounts"]}
-
-    assert init["image"] == "ravi-init"
-    assert mounts["ravi"]["mountPath"] == contract.MANAGEMENT_KEY_PATH
-    assert mounts["workspace"]["mountPath"] == contract.DEFAULT_WORKSPACE
-    assert agent["volumeMounts"] == [mounts["workspace"]]
-    assert {volume["name"] for volume in pod["volumes"]} == set(mounts)
-
-
 @pytest.mark.parametrize("name", PAGES)
 def test_every_link_leads_somewhere(name: str) -> None:
     links = re.findall(r"\]\(([^)\s]+)\)", (ROOT / name).read_text(encoding="utf-8"))
     local = [link for link in links if not link.startswith("https://")]
     for link in local:
         path, _, anchor = link.partition("#")
-        target = ROOT / (path or name)
+        target = (ROOT / name).parent / path if path else ROOT / name
         assert target.exists(), link
         if anchor:
             headings = re.findall(r"^#+ (.*)", target.read_text(encoding="utf-8"), re.MULTILINE)
@@ -272,3 +258,15 @@ def test_the_changelog_has_an_unreleased_head() -> None:
     headings = re.findall(r"^## (.*)", changelog, re.MULTILINE)
 
     assert headings[0] in {"Unreleased", "[Unreleased]"}
+
+
+def test_every_flag_of_the_kubernetes_page_is_in_the_command_line() -> None:
+    group = typer.main.get_group(cli.app)
+    every = [group, *group.commands.values()]
+    known = {"--"} | {flag for command in every for param in command.params for flag in param.opts}
+    text = (ROOT / "docs/kubernetes.md").read_text(encoding="utf-8").partition("## Many agents")[2]
+    code = code_of(text)
+    mentioned = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", code.replace(" -- ", " ")))
+
+    assert {"--backend", "--tasks", "--resume"} <= mentioned
+    assert mentioned - known == set()

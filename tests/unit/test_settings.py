@@ -174,6 +174,18 @@ def test_http_to_any_host_has_to_be_asked_for() -> None:
             id="name before TASK_ID",
         ),
         pytest.param({"RAVI_IDENTITY_NAME": "n" * 255}, "n" * 255, True, id="longest"),
+        pytest.param(
+            {"JOB_NAME": "nightly", "JOB_COMPLETION_INDEX": "0"}, "task-nightly-0", True, id="job"
+        ),
+        pytest.param(
+            {"TASK_ID": "7", "JOB_NAME": "nightly", "JOB_COMPLETION_INDEX": "0"},
+            "task-7",
+            True,
+            id="TASK_ID before a job",
+        ),
+        pytest.param(
+            {"JOB_NAME": "build"}, f"task-{os.uname().nodename}", False, id="a job of another kind"
+        ),
     ],
 )
 def test_the_name_is_the_one_given_else_made_of_the_task_else_of_the_host(
@@ -183,6 +195,11 @@ def test_the_name_is_the_one_given_else_made_of_the_task_else_of_the_host(
 
     assert settings.identity_name == name
     assert settings.is_name_asked_for is is_asked_for
+
+
+def test_a_bad_name_of_a_job_is_refused_by_its_own_name() -> None:
+    with pytest.raises(SettingsError, match="JOB_NAME"):
+        Settings({"JOB_NAME": "it's", "JOB_COMPLETION_INDEX": "1"})
 
 
 def test_a_bad_prefix_is_refused_by_its_own_name() -> None:

@@ -23,6 +23,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.callback(invoke_without_command=True)(launch.launch)
+app.command(
+    "render", help="Print a run as YAML for kubectl: ravi-launch render --count 50 --name N."
+)(launch.launch)
 runs.register(app)
 
 
@@ -31,8 +34,10 @@ class Invocation:
     """What all commands of one command line share. command: what stood behind `--`, if anything."""
 
     command: tuple[str, ...] | None = None
+    backend: str = "docker"
     host: str | None = None
     context: str | None = None
+    namespace: str | None = None
 
 
 def main() -> None:

@@ -2,13 +2,15 @@
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from typing import Protocol
 
 from ravi_agent.errors import RaviError, UsageError
 from ravi_agent.identity import Identity
-from ravi_agent.launcher.engines.docker import DockerEngine, Existing
+from ravi_agent.launcher.engines.docker import DockerEngine
 from ravi_agent.launcher.host_key import find_host_credential
 from ravi_agent.launcher.local_ravi import LOCAL_CREDENTIAL, LOCAL_HOST_URL
 from ravi_agent.launcher.planning.values import parse_seconds
@@ -34,24 +36,33 @@ class Reaping:
         return cls(prefix=prefix, before=before, is_dry_run=is_dry_run)
 
 
-def reap_leftovers(
-    engine: DockerEngine,
-    environ: Mapping[str, str],
-    reaping: Reaping,
-    *,
-    is_local: bool,
-    is_forced: bool,
-) -> int:
-    """Print what is left over, and remove it unless that is all that is wanted.
+@dataclass(frozen=True, kw_only=True)
+class Leftover:
+    """What a run has left on an engine: a line that says so, and how it goes."""
 
-    An identity is left over if no container of this engine has its name: identities of agents
-    elsewhere look the same, so the prefix must be this engine's own. 1 if something stays that
-    should not; it is named.
-    """
-    credential = LOCAL_CREDENTIAL if is_local else find_host_credential(environ)
-    url = LOCAL_HOST_URL if is_local else Settings(environ).api_url
-    with RaviApi(url, credential) as api:
-        containers = engine.containers()
+    line: str
+    remove: Callable[[], None]
+
+
+class Stock(Protocol):
+    """What an engine has of runs. noun: what its leftovers are, in the plural."""
+
+    noun: str
+
+    def take(self, reaping: Reaping) -> tuple[list[Leftover], set[str]]:
+        """What has ended and is old enough, and the identities that all else has."""
+
+
+class DockerStock:
+    """The containers of an engine."""
+
+    noun = "containers"
+
+    def __init__(self, engine: DockerEngine) -> None:
+        self._engine = engine
+
+    def take(self, reaping: Reaping) -> tuple[list[Leftover], set[str]]:
+        containers = self._engine.containers()
         ended = [
             one
             for one in containers
@@ -60,22 +71,49 @@ def reap_leftovers(
             and one.identity_name.startswith(reaping.prefix)
         ]
         gone = {one.id for one in ended}
-        names = {one.identity_name for one in containers if one.id not in gone}
+        leftovers = [
+            Leftover(
+                line=f"container {one.id[:12]} of run {one.run}: {one.status}",
+                remove=partial(self._engine.remove, one.id),
+            )
+            for one in ended
+        ]
+        return leftovers, {one.identity_name for one in containers if one.id not in gone}
+
+
+def reap_leftovers(
+    stock: Stock,
+    environ: Mapping[str, str],
+    reaping: Reaping,
+    *,
+    is_local: bool,
+    is_forced: bool,
+) -> int:
+    """Print what is left over, and remove it unless that is all that is wanted.
+
+    An identity is left over if nothing on this engine has its name: identities of agents
+    elsewhere look the same, so the prefix must be this engine's own. 1 if something stays that
+    should not; it is named.
+    """
+    credential = LOCAL_CREDENTIAL if is_local else find_host_credential(environ)
+    url = LOCAL_HOST_URL if is_local else Settings(environ).api_url
+    with RaviApi(url, credential) as api:
+        ended, names = stock.take(reaping)
         orphans = [
             identity
             for identity in api.list_identities(reaping.prefix)
             if identity.name not in names and _is_older(identity, reaping.before)
         ]
-        for container in ended:
-            print(f"container {container.id[:12]} of run {container.run}: {container.status}")
+        for one in ended:
+            print(one.line)
         for identity in orphans:
             print(f"identity {identity.name} ({identity.uuid}), made {identity.created_at}")
         if reaping.is_dry_run or not (ended or orphans):
-            print(f"{len(ended)} containers, {len(orphans)} identities", file=sys.stderr)
+            print(f"{len(ended)} {stock.noun}, {len(orphans)} identities", file=sys.stderr)
             return 0
         if not is_forced:
-            _ask(len(ended), len(orphans))
-        return _remove(engine, api, ended, orphans)
+            _ask(f"{len(ended)} {stock.noun} and {len(orphans)} identities")
+        return _remove(stock.noun, api, ended, orphans)
 
 
 def _is_older(identity: Identity, before: float) -> bool:
@@ -86,8 +124,7 @@ def _is_older(identity: Identity, before: float) -> bool:
         return False
 
 
-def _ask(containers: int, identities: int) -> None:
-    what = f"{containers} containers and {identities} identities"
+def _ask(what: str) -> None:
     if not sys.stdin.isatty():
         raise UsageError(
             f"{what} would go", "nobody is there to be asked", "--force, or --dry-run to see them"
@@ -98,11 +135,9 @@ def _ask(containers: int, identities: int) -> None:
         raise UsageError("nothing removed", "the answer was no", "--dry-run to see what there is")
 
 
-def _remove(
-    engine: DockerEngine, api: RaviApi, ended: list[Existing], orphans: list[Identity]
-) -> int:
-    for container in ended:
-        engine.remove(container.id)
+def _remove(noun: str, api: RaviApi, ended: list[Leftover], orphans: list[Identity]) -> int:
+    for one in ended:
+        one.remove()
     kept = 0
     for identity in orphans:
         try:
@@ -111,7 +146,7 @@ def _remove(
             kept += 1
             print(f"identity {identity.name} ({identity.uuid}) stays: {exc}", file=sys.stderr)
     print(
-        f"removed {len(ended)} containers, deleted {len(orphans) - kept} identities",
+        f"removed {len(ended)} {noun}, deleted {len(orphans) - kept} identities",
         file=sys.stderr,
     )
     return 1 if kept else 0

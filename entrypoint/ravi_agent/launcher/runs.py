@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from ravi_agent.errors import UsageError
 from ravi_agent.launcher.agents import Died, EngineBack, Event
@@ -16,7 +17,22 @@ from ravi_agent.launcher.engines.docker_events import Watch
 from ravi_agent.launcher.engines.docker_records import forget, load_record
 from ravi_agent.launcher.show.progress import print_table
 
+if TYPE_CHECKING:
+    from ravi_agent.launcher.reap import DockerStock
+
 _AT_ONCE = 16
+
+
+def find_all(engine: DockerEngine) -> list[Existing]:
+    """The containers of all runs."""
+    return engine.containers()
+
+
+def stock(engine: DockerEngine) -> "DockerStock":
+    """What `reap` looks at."""
+    from ravi_agent.launcher.reap import DockerStock  # only who reaps waits for httpx
+
+    return DockerStock(engine)
 
 
 def find(engine: DockerEngine, run: str, tasks: Sequence[str]) -> list[Existing]:

@@ -45,7 +45,7 @@ def main() -> None:
     try:
         boot(sys.argv[1:], initial_environ())
     except Exception as exc:  # noqa: BLE001 - the one place where every failure becomes a code
-        exit_now(leave_with(exc, PROGRAM))
+        exit_now(leave_with(exc, PROGRAM, is_container_over=True))
 
 
 def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":

@@ -20,11 +20,13 @@ def main() -> None:
     from ravi_agent.pid1.failure import run
 
     with StopWatch() as watch:
-        run(PROGRAM, lambda: init(sys.argv[1:], watch))
+        run(PROGRAM, lambda: init(sys.argv[1:], watch), is_container_over=True)
 
 
 def init(argv: list[str], watch: StopWatch) -> int:
     """Provision as the command line and the environment say. Raises any RaviError."""
+    import json
+
     from ravi_agent.pid1.arguments import parse_settings
     from ravi_agent.pid1.ensure import (
         keep_credential_files,
@@ -32,6 +34,7 @@ def init(argv: list[str], watch: StopWatch) -> int:
         provision_workspace,
     )
     from ravi_agent.pid1.environ import initial_environ
+    from ravi_agent.pid1.failure import leave_termination_message
     from ravi_agent.pid1.user import find_agent_user
     from ravi_agent.settings import Settings
 
@@ -51,6 +54,8 @@ def init(argv: list[str], watch: StopWatch) -> int:
         log.info(f"{settings.workspace} is provisioned: {identity.name} is {identity.email}")
     if os.getpid() != 1:  # what a container calls its workspace says nothing on the host
         _note(settings, identity, log)
+    # Who watches the pods learns of the identities with them, and need not read a log each.
+    leave_termination_message(json.dumps(identity.public()))
     return 0
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ravi_agent.errors import UsageError
+from ravi_agent.launcher.commands.kubernetes import DOCKER, KUBERNETES, RENDER, JobFlags
 from ravi_agent.launcher.planning.container import ContainerOptions
 from ravi_agent.launcher.planning.plan import check_run_name, new_run_name
 from ravi_agent.launcher.planning.spec import (
@@ -133,11 +134,49 @@ def launch(
     api_url: Annotated[
         str | None, Option("--api-url", envvar="RAVI_API_URL", help="Service root.")
     ] = None,
+    # On Kubernetes
+    backend: Annotated[
+        str, Option("--backend", help="docker, or kubernetes: one Indexed Job with ravi-init.")
+    ] = DOCKER,
+    namespace: Annotated[
+        str | None, Option("--namespace", help="Kubernetes namespace. [default: the context's]")
+    ] = None,
+    secret: Annotated[
+        str | None,
+        Option("--secret", help="Secret that has the key as management_key. [default: made]"),
+    ] = None,
+    init_image: Annotated[
+        str | None,
+        Option("--init-image", help="Image of the init container. [default: ravi-init]"),
+    ] = None,
+    service_account: Annotated[
+        str | None, Option("--service-account", help="Service account of the pods.")
+    ] = None,
+    node_selector: Annotated[
+        Texts, Option("--node-selector", metavar="K=V", help="Only nodes with this label.")
+    ] = None,
+    toleration: Annotated[
+        Texts, Option("--toleration", metavar="K[=V][:EFFECT]", help="Taint that is no hindrance.")
+    ] = None,
+    pull_secret: Annotated[
+        Texts, Option("--pull-secret", help="Secret to pull the images with.")
+    ] = None,
+    successes: Annotated[
+        int | None, Option("--successes", min=1, help="Agents that are enough for success.")
+    ] = None,
+    deadline: Annotated[
+        str | None, Option("--deadline", help="Stop the whole run after: 2h.")
+    ] = None,
+    ttl: Annotated[
+        str | None, Option("--ttl", help="Remove the Job so long after its end: 1d.")
+    ] = None,
     # Where, and what is shown
     host: Annotated[
         str | None, Option("--host", "-H", help="Docker engine: unix://, tcp:// or ssh://.")
     ] = None,
-    context: Annotated[str | None, Option("--context", "-c", help="Docker context.")] = None,
+    context: Annotated[
+        str | None, Option("--context", "-c", help="Docker context, or kubeconfig's.")
+    ] = None,
     output: Annotated[
         str,
         Option(
@@ -150,6 +189,21 @@ def launch(
     is_quiet: Annotated[bool, Option("--quiet", "-q", help="No progress.")] = False,
 ) -> int:
     """Run many agents, each with a Ravi identity of its own: ravi-launch --count 50 [-- CMD...]."""
+    job = JobFlags(
+        namespace=namespace,
+        secret=secret,
+        init_image=init_image,
+        service_account=service_account,
+        node_selector=node_selector or [],
+        toleration=toleration or [],
+        pull_secret=pull_secret or [],
+        successes=successes,
+        deadline=deadline,
+        ttl=ttl,
+    )
+    backend = KUBERNETES if ctx.info_name == RENDER else backend
+    is_on_kubernetes = job.check(backend, host)
+    ctx.obj.backend, ctx.obj.namespace = backend, namespace
     ctx.obj.host, ctx.obj.context = host, context
     if ctx.invoked_subcommand is not None:
         return 0
@@ -159,14 +213,7 @@ def launch(
             "the image's own makes the identity; another program would find the key on its input",
             "name the agent's program behind --",
         )
-    if count is not None and tasks is not None:
-        raise UsageError("--count and --tasks", "both say how many agents", f"--tasks {tasks}")
-    if count is None and tasks is None and resume is None:
-        raise UsageError(
-            "no --count", "nothing says how many agents", "ravi-launch --count 50, or --tasks FILE"
-        )
-    if count is not None and count < 1:
-        raise UsageError(f"--count {count}", "a run has at least one agent", "--count 1")
+    _check_tasks(count, tasks, resume)
     if provision not in {"container", "host"}:
         raise UsageError(
             f"--provision {provision!r}", "choose container or host", "--provision host"
@@ -189,7 +236,7 @@ def launch(
     }
     given_flow = {field: value for field, value in flow.items() if value is not None}
     if is_detached:
-        _check_detached(given_flow)
+        _check_detached(given_flow, is_on_kubernetes)
     run = check_run_name("--resume" if resume else "--name", resume or name or new_run_name())
 
     environ = dict(os.environ)
@@ -243,12 +290,27 @@ def launch(
         output=output,
         log_dir=log_dir,
         is_quiet=is_quiet,
+        backend=backend,
     )
+    if is_on_kubernetes:
+        return job.carry_out(request, environ, wishes, ctx.info_name)
     return run_in_foreground(request, environ, wishes)
 
 
-def _check_detached(flow: Mapping[str, Any]) -> None:
-    """What somebody has to stay for."""
+def _check_tasks(count: int | None, tasks: str | None, resume: str | None) -> None:
+    """Something says how many agents, and one thing alone."""
+    if count is not None and tasks is not None:
+        raise UsageError("--count and --tasks", "both say how many agents", f"--tasks {tasks}")
+    if count is None and tasks is None and resume is None:
+        raise UsageError(
+            "no --count", "nothing says how many agents", "ravi-launch --count 50, or --tasks FILE"
+        )
+    if count is not None and count < 1:
+        raise UsageError(f"--count {count}", "a run has at least one agent", "--count 1")
+
+
+def _check_detached(flow: Mapping[str, Any], is_on_kubernetes: bool) -> None:
+    """What somebody has to stay for; a cluster sees to all but the removal."""
     flags = {
         "retries": "--retries",
         "timeout_s": "--timeout",
@@ -256,7 +318,8 @@ def _check_detached(flow: Mapping[str, Any]) -> None:
         "is_removing": "--rm",
     }
     for field, flag in flags.items():
-        if flow.get(field) is not None:
+        is_seen_to = is_on_kubernetes and field != "is_removing"
+        if flow.get(field) is not None and not is_seen_to:
             raise UsageError(
                 f"--detach and {flag}", "nobody stays to see to it", f"leave out {flag}"
             )

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ravi_agent.errors import UsageError
+from ravi_agent.launcher.commands.kubernetes import KUBERNETES, kubernetes_client
 from ravi_agent.launcher.planning.values import parse_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from ravi_agent.launcher.engines.docker import DockerEngine
+    from typing import Any
 
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="Name of the run.")]
 TaskNames = Annotated[
@@ -31,12 +32,25 @@ def register(app: typer.Typer) -> None:
 
 
 @contextmanager
-def _engine(ctx: typer.Context) -> "Iterator[DockerEngine]":
+def _engine(ctx: typer.Context) -> "Iterator[tuple[Any, Any]]":
+    """The module that knows the runs of the chosen backend, and its engine."""
+    if ctx.obj.backend == KUBERNETES:
+        with kubernetes_client():
+            from ravi_agent.launcher.engines.kubernetes import runs as kubernetes_runs
+            from ravi_agent.launcher.engines.kubernetes.api import KubernetesApi
+
+        api = KubernetesApi(context=ctx.obj.context, namespace=ctx.obj.namespace)
+        try:
+            yield kubernetes_runs, api
+        finally:
+            api.close()
+        return
+    from ravi_agent.launcher import runs
     from ravi_agent.launcher.engines.docker import DockerEngine
 
     engine = DockerEngine(connections=32, host=ctx.obj.host, context=ctx.obj.context)
     try:
-        yield engine
+        yield runs, engine
     finally:
         engine.close()
 
@@ -47,10 +61,8 @@ def ps(
     output: Output = "table",
 ) -> None:
     """List the agents' containers."""
-    from ravi_agent.launcher import runs
-
-    with _engine(ctx) as engine:
-        found = runs.find(engine, run, []) if run else engine.containers()
+    with _engine(ctx) as (runs, engine):
+        found = runs.find(engine, run, []) if run else runs.find_all(engine)
         runs.show(found, is_json=output == "json")
 
 
@@ -67,20 +79,16 @@ def logs(
     ] = None,
 ) -> None:
     """Print what agents have written."""
-    from ravi_agent.launcher import runs
-
     since_s = None if since is None else parse_seconds("--since", since)
-    with _engine(ctx) as engine:
+    with _engine(ctx) as (runs, engine):
         found = runs.find(engine, run, tasks or [])
         runs.print_logs(engine, found, tail=tail, since_s=since_s, is_following=is_following)
 
 
 def wait(ctx: typer.Context, run: RunName, tasks: TaskNames = None) -> int:
     """Wait until agents have ended: 0 if every one ended with 0, else 1."""
-    from ravi_agent.launcher import runs
-
-    with _engine(ctx) as engine:
-        return runs.wait(engine, run, tasks or [])
+    with _engine(ctx) as (runs, engine):
+        return int(runs.wait(engine, run, tasks or []))
 
 
 def stop(
@@ -92,9 +100,7 @@ def stop(
     ] = 10,
 ) -> None:
     """Stop agents."""
-    from ravi_agent.launcher import runs
-
-    with _engine(ctx) as engine:
+    with _engine(ctx) as (runs, engine):
         runs.stop(engine, run, runs.find(engine, run, tasks or []), time_s=time_s)
 
 
@@ -107,9 +113,7 @@ def rm(
     ] = False,
 ) -> None:
     """Remove agents' containers. Their identities stay in Ravi."""
-    from ravi_agent.launcher import runs
-
-    with _engine(ctx) as engine:
+    with _engine(ctx) as (runs, engine):
         runs.remove(engine, run, tasks or [], is_forced=is_forced)
 
 
@@ -141,8 +145,10 @@ def reap(
         from ravi_agent.launcher.worktrees import reap_worktrees
 
         return reap_worktrees(worktrees, environ, reaping, is_local=is_local, is_forced=is_forced)
-    with _engine(ctx) as engine:
-        return reap_leftovers(engine, environ, reaping, is_local=is_local, is_forced=is_forced)
+    with _engine(ctx) as (runs, engine):
+        return reap_leftovers(
+            runs.stock(engine), environ, reaping, is_local=is_local, is_forced=is_forced
+        )
 
 
 def doctor(
@@ -157,6 +163,9 @@ def doctor(
 ) -> int:
     """Say what stands in the way of a run, and how to mend it: 0 if nothing does, else 1."""
     from ravi_agent.launcher.doctor import Patient, examine
+
+    if ctx.obj.backend == KUBERNETES:
+        raise UsageError("doctor", "it looks at Docker engines", "kubectl auth can-i create jobs")
 
     patient = Patient(
         host=ctx.obj.host, context=ctx.obj.context, image=image, count=count, is_local=is_local

@@ -35,6 +35,7 @@ class Wishes:
     output: str
     log_dir: str | None
     is_quiet: bool
+    backend: str = "docker"
 
 
 class Answer:
@@ -95,7 +96,7 @@ class Answer:
 
     def end(self, agents: Sequence[Agent], wall_s: float) -> None:
         """The run is over, or goes on by itself; `wall_s` in seconds since its beginning."""
-        result = report(self._plan, agents, wall_s)
+        result = report(self._plan, agents, wall_s, self._wishes.backend)
         if self._lines:
             self._lines.end(result)
         elif self._wishes.output == "json":
@@ -109,4 +110,7 @@ class Answer:
                 print(line, file=sys.stderr)
             print(summary_line(result), file=sys.stderr)
         if not self._plan.flow.is_removing and any(agent.container for agent in agents):
-            print(f"containers stay: ravi-launch rm {self._plan.run}", file=sys.stderr)
+            what, flag = "containers stay", ""
+            if self._wishes.backend != "docker":
+                what, flag = "the Job stays", f" --backend {self._wishes.backend}"
+            print(f"{what}: ravi-launch{flag} rm {self._plan.run}", file=sys.stderr)

@@ -8,13 +8,15 @@ from ravi_agent.launcher.agents import Agent
 from ravi_agent.launcher.planning.plan import Plan
 
 
-def report(plan: Plan, agents: Sequence[Agent], wall_s: float) -> dict[str, Any]:
+def report(
+    plan: Plan, agents: Sequence[Agent], wall_s: float, backend: str = "docker"
+) -> dict[str, Any]:
     """The object of `--output json`; times in seconds, absent ones null."""
     succeeded = sum(agent.is_success for agent in agents)
     ready = sorted(agent.ready_s for agent in agents if agent.ready_s is not None)
     return {
         "run": plan.run,
-        "backend": "docker",
+        "backend": backend,
         "image": plan.image,
         "agents": [agent_record(agent) for agent in agents],
         "summary": {

@@ -1,0 +1,1 @@
+"""A Kubernetes API server for tests, and what plays the controllers behind it."""

@@ -1,0 +1,471 @@
+"""Runs on a cluster: what the launcher says of each agent, from what the cluster says of its pods.
+
+The cluster is a fake behind the real client and real HTTP; it refuses what the schemas do not
+know, and every test fails whose requests no Kubernetes would have understood.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import MANAGEMENT_KEY
+from fake_kubernetes.cluster import Object
+from fake_kubernetes.controllers import Controllers, Outcome
+from fake_kubernetes.server import FakeKubernetes, Fault
+from ravi_agent.errors import EngineError, UsageError
+from ravi_agent.launcher.agents import Agent, State
+from ravi_agent.launcher.engines.kubernetes import jobs
+from ravi_agent.launcher.engines.kubernetes.api import KubernetesApi
+from ravi_agent.launcher.engines.kubernetes.fleet import KubernetesFleet, _Heard
+from ravi_agent.launcher.engines.kubernetes.manifests import JobOptions
+from ravi_agent.launcher.planning.plan import Plan, Task
+from ravi_agent.launcher.planning.spec import Flow
+from ravi_agent.settings import Credential
+
+CREDENTIAL = Credential(MANAGEMENT_KEY, "a test")
+IMAGE_GONE = (
+    "agent",
+    "ImagePullBackOff",
+    'Back-off pulling image "my-agnet": ErrImagePull: repository does not exist',
+)
+
+
+class Quiet:
+    """An observer that remembers."""
+
+    def __init__(self) -> None:
+        self.states: list[tuple[int, State]] = []
+        self.lines: list[tuple[int, str]] = []
+        self.notes: list[str] = []
+
+    def changed(self, agent: Agent) -> None:
+        self.states.append((agent.task.index, agent.state))
+
+    def output(self, agent: Agent, line: str, *, is_error: bool) -> None:
+        assert not is_error
+        self.lines.append((agent.task.index, line))
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeKubernetes]:
+    with FakeKubernetes() as server:
+        yield server
+    assert server.violations == []
+
+
+@pytest.fixture
+def api(
+    fake: FakeKubernetes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[KubernetesApi]:
+    config = tmp_path / "kubeconfig"
+    config.write_text(fake.kubeconfig())
+    found = KubernetesApi(config_file=str(config))
+    yield found
+    found.close()
+
+
+Play = Callable[..., Controllers]
+
+
+@pytest.fixture
+def play(fake: FakeKubernetes) -> Iterator[Play]:
+    """Let the cluster carry out Jobs: `play(lambda index, attempt: Outcome(…))`."""
+    started: list[Controllers] = []
+
+    def play(outcome: Callable[[int, int], Outcome], **options: object) -> Controllers:
+        started.append(Controllers(fake.cluster, outcome, **options))  # type: ignore[arg-type]
+        return started[-1]
+
+    yield play
+    for controllers in started:
+        controllers.close()
+
+
+def make_plan(count: int = 3, *, run: str = "nightly", **flow: Any) -> Plan:
+    return Plan(
+        run=run,
+        image="my-agent",
+        tasks=[
+            Task(
+                id=str(index),
+                index=index,
+                identity_name=f"task-{run}-{index}",
+                image="my-agent",
+                command=("python3", "agent.py"),
+                environment={"MODEL": "small"},
+            )
+            for index in range(count)
+        ],
+        api_url="https://ravi.id",
+        flow=Flow(**flow),
+    )
+
+
+def carry_out(
+    api: KubernetesApi,
+    plan: Plan,
+    options: JobOptions | None = None,
+    *,
+    until_ready: bool = False,
+) -> tuple[KubernetesFleet, Quiet]:
+    observer = Quiet()
+    job = jobs.start(api, plan, options or JobOptions(), CREDENTIAL)
+    fleet = KubernetesFleet(plan, api, observer, job)
+    fleet.run(until_ready=until_ready)
+    return fleet, observer
+
+
+def only(fake: FakeKubernetes, resource: str) -> Object:
+    (one,) = [one for (kind, _, _), one in fake.cluster.objects.items() if kind == resource]
+    return one
+
+
+def test_every_agent_ends_with_its_identity(
+    api: KubernetesApi, fake: FakeKubernetes, play: Play
+) -> None:
+    play(lambda index, _: Outcome(log=f"I am {index}\n".encode()), is_watched=True)
+
+    fleet, observer = carry_out(api, make_plan(5))
+
+    assert fleet.is_success
+    assert [(agent.state, agent.exit_code) for agent in fleet.agents] == [(State.EXITED, 0)] * 5
+    assert [agent.identity.name for agent in fleet.agents if agent.identity] == [
+        f"task-nightly-{index}" for index in range(5)
+    ]
+    assert sorted(observer.lines) == [(index, f"I am {index}") for index in range(5)]
+    for index in range(5):
+        states = [state for one, state in observer.states if one == index]
+        assert states[-1] == State.EXITED
+        assert states == sorted(states, key=list(State).index)  # a watch that lags skips some
+
+
+def test_it_watches_and_does_not_poll(api: KubernetesApi, fake: FakeKubernetes, play: Play) -> None:
+    play(lambda _index, _attempt: Outcome(), is_watched=True)
+
+    carry_out(api, make_plan(20))
+
+    assert {
+        call: fake.called(*call)
+        for call in (("watch", "pods"), ("list", "jobs"), ("watch", "jobs"))
+    } == {("watch", "pods"): 1, ("list", "jobs"): 1, ("watch", "jobs"): 1}
+    assert fake.called("list", "pods") <= 2  # at the end once more, if pods lag behind their Job
+
+
+def test_the_job_owns_the_secret_and_the_key_is_nowhere_else(
+    api: KubernetesApi, fake: FakeKubernetes, play: Play
+) -> None:
+    play(lambda _index, _attempt: Outcome(is_held=True))
+    carry_out(api, make_plan(2), until_ready=True)
+
+    secret, job = only(fake, "secrets"), only(fake, "jobs")
+    (owner,) = secret["metadata"]["ownerReferences"]
+    assert owner["uid"] == job["metadata"]["uid"]
+    assert MANAGEMENT_KEY not in str([body for _, kind, body in fake.bodies if kind != "secrets"])
+
+    jobs.remove(api, "nightly")
+    assert fake.cluster.objects == {}
+
+
+def test_a_failed_agent_says_why_and_shows_its_last_lines(
+    api: KubernetesApi, fake: FakeKubernetes, play: Play
+) -> None:
+    play(lambda index, _: Outcome(exit_code=3, log=b"one\ntwo\n") if index == 1 else Outcome())
+
+    fleet, _ = carry_out(api, make_plan(3))
+
+    assert not fleet.is_success
+    assert [agent.exit_code for agent in fleet.agents] == [0, 3, 0]
+    assert list(fleet.agents[1].lines) == ["one", "two"]
+
+
+def test_an_out_of_memory_kill_is_said(api: KubernetesApi, play: Play) -> None:
+    play(lambda _index, _attempt: Outcome(exit_code=137, reason="OOMKilled"))
+
+    fleet, _ = carry_out(api, make_plan(1))
+
+    assert fleet.agents[0].exit_code == 137
+    assert fleet.agents[0].error == "the agent was killed for want of memory"
+
+
+def test_a_bad_key_is_said_with_the_init_containers_own_message(
+    api: KubernetesApi, fake: FakeKubernetes, play: Play
+) -> None:
+    message = "ravi-init: error: GET ravi.id: status 401; fix: check the key"
+    play(lambda _index, _attempt: Outcome(init_code=77, init_message=message))
+
+    fleet, _ = carry_out(api, make_plan(3))
+
+    assert not fleet.is_success
+    assert {agent.state for agent in fleet.agents} == {State.FAILED}
+    assert {agent.error for agent in fleet.agents} == {message}
+    assert {agent.exit_code for agent in fleet.agents} == {None}
+
+
+def test_an_image_that_cannot_be_pulled_ends_the_run(api: KubernetesApi, play: Play) -> None:
+    play(lambda _index, _attempt: Outcome(waiting=IMAGE_GONE))
+
+    fleet, observer = carry_out(api, make_plan(3))
+
+    assert {agent.state for agent in fleet.agents} == {State.FAILED}
+    assert all("repository does not exist" in str(agent.error) for agent in fleet.agents)
+    assert str(observer.notes).count("ImagePullBackOff") == 1
+
+
+def test_one_agent_that_is_stuck_does_not_end_those_that_run(
+    api: KubernetesApi, fake: FakeKubernetes, play: Play
+) -> None:
+    play(lambda index, _: Outcome(waiting=IMAGE_GONE) if index == 0 else Outcome(), is_watched=True)
+
+    fleet, _ = carry_out(api, make_plan(3))
+
+    states = [agent.state for agent in fleet.agents]
+    assert states == [State.FAILED, State.EXITED, State.EXITED]
+
+
+def test_a_quota_that_leaves_no_room_is_said_in_its_own_words(
+    api: KubernetesApi, play: Play
+) -> None:
+    refusal = 'pods "x" is forbidden: exceeded quota: small, requested: pods=1, limited: pods=0'
+    play(lambda _index, _attempt: Outcome(), refusal=refusal)
+
+    fleet, _ = carry_out(api, make_plan(2))
+
+    assert {agent.state for agent in fleet.agents} == {State.FAILED}
+    assert all("exceeded quota: small" in str(agent.error) for agent in fleet.agents)
+
+
+def test_an_agent_is_tried_again(api: KubernetesApi, fake: FakeKubernetes, play: Play) -> None:
+    play(lambda index, attempt: Outcome(exit_code=1) if (index, attempt) == (0, 0) else Outcome())
+
+    fleet, _ = carry_out(api, make_plan(2, retries=1))
+
+    assert fleet.is_success
+    assert [agent.exit_code for agent in fleet.agents] == [0, 0]
+    pods = [one for (kind, _, _), one in fake.cluster.objects.items() if kind == "pods"]
+    assert len(pods) == 3
+
+
+def test_what_comes_late_of_the_pod_before_changes_nothing(
+    api: KubernetesApi, fake: FakeKubernetes, play: Play
+) -> None:
+    """The Job controller takes its finalizer off a failed pod when the next one may be there."""
+    play(
+        lambda _, attempt: Outcome(is_held=True) if attempt else Outcome(init_code=1),
+        is_watched=True,
+    )
+    fleet, _ = carry_out(api, make_plan(1, retries=1), until_ready=True)
+    (agent,) = fleet.agents
+    (late,) = [
+        one
+        for (kind, _, name), one in fake.cluster.objects.items()
+        if kind == "pods" and name != agent.container
+    ]
+    now = agent.container
+
+    fleet._handle(_Heard(resource="pods", object=late, is_gone=False))
+
+    assert (agent.container, agent.state, agent.exit_code) == (now, State.RUNNING, None)
+
+
+def test_too_many_failures_end_the_others(api: KubernetesApi, play: Play) -> None:
+    play(lambda _index, _attempt: Outcome(exit_code=1))
+
+    fleet, _ = carry_out(api, make_plan(5, parallel=1, max_failures=1))
+
+    states = [agent.state for agent in fleet.agents]
+    assert states == [State.EXITED] * 2 + [State.STOPPED] * 3
+    assert "MaxFailedIndexesExceeded" in str(fleet.agents[4].error)
+
+
+def test_enough_successes_end_the_run_well(api: KubernetesApi, play: Play) -> None:
+    play(lambda _index, _attempt: Outcome())
+
+    fleet, _ = carry_out(api, make_plan(5, parallel=1), JobOptions(successes=2))
+
+    assert fleet.is_success
+    assert [agent.exit_code for agent in fleet.agents][:2] == [0, 0]
+    assert fleet.agents[4].state == State.STOPPED
+
+
+@pytest.mark.parametrize("code", [0, 500, 429])
+def test_a_watch_that_breaks_is_taken_up_again(
+    api: KubernetesApi, fake: FakeKubernetes, play: Play, code: int
+) -> None:
+    for resource in ("pods", "jobs"):
+        fake.faults.append(Fault("watch", resource, code, "InternalError", "the server is away"))
+    play(lambda _index, _attempt: Outcome())
+
+    fleet, _ = carry_out(api, make_plan(3))
+
+    assert fleet.is_success
+
+
+def test_a_version_that_is_forgotten_is_listed_anew(
+    api: KubernetesApi, fake: FakeKubernetes, play: Play
+) -> None:
+    controllers = play(lambda _index, _attempt: Outcome(is_held=True))
+    fleet, _ = carry_out(api, make_plan(2), until_ready=True)
+    controllers.close()
+    fake.cluster.forget()
+    play(lambda _index, _attempt: Outcome())
+    fake.faults.append(Fault("watch", "pods", 410, "Expired", "too old resource version"))
+    fake.faults.append(Fault("watch", "jobs", 410, "Expired", "too old resource version"))
+    for pod in [one for (kind, _, _), one in fake.cluster.objects.items() if kind == "pods"]:
+        fake.cluster.put("pods", pod, "DELETED")
+    jobs.suspend(api, "nightly", is_suspended=False)
+
+    fleet.run()
+
+    assert fleet.is_success
+    assert fake.called("list", "pods") >= 3
+
+
+def test_a_job_that_somebody_deletes_ends_the_run(
+    api: KubernetesApi, fake: FakeKubernetes, play: Play
+) -> None:
+    play(lambda _index, _attempt: Outcome(is_held=True))
+    fleet, _ = carry_out(api, make_plan(2), until_ready=True)
+    jobs.remove(api, "nightly")
+
+    fleet.run()
+
+    assert {agent.error for agent in fleet.agents} == {"the Job has been deleted"}
+
+
+def test_a_run_that_was_stopped_goes_on(
+    api: KubernetesApi, fake: FakeKubernetes, play: Play
+) -> None:
+    first = play(lambda index, _: Outcome(is_held=index > 0))
+    plan = make_plan(3)
+    carry_out(api, plan, until_ready=True)
+    jobs.suspend(api, plan.run)
+    first.close()
+    play(lambda _index, _attempt: Outcome())
+
+    observer = Quiet()
+    fleet = KubernetesFleet(plan, api, observer, jobs.take_over(api, plan.run))
+    fleet.run()
+
+    assert fleet.is_success
+    assert [agent.exit_code for agent in fleet.agents] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("fault", "why", "fix"),
+    [
+        (
+            Fault("create", "secrets", 403, "Forbidden", 'User "x" cannot create "secrets"'),
+            'User "x" cannot create "secrets"',
+            "kubectl auth can-i create secrets --namespace default",
+        ),
+        (
+            Fault("create", "jobs", 403, "Forbidden", 'User "x" cannot create "jobs"'),
+            'User "x" cannot create "jobs"',
+            "kubectl auth can-i create jobs --namespace default",
+        ),
+        (
+            Fault("create", "jobs", 403, "Forbidden", "exceeded quota: small, limited: jobs=0"),
+            "exceeded quota: small",
+            "kubectl describe resourcequota --namespace default",
+        ),
+        (
+            Fault("get", "jobs", 401, "Unauthorized", "Unauthorized"),
+            "Unauthorized",
+            "kubectl auth whoami",
+        ),
+    ],
+    ids=["no right to secrets", "no right to jobs", "quota", "logged out"],
+)
+def test_what_the_cluster_refuses_leaves_nothing_behind(
+    api: KubernetesApi, fake: FakeKubernetes, fault: Fault, why: str, fix: str
+) -> None:
+    fake.faults.append(fault)
+
+    with pytest.raises(EngineError) as caught:
+        jobs.start(api, make_plan(), JobOptions(), CREDENTIAL)
+
+    assert why in caught.value.why
+    assert fix in str(caught.value.fix)
+    assert f"cannot {fault.verb} {fault.resource}" in caught.value.what
+    assert fake.cluster.objects == {}
+
+
+def test_a_namespace_that_is_missing_is_named(fake: FakeKubernetes, tmp_path: Path) -> None:
+    config = tmp_path / "kubeconfig"
+    config.write_text(fake.kubeconfig("nowhere"))
+    api = KubernetesApi(config_file=str(config))
+
+    with pytest.raises(EngineError) as caught:
+        jobs.start(api, make_plan(), JobOptions(), CREDENTIAL)
+
+    assert 'namespaces "nowhere" not found' in caught.value.why
+    assert "kubectl create namespace nowhere" in str(caught.value.fix)
+    api.close()
+
+
+def test_a_cluster_that_is_away_is_named(fake: FakeKubernetes, tmp_path: Path) -> None:
+    config = tmp_path / "kubeconfig"
+    config.write_text(fake.kubeconfig().replace(fake.url, "http://127.0.0.1:1"))
+    api = KubernetesApi(config_file=str(config))
+
+    with pytest.raises(EngineError, match=r"no Kubernetes API answers at http://127\.0\.0\.1:1"):
+        api.get("jobs", "any")
+
+    api.close()
+
+
+@pytest.mark.parametrize("options", [{}, {"context": "other"}], ids=["none", "unknown context"])
+def test_no_cluster_is_said_before_anything_is_asked(
+    tmp_path: Path, fake: FakeKubernetes, options: dict[str, str]
+) -> None:
+    config = tmp_path / "kubeconfig"
+    if options:
+        config.write_text(fake.kubeconfig())
+
+    with pytest.raises(UsageError) as caught:
+        KubernetesApi(config_file=str(config), **options)
+
+    assert "kubectl config get-contexts" in str(caught.value.fix)
+
+
+def test_a_name_that_is_taken_is_refused(
+    api: KubernetesApi, fake: FakeKubernetes, play: Play
+) -> None:
+    play(lambda _index, _attempt: Outcome())
+    carry_out(api, make_plan())
+
+    with pytest.raises(UsageError, match="of an earlier run"):
+        jobs.start(api, make_plan(), JobOptions(), CREDENTIAL)
+
+
+def test_what_a_killed_launcher_left_is_made_anew(
+    api: KubernetesApi, fake: FakeKubernetes, play: Play
+) -> None:
+    """It was killed between the Secret and the Job."""
+    play(lambda _index, _attempt: Outcome())
+    fake.faults.append(Fault("create", "jobs", 500, "InternalError", "away"))
+    fake.faults.append(Fault("delete", "secrets", 500, "InternalError", "away"))
+    with pytest.raises(EngineError):
+        jobs.start(api, make_plan(), JobOptions(), CREDENTIAL)
+    assert only(fake, "secrets")
+
+    fleet, _ = carry_out(api, make_plan())
+
+    assert fleet.is_success
+
+
+def test_pages_of_a_list_are_put_together(
+    api: KubernetesApi, fake: FakeKubernetes, play: Play
+) -> None:
+    fake.page = 2
+    play(lambda _index, _attempt: Outcome(is_held=True))
+
+    fleet, _ = carry_out(api, make_plan(7), until_ready=True)
+    fleet.run(until_ready=True)
+
+    assert {agent.state for agent in fleet.agents} == {State.RUNNING}
