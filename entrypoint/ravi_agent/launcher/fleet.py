@@ -286,8 +286,14 @@ class Fleet:
         if code and agent.is_out_of_memory:
             agent.error = "killed for want of memory"
         elif code == _KILLED[0] and not agent.error and not self._is_stopping:
-            agent.error = self._engine.why_killed(str(agent.container))
+            agent.error = self._why_killed(str(agent.container))
         self._end(agent, State.STOPPED if self._is_stopping else State.EXITED)
+
+    def _why_killed(self, container: str) -> str | None:
+        try:
+            return self._engine.why_killed(container)
+        except EngineError:
+            return None  # an engine that has just gone: the watch says so
 
     def _end(self, agent: Agent, state: State) -> None:
         self._starters.free_place()

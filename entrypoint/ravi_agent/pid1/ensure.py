@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ravi_agent.credential_files import CredentialFiles
     from ravi_agent.handover import Handover
     from ravi_agent.log import Log
 
@@ -55,11 +56,10 @@ def provision_workspace(
         identity = load_provisioned(settings, None)  # by whoever held the claim before
         if identity:
             return identity
-        from ravi_agent.credential_files import CredentialFiles  # a provisioned start has none
-
-        files = CredentialFiles(settings.workspace, settings.credential_files)
-        files.prove_writable()
-        _exclude_from_git(settings.workspace, files.missing(), log)
+        files = _credential_files(settings)
+        if files:
+            files.prove_writable()
+        _exclude_from_git(settings.workspace, files.missing() if files else [], log)
         if handover and handover.identity:
             identity = _accept(handover.identity, settings)
         else:
@@ -75,7 +75,8 @@ def provision_workspace(
             )
         with watch.uninterrupted:
             claim.save(identity, api_url=settings.api_url)
-            files.write(identity)
+            if files:
+                files.write(identity)
     return identity
 
 
@@ -86,11 +87,9 @@ def keep_credential_files(
 
     Raises WorkspaceError for one that cannot be written or holds something else.
     """
-    if not settings.credential_files:
+    files = _credential_files(settings)
+    if files is None:
         return
-    from ravi_agent.credential_files import CredentialFiles
-
-    files = CredentialFiles(settings.workspace, settings.credential_files)
     with ActingAs(user):
         if files.are_current(identity):
             return
@@ -99,6 +98,14 @@ def keep_credential_files(
             _hold(claim, time.monotonic() + settings.provision_timeout_s)
             _exclude_from_git(settings.workspace, files.missing(), log)
             files.write(identity)
+
+
+def _credential_files(settings: Settings) -> "CredentialFiles | None":
+    if not settings.credential_files:
+        return None
+    from ravi_agent.credential_files import CredentialFiles  # most starts need none
+
+    return CredentialFiles(settings.workspace, settings.credential_files)
 
 
 def _hold(claim: workspace.Claim, deadline: float) -> None:
