@@ -19,7 +19,7 @@ from ravi_agent.launcher.agents import Agent, State
 from ravi_agent.launcher.engines.kubernetes import jobs
 from ravi_agent.launcher.engines.kubernetes.api import KubernetesApi
 from ravi_agent.launcher.engines.kubernetes.fleet import KubernetesFleet, _Heard
-from ravi_agent.launcher.engines.kubernetes.manifests import JobOptions
+from ravi_agent.launcher.engines.kubernetes.names import JobOptions
 from ravi_agent.launcher.planning.plan import Plan, Task
 from ravi_agent.launcher.planning.spec import Flow
 from ravi_agent.settings import Credential

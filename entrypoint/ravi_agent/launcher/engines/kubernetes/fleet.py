@@ -9,7 +9,7 @@ from ravi_agent.launcher.agents import KEPT_LINES, Agent, State
 from ravi_agent.launcher.engines.kubernetes import jobs, pods
 from ravi_agent.launcher.engines.kubernetes.api import KubernetesApi, Object
 from ravi_agent.launcher.engines.kubernetes.logs import FOLLOWED_LIMIT, Followers, last_lines
-from ravi_agent.launcher.engines.kubernetes.manifests import job_name
+from ravi_agent.launcher.engines.kubernetes.names import job_name
 from ravi_agent.launcher.engines.kubernetes.watch import Watch
 from ravi_agent.launcher.fleet import Observer
 from ravi_agent.launcher.planning.plan import Plan
