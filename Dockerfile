@@ -20,12 +20,14 @@ COPY images/base/bin /opt/ravi/bin
 RUN rm -rf /opt/ravi/lib/ravi_agent/launcher /opt/ravi/lib/ravi_agent/local \
     && ln -s "$(python3 -c 'import sys; print(sys.executable)')" /opt/ravi/bin/python \
     && /opt/ravi/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/ravi/lib \
+    && install -d /opt/ravi/fallback && ln -s ../bin/ravi /opt/ravi/fallback/ravi \
     && /opt/ravi/bin/ravi-entrypoint --help >/dev/null
 
 # hadolint ignore=DL3006
 FROM ${BASE_IMAGE}
 # Python would add LC_CTYPE under the C locale; this says the same in the open.
-ENV LANG=C.UTF-8
+# The workspace is named so that the entrypoint knows its container where it is not PID 1.
+ENV LANG=C.UTF-8 RAVI_WORKSPACE=/workspace
 RUN if ! getent passwd agent >/dev/null; then \
         groupadd --gid 1000 agent && useradd --uid 1000 --gid 1000 --create-home --shell /bin/sh agent; \
     fi \
@@ -38,6 +40,9 @@ RUN for command in ravi-entrypoint ravi-init ravi-release ravi-whoami; do \
         ln -s "/opt/ravi/bin/$command" "/usr/local/bin/$command"; \
     done \
     && ravi-entrypoint --help >/dev/null
+# `ravi` comes last of all, so that an official CLI installed anywhere is found before it. Login
+# shells forget this PATH; profile.sh says it again.
+ENV PATH=$PATH:/opt/ravi/fallback
 WORKDIR /workspace
 # Starting while it provisions, healthy once the agent runs.
 HEALTHCHECK --interval=30s --timeout=10s --start-period=70s CMD ["/opt/ravi/bin/ravi-health"]

@@ -6,10 +6,14 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.stamp
 ACTIONLINT_VERSION := v1.7.12
-SCRIPTS := scripts/engine scripts/go scripts/images scripts/lock scripts/podman scripts/venv images/base/profile.sh .ci/run
-DOCKERFILES := Dockerfile tests/conformance/Dockerfile images/agent-example/Dockerfile images/init/Dockerfile images/launch/Dockerfile images/local/Dockerfile
+SCRIPTS := scripts/engine scripts/go scripts/images scripts/lock scripts/podman scripts/tools scripts/venv images/base/profile.sh .ci/run $(HARNESSES)
+HARNESSES := images/harnesses/symphony/worker images/harnesses/lalph/worktree-setup.sh \
+	images/harnesses/claude-squad/post-checkout images/harnesses/claude-squad/claude-squad-agent \
+	images/harnesses/vibe-kanban/vibe-kanban-agent \
+	images/harnesses/shell/harness.sh
+DOCKERFILES := Dockerfile tests/conformance/Dockerfile images/agent-example/Dockerfile images/devcontainer/Dockerfile images/harnesses/symphony/Dockerfile images/init/Dockerfile images/launch/Dockerfile images/local/Dockerfile
 
-.PHONY: help demo test lint format engine images clean
+.PHONY: help demo test soak lint format engine images clean
 
 help: ## show the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1  \t/p' Makefile
@@ -18,7 +22,11 @@ demo: images ## fifty agents, fifty identities, against a local Ravi
 	$(VENV)/bin/ravi-launch --local --count 50 --image ravi-agent-example --rm
 
 test: images ## every test, on a real engine
+	scripts/tools
 	$(VENV)/bin/pytest
+
+soak: images ## the large runs: half an hour
+	$(VENV)/bin/pytest -m soak
 
 lint: $(STAMP) $(VENV)/bin/actionlint ## ruff, mypy, hadolint, shellcheck, actionlint, zizmor
 	$(VENV)/bin/ruff format --check .

@@ -1,6 +1,7 @@
 """Everything a user can run into, with the exit code it leaves with.
 
 RaviError
+├── AbsentError            1  the identity has no such thing
 ├── UsageError            64  the command line does not say what to do
 ├── SettingsError         78  a setting is missing, wrong or given twice
 ├── WorkspaceError        73  the workspace cannot be used
@@ -49,6 +50,12 @@ class RaviError(Exception):
     def line(self, program: str) -> str:
         """The same on one line, for places that show no more."""
         return f"{program}: error: {self}" + (f"; fix: {self.fix}" if self.fix else "")
+
+
+class AbsentError(RaviError):
+    """The identity has no such thing; the public CLI leaves with the same code."""
+
+    exit_code = contract.EXIT_ABSENT
 
 
 class UsageError(RaviError):

@@ -7,7 +7,6 @@ that imports httpx.
 import json
 import time
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from types import TracebackType
 from urllib.parse import quote
 
@@ -19,8 +18,8 @@ from ravi_agent.errors import (
     OutcomeUnknownError,
     RaviError,
     RefusedError,
-    ThrottledError,
 )
+from ravi_agent.http_status import check_status, unix_time
 from ravi_agent.identity import Identity
 from ravi_agent.settings import Credential
 
@@ -38,7 +37,9 @@ class RaviApi:
     texts hold neither token nor body. Follows no redirect, so the token stays with its host.
     """
 
-    def __init__(self, api_url: str, credential: Credential) -> None:
+    def __init__(
+        self, api_url: str, credential: Credential, *, identity_uuid: str | None = None
+    ) -> None:
         self.api_url = api_url
         # Unix seconds, by the service's own clock, of the last answer that said.
         self.server_time: float | None = None
@@ -52,6 +53,8 @@ class RaviApi:
                     "Authorization": f"Bearer {credential.token}",
                     "Accept": "application/json",
                     "User-Agent": "ravi-agent-base",
+                    # Which identity an account's call is about; an identity key says it itself.
+                    **({"X-Ravi-Identity": identity_uuid} if identity_uuid else {}),
                 },
                 # Reading the CA bundle takes 30 ms, which a plain connection need not wait for.
                 verify=api_url.startswith("https:"),
@@ -126,6 +129,17 @@ class RaviApi:
         """Delete an identity; status 404 also where the service has no such call."""
         self._call("DELETE", f"identities/{quote(uuid, safe='')}/", None, timeout_s, 0)
 
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, object] | None = None,
+        *,
+        timeout_s: float = CALL_TIMEOUT_S,
+    ) -> object:
+        """The service's own JSON for any path below `/api/`, as it comes."""
+        return self._call(method, path, body, timeout_s, _LIST_LIMIT)
+
     def _object(
         self, method: str, path: str, body: Mapping[str, object], timeout_s: float
     ) -> dict[str, object]:
@@ -185,8 +199,8 @@ class RaviApi:
                 response.close()
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
             raise _failure(exc, what) from None
-        self.server_time = _unix_time(response.headers.get("date", ""))
-        _check_status(response, content, what)
+        self.server_time = unix_time(response.headers.get("date", ""))
+        check_status(response.status_code, response.headers, content, what)
         if not limit:
             return None
         try:
@@ -232,75 +246,3 @@ def _failure(exc: Exception, what: str) -> RaviError:
     if isinstance(exc, httpx.DecodingError):
         return AnswerError(what, "a body that its Content-Encoding does not describe")
     return OutcomeUnknownError(what, str(exc) or type(exc).__name__)
-
-
-def _check_status(response: httpx.Response, content: bytes, what: str) -> None:
-    status = response.status_code
-    if 200 <= status < 300:
-        return
-    if status == 429:
-        raise ThrottledError(what, "status 429", retry_after_s=_retry_after(response, content))
-    if status >= 500 or status in {408, 425}:
-        raise OutcomeUnknownError(what, f"status {status}")
-    if 300 <= status < 400 or status < 200:
-        target = httpx.URL(response.headers.get("location", "")).host if status >= 300 else ""
-        raise AnswerError(
-            what,
-            f"status {status}, a redirect" + (f" to {target!r}" if target else ""),
-        )
-    detail = _detail(content)
-    raise RefusedError(
-        what,
-        f"status {status}" + (f": {detail}" if detail else ""),
-        _REMEDIES.get(status),
-        status=status,
-    )
-
-
-_REMEDIES = {
-    401: "give a management key that is valid: RAVI_MANAGEMENT_KEY_FILE",
-    402: "take a plan that covers it, or set RAVI_PHONE_POLICY=never if it is the phone",
-    403: "use the management key of an account that may do this",
-    404: "check that RAVI_API_URL names the service's root",
-}
-
-
-def _detail(content: bytes) -> str:
-    """The service's own one-line reason, short and printable, "" where it gives none."""
-    try:
-        record = json.loads(content)
-    except (ValueError, RecursionError):
-        return ""
-    detail = record.get("detail") if isinstance(record, dict) else None
-    if not isinstance(detail, str):
-        return ""
-    return "".join(char if char.isprintable() else " " for char in detail[:200])
-
-
-def _retry_after(response: httpx.Response, content: bytes) -> float | None:
-    """Seconds to wait: `retry_after_seconds` of the body, else `Retry-After` (RFC 9110)."""
-    try:
-        record = json.loads(content)
-        if isinstance(record, dict) and "retry_after_seconds" in record:
-            return _wait(float(record["retry_after_seconds"]))
-    except (ValueError, TypeError, RecursionError):
-        record = None  # no such body: the header decides
-    header = response.headers.get("retry-after", "")
-    try:
-        return _wait(float(header))
-    except ValueError:
-        pass  # a date, or nothing
-    at = _unix_time(header)
-    return None if at is None else _wait(at - time.time())
-
-
-def _unix_time(date: str) -> float | None:
-    """An HTTP date (RFC 9110) in Unix seconds."""
-    try:
-        return parsedate_to_datetime(date).timestamp()
-    except (ValueError, TypeError, OverflowError):
-        return None
-
-
-def _wait(seconds: float) -> float | None:
-    return min(max(seconds, 0.0), 86400.0) if seconds == seconds else None  # noqa: PLR0124 - NaN

@@ -33,6 +33,7 @@ VARIABLES = {
     "RAVI_SIGNAL_MAP": ("", "rewrite signals, `TERM:INT,HUP:0`; 0 drops one"),
     "RAVI_EXIT_REMAP": ("", "rewrite exit codes, `143:0`"),
     "RAVI_ON_EXIT": ("keep", "`keep`, `forget` (remove `.ravi/`) or `delete` (the identity too)"),
+    "RAVI_CREDENTIAL_FILES": ("", "`lalph`, or PATH:`json`, `dotenv`, `yaml-front-matter`; a list"),
     "RAVI_AGENT_USER": ("agent", "whom the agent runs as when PID 1 is root"),
     "RAVI_LOG_FORMAT": ("text", "`text` or `json`, on standard error"),
     "RAVI_LOG_LEVEL": ("info", "`debug`, `info`, `warning` or `error`"),
@@ -81,6 +82,9 @@ class Settings:
         self.exit_remap: dict[int, int] = parsed("RAVI_EXIT_REMAP", _exit_remap)
         self.on_exit: str = parsed(
             "RAVI_ON_EXIT", _one_of((ON_EXIT_KEEP, "forget", ON_EXIT_DELETE))
+        )
+        self.credential_files: list[tuple[str, str]] = parsed(
+            "RAVI_CREDENTIAL_FILES", lambda text: _credential_files(text, self.workspace)
         )
         self.agent_user: str = given("RAVI_AGENT_USER")
         self.is_agent_user_asked_for = bool(environ.get("RAVI_AGENT_USER"))
@@ -282,6 +286,14 @@ def _seconds(text: str) -> float:
     if not 0 < seconds <= 86400:
         raise ValueError("give seconds above 0 and up to a day")
     return seconds
+
+
+def _credential_files(text: str, workspace: str) -> list[tuple[str, str]]:
+    if not text:
+        return []
+    from ravi_agent.credential_files import parse_credential_files
+
+    return parse_credential_files(text, workspace)
 
 
 def _signal_map(text: str) -> dict[int, int]:

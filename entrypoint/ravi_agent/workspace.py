@@ -132,7 +132,7 @@ class Claim:
         try:
             folder = os.open(contract.RAVI_DIR, _OPEN_DIR, dir_fd=self._root)
         except FileNotFoundError:
-            _remove_dir(STAGING_DIR, self._root)
+            remove_dir(STAGING_DIR, self._root)
             os.mkdir(STAGING_DIR, 0o700, dir_fd=self._root)
             os.rmdir(STAGING_DIR, dir_fd=self._root)
             return
@@ -168,7 +168,7 @@ class Claim:
             raise _not_writable(self.path, exc) from None
 
     def _save_new(self, files: dict[str, str], is_shared: bool) -> None:
-        _remove_dir(STAGING_DIR, self._root)
+        remove_dir(STAGING_DIR, self._root)
         os.mkdir(STAGING_DIR, 0o700, dir_fd=self._root)
         folder = os.open(STAGING_DIR, _OPEN_DIR, dir_fd=self._root)
         try:
@@ -188,18 +188,21 @@ def release(path: str) -> bool:
     except OSError as exc:
         raise _not_writable(path, exc) from None
     try:
-        _remove_dir(STAGING_DIR, root)
-        return _remove_dir(contract.RAVI_DIR, root)
+        remove_dir(STAGING_DIR, root)
+        return remove_dir(contract.RAVI_DIR, root)
     except OSError as exc:
         raise _not_writable(path, exc) from None
     finally:
         os.close(root)
 
 
-def exclude_from_git(path: str) -> None:
-    """Keep `.ravi/` out of commits; nothing to do outside a git work tree. Raises OSError."""
+def exclude_from_git(path: str, *files: str) -> None:
+    """Keep `.ravi/` and `files`, paths below the workspace, out of commits.
+
+    Nothing to do outside a git work tree. Raises OSError.
+    """
     if worktree := Worktree.find(path):
-        worktree.exclude(f"{contract.RAVI_DIR}/", f"{STAGING_DIR}/", contract.STATUS_FILE)
+        worktree.exclude(f"{contract.RAVI_DIR}/", f"{STAGING_DIR}/", contract.STATUS_FILE, *files)
 
 
 def _files(path: str, identity: Identity, api_url: str) -> dict[str, str]:
@@ -251,7 +254,7 @@ def _unlink(name: str, folder: int) -> None:
         return  # no killed start left one
 
 
-def _remove_dir(name: str, root: int) -> bool:
+def remove_dir(name: str, root: int) -> bool:
     """Remove a directory and all below it, following no link; False where there is none."""
     try:
         folder = os.open(name, _OPEN_DIR, dir_fd=root)
@@ -266,7 +269,7 @@ def _remove_dir(name: str, root: int) -> bool:
         for entry in entries:
             mode = os.stat(entry, dir_fd=folder, follow_symlinks=False).st_mode
             if stat.S_ISDIR(mode):
-                _remove_dir(entry, folder)
+                remove_dir(entry, folder)
             else:
                 os.unlink(entry, dir_fd=folder)
     finally:

@@ -31,6 +31,17 @@ class Worktree:
                 return None
             top = os.path.dirname(top)
 
+    @property
+    def common_dir(self) -> str:
+        """What all work trees of the repository share."""
+        common = _read(os.path.join(self._git_dir, "commondir")).decode().strip()
+        return os.path.normpath(os.path.join(self._git_dir, common))
+
+    def branch(self) -> str | None:
+        """The full name of the branch that is checked out, None for a commit."""
+        head = _read(os.path.join(self._git_dir, "HEAD")).decode(errors="replace").strip()
+        return head.removeprefix("ref:").strip() if head.startswith("ref:") else None
+
     def tracks(self, name: str) -> bool:
         """Whether git tracks `name` in the directory asked about, or anything below it."""
         path = os.fsencode(self._inside + name)
@@ -53,8 +64,7 @@ class Worktree:
         """
         import fcntl  # a provisioned start never comes here
 
-        common = _read(os.path.join(self._git_dir, "commondir")).decode().strip()
-        info = os.path.join(self._git_dir, common, "info")
+        info = os.path.join(self.common_dir, "info")
         os.makedirs(info, exist_ok=True)
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(os.path.join(info, "exclude"), flags, 0o644)
@@ -62,14 +72,17 @@ class Worktree:
             fcntl.flock(descriptor, fcntl.LOCK_EX)  # fifty worktrees share one exclude file
             text = os.read(descriptor, os.fstat(descriptor).st_size)
             lines = text.splitlines()
-            # The directories on the way are names, not patterns (gitignore(5)).
-            inside = "".join(f"\\{char}" if char in "\\*?[" else char for char in self._inside)
-            patterns = [os.fsencode(f"/{inside}{name}") for name in names]
+            patterns = [os.fsencode(f"/{_as_pattern(self._inside + name)}") for name in names]
             missing = b"".join(pattern + b"\n" for pattern in patterns if pattern not in lines)
             if missing:
                 os.write(descriptor, (b"" if text.endswith(b"\n") or not text else b"\n") + missing)
         finally:
             os.close(descriptor)
+
+
+def _as_pattern(path: str) -> str:
+    """A name that is not to be read as a pattern (gitignore(5))."""
+    return "".join(f"\\{char}" if char in "\\*?[" else char for char in path)
 
 
 def _git_dir(top: str) -> str:

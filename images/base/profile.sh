@@ -16,3 +16,7 @@ if [ -r "$_ravi_env" ] && [ ! -L "$_ravi_env" ]; then
     done <"$_ravi_env"
 fi
 unset _ravi_env _ravi_line _ravi_name _ravi_value
+case :$PATH: in
+*:/opt/ravi/fallback:*) ;;
+*) export PATH="$PATH:/opt/ravi/fallback" ;;
+esac

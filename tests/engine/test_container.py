@@ -294,3 +294,15 @@ def assert_one_clear_error(ran: Ran, code: int, cause: str) -> None:
     assert 'File "' not in ran.stderr
     assert MANAGEMENT_KEY not in ran.stderr
     assert ran.stdout == ""
+
+
+def test_under_the_engine_s_own_init_a_container_is_still_provisioned(
+    run: Run, service: LocalRavi
+) -> None:
+    ran = run("sh", "-c", "echo $PPID $RAVI_EMAIL $RAVI_WORKSPACE", init=True)
+
+    (identity,) = service.store.identities()
+    parent, email = ran.stdout.split()  # and the agent sees no setting of ours
+    assert ran.code == 0, ran.stderr
+    assert email == identity.email
+    assert parent != "1"

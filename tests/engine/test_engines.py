@@ -178,7 +178,6 @@ def test_an_engine_that_goes_away_and_comes_back_is_seen_and_said(
         one.get("text") for one in rest
     ]
     last = {one["task"]: one for one in rest if one["event"] == "state"}
-    print("LAST", last)
     assert {task for task, one in last.items() if one["exit_code"]} == up
     for task in up:
         assert last[task]["error"] == "the engine stopped, and its container with it"

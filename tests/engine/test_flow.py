@@ -8,6 +8,7 @@ from typing import Any
 
 import docker
 import pytest
+from jsonschema import Draft202012Validator
 
 from engine.conftest import LAUNCH, containers, launch, of_run, wait_for_output
 from ravi_agent import contract
@@ -145,7 +146,27 @@ def test_a_dry_run_prints_the_plan_and_changes_nothing(
     assert client.volumes.list(filters=of_run(run_name)) == []
 
 
-def test_every_event_is_a_line_of_json(environ: dict[str, str], run_name: str) -> None:
+@pytest.fixture(scope="module")
+def schema() -> Draft202012Validator:
+    """What is documented of the output for machines."""
+    path = Path(__file__).parents[2] / "docs" / "ravi-launch.schema.json"
+    return Draft202012Validator(json.loads(path.read_text()))
+
+
+def test_the_answer_is_what_its_schema_says(
+    environ: dict[str, str], run_name: str, schema: Draft202012Validator
+) -> None:
+    arguments = ["--count", "2", "--name", run_name, "-o", "json"]
+    done = launch(environ, *arguments, "--", "sh", "-c", "exit $TASK_INDEX", code=1)
+
+    result = json.loads(done.stdout)
+    schema.validate(result)
+    assert not schema.is_valid(result | {"more": 1})
+
+
+def test_every_event_is_a_line_of_json(
+    environ: dict[str, str], run_name: str, schema: Draft202012Validator
+) -> None:
     script = "echo out; echo err >&2; exit $TASK_INDEX"
     done = launch(
         environ,
@@ -154,6 +175,8 @@ def test_every_event_is_a_line_of_json(environ: dict[str, str], run_name: str) -
     )
 
     events = [json.loads(line) for line in done.stdout.splitlines()]
+    for event in events:
+        schema.validate(event)
     last = {event["task"]: event for event in events if event["event"] == "state"}
     assert [(last[task]["state"], last[task]["exit_code"]) for task in ("0000", "0001")] == [
         ("exited", 0),

@@ -1,16 +1,13 @@
 """Runs that outlive their launcher, and identities that are made on the host."""
 
 import json
-import random
-import subprocess
-import time
 from collections import Counter
 
 import docker
 import pytest
 
 from conftest import MANAGEMENT_KEY
-from engine.conftest import LAUNCH, containers, launch
+from engine.conftest import containers, launch
 from ravi_agent import contract
 from ravi_agent.local.faults import Fault
 from ravi_agent.local.server import LocalRavi
@@ -64,42 +61,6 @@ def test_a_name_that_is_taken_is_refused_with_what_to_do(
     again = launch(environ, "--count", "1", "--name", run_name, "--", "true", code=64)
 
     assert f"--resume {run_name}" in again.stderr
-
-
-@pytest.mark.parametrize("instant", range(6))
-def test_a_killed_launcher_is_resumed_to_the_same_end(
-    environ: dict[str, str],
-    run_name: str,
-    client: docker.DockerClient,
-    service: LocalRavi,
-    instant: int,
-) -> None:
-    """Killed at a random instant: all agents run once, each with the one identity of its name."""
-    count = 8
-    arguments = ["--count", str(count), "--concurrency", "4"]
-    command = ["--", "sh", "-c", "echo ran $RAVI_IDENTITY_NAME; sleep 0.5"]
-    killed = subprocess.Popen(
-        [LAUNCH, *arguments, "--name", run_name, *command],
-        env=environ,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    time.sleep(random.Random(instant).uniform(0.4, 3.0))  # noqa: S311 - the instant is the test
-    killed.kill()
-    killed.wait()
-
-    resumed = launch(environ, *arguments, "--resume", run_name, "-o", "json", *command)
-
-    agents = json.loads(resumed.stdout)["agents"]
-    assert [agent["exit_code"] for agent in agents] == [0] * count
-    names = Counter(record.name for record in service.store.identities())
-    assert names == {f"task-{run_name}-{index:04d}": 1 for index in range(count)}
-    made = {record.uuid for record in service.store.identities()}
-    assert {agent["identity"]["uuid"] for agent in agents} == made
-    left = containers(client, run_name)
-    assert len(left) == count
-    for container in left:
-        assert container.logs(stderr=False).count(b"ran ") == 1
 
 
 def test_a_resume_must_be_of_the_same_size(environ: dict[str, str], run_name: str) -> None:

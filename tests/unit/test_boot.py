@@ -268,7 +268,7 @@ def test_help_is_the_answer_on_standard_output(flag: str) -> None:
     ended = entrypoint(flag)
 
     assert ended.returncode == 0
-    assert ended.stdout.startswith("usage: ravi-entrypoint [--] CMD [ARG...]\n")
+    assert ended.stdout.startswith("usage: ravi-entrypoint [--ensure] [--] CMD [ARG...]\n")
     assert ended.stderr == ""
 
 

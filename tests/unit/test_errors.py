@@ -7,6 +7,7 @@ from ravi_agent.errors import RaviError
 
 CODES = {
     "RaviError": 70,
+    "AbsentError": 1,
     "UsageError": 64,
     "SettingsError": 78,
     "WorkspaceError": 73,

@@ -22,19 +22,21 @@ from ravi_agent.workspace import Claim
 
 ROOT = Path(ravi_agent.__file__).parent
 # What each layer may import from outside; everything else is the standard library.
-LAYERS = ("core", "service", "pid1", "launcher", "local")
+LAYERS = ("core", "service", "pid1", "command", "launcher", "local")
 OUTSIDE = {
-    "core": set[str](),
+    "core": {"ruamel"},
     "service": {"httpx"},
     "pid1": set[str](),
+    "command": set[str](),
     "launcher": {"typer", "rich", "docker", "requests", "kubernetes", "psutil", "urllib3", "yaml"},
-    "local": {"starlette", "uvicorn"},
+    "local": {"aiosmtpd", "starlette", "uvicorn"},
 }
 # Above which of the package's own layers each stands.
 BELOW = {
     "core": {"core"},
     "service": {"core", "service"},
     "pid1": {"core", "service", "pid1"},
+    "command": {"core", "service", "pid1", "command"},
     "launcher": {"core", "service", "pid1", "launcher"},
     "local": {"core", "service", "pid1", "local"},
 }
@@ -52,9 +54,9 @@ def modules() -> dict[str, Path]:
 
 def layer(module: str) -> str:
     part = module.split(".")[1] if "." in module else ""
-    if part in {"pid1", "launcher", "local"}:
+    if part in {"pid1", "command", "launcher", "local"}:
         return part
-    return "service" if part in {"ravi_api", "provision"} else "core"
+    return "service" if part in {"http_status", "ravi_api", "provision"} else "core"
 
 
 def imported(file: Path) -> set[str]:
@@ -146,6 +148,7 @@ def test_a_module_imports_only_what_its_layer_may(module: str) -> None:
             },
         ),
         ("rich", {"ravi_agent.launcher.show.progress"}),
+        ("ruamel", {"ravi_agent.front_matter"}),
         ("uvicorn", {"ravi_agent.local.server"}),
         ("sqlite3", {"ravi_agent.local.store"}),
     ],
@@ -262,6 +265,7 @@ def test_a_provisioned_start_does_not_wait_for_the_network_half(
         "logging",
         "pathlib",
         "random",
+        "ravi_agent.front_matter",
         "ravi_agent.provision",
         "ravi_agent.ravi_api",
         "select",
@@ -317,3 +321,10 @@ def test_the_local_ravi_says_what_is_wrong_without_its_web_server() -> None:
     loaded = loaded_by("import ravi_agent.local.cli")
 
     assert not tops(loaded) & {"starlette", "uvicorn", "sqlite3", "httpx"}
+
+
+def test_the_command_says_what_is_wrong_without_waiting_for_the_network_half() -> None:
+    loaded = loaded_by("import ravi_agent.command.cli")
+
+    assert "ravi_agent.command.calls" in loaded
+    assert not tops(loaded) & {"asyncio", "email", "httpx", "socket", "ssl", "typer"}

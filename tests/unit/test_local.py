@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import smtplib
 import subprocess
 import sys
 import uuid
@@ -463,7 +464,16 @@ def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
     faults = tmp_path / "faults.json"
     faults.write_text(json.dumps([{"path": "/api/master/", "status": 503}]))
     program = "from ravi_agent.local.cli import main; main()"
-    arguments = ["--port", "0", "--key", MANAGEMENT_KEY, "--faults", str(faults)]
+    arguments = [
+        "--port",
+        "0",
+        "--smtp-port",
+        "0",
+        "--key",
+        MANAGEMENT_KEY,
+        "--faults",
+        str(faults),
+    ]
     process = subprocess.Popen(
         [sys.executable, "-I", "-c", program, *arguments],
         cwd=tmp_path,
@@ -474,16 +484,19 @@ def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
     with process:
         assert process.stderr
         assert process.stdout
-        listening, warning = process.stderr.readline(), process.stderr.readline()
+        listening, mail, warning = (process.stderr.readline() for _ in range(3))
         url = re.search(r"listening on (http://127\.0\.0\.1:\d+), data in", listening)
         assert url
         headers = {"Authorization": f"Bearer {MANAGEMENT_KEY}"}
         created = httpx.post(url[1] + IDENTITIES, json={"name": "task-1"}, headers=headers)
+        with smtplib.SMTP("127.0.0.1", int(mail.rpartition(" ")[2]), timeout=10) as smtp:
+            accepted = smtp.sendmail("a@b.example", [created.json()["inbox"]], "Subject: x\n\nx")
         refused = httpx.get(url[1] + "/api/master/", headers=headers)
         process.send_signal(signal.SIGTERM)
         requests, rest = process.communicate(timeout=30)
 
     assert "identities are not real" in warning
+    assert accepted == {}
     assert (created.status_code, refused.status_code) == (201, 503)
     assert process.returncode in {0, -signal.SIGTERM}
     records = [json.loads(line) for line in requests.splitlines()]
@@ -500,6 +513,7 @@ def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
     [
         (["--port", "99999"], "--port 99999"),
         (["--port", "http"], "invalid int value"),
+        (["--smtp-port", "99999"], "--smtp-port 99999"),
         (["--faults", "/not/there"], "--faults /not/there"),
         (["--no-such-option"], "--no-such-option"),
         (["--database", "/not/there/ravi.db"], "/not/there"),
@@ -520,8 +534,10 @@ def test_a_command_line_that_cannot_be_served_is_refused_before_it_listens(
 
 
 def test_a_port_that_is_taken_is_said_so(local: LocalRavi) -> None:
-    with pytest.raises(UsageError, match=f"cannot listen on 127.0.0.1:{local.port}"):
-        LocalRavi(database=":memory:", management_key="x", port=local.port)
+    for taken in (local.port, local.smtp_port):
+        ports = (taken, 0) if taken == local.port else (0, taken)
+        with pytest.raises(UsageError, match=f"cannot listen on 127.0.0.1:{taken}"):
+            LocalRavi(database=":memory:", management_key="x", port=ports[0], smtp_port=ports[1])
 
 
 def test_requests_are_remembered_without_the_token() -> None:

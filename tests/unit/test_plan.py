@@ -2,6 +2,8 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,6 +11,7 @@ from conftest import MANAGEMENT_KEY
 from ravi_agent.errors import UsageError
 from ravi_agent.launcher.planning.plan import Plan, check_run_name, make_plan, new_run_name
 from ravi_agent.launcher.planning.spec import RunSpec, parse_environment
+from ravi_agent.launcher.planning.tasks_file import Row
 
 
 def plan_of(count: int, *, prefix: str = "task-", **environment: str) -> Plan:
@@ -183,3 +186,46 @@ def test_every_variable_that_the_launcher_sets_is_one_it_refuses() -> None:
     for name in plan.variables(plan.tasks[0]):
         with pytest.raises(UsageError):
             parse_environment([f"{name}=x"], {})
+
+
+def run_of(*rows: Row, **fields: Any) -> Plan:
+    spec = RunSpec(image="i", rows=rows, api_url="https://ravi.example", **fields)
+    return make_plan("nightly", spec, is_fresh=True)
+
+
+def test_a_workspace_is_where_the_agent_looks_for_it() -> None:
+    rows = [Row(id="a"), Row(id="b", environment={"RAVI_WORKSPACE": "/own"})]
+    plan = run_of(*rows, workspace_dir="/d/{id}", environment={"RAVI_WORKSPACE": "/w/{id}"})
+
+    assert [task.volumes for task in plan.tasks] == [("/d/a:/w/a",), ("/d/b:/own",)]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"volumes": ("/shared:/workspace",)},
+        {"workspace_dir": "/shared"},
+        {"volumes": ("/shared:/w2/",), "environment": {"RAVI_WORKSPACE": "/w2"}},
+    ],
+    ids=["volume", "directory", "elsewhere"],
+)
+def test_two_agents_never_share_a_workspace(fields: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="tasks a and b would share it"):
+        run_of(Row(id="a"), Row(id="b"), **fields)
+
+
+def test_one_agent_may_have_its_workspace_to_itself() -> None:
+    (task,) = run_of(Row(id="a"), volumes=("/shared:/workspace",)).tasks
+
+    assert task.volumes == ("/shared:/workspace",)
+
+
+def test_a_workspace_with_a_colon_is_refused() -> None:
+    with pytest.raises(UsageError, match="--workspace-dir '/d:x'"):
+        run_of(Row(id="a"), workspace_dir="/d:x")
+
+
+def test_a_relative_workspace_is_one_of_this_directory() -> None:
+    (task,) = run_of(Row(id="a"), workspace_dir="out/{id}").tasks
+
+    assert task.volumes == (f"{Path.cwd()}/out/a:/workspace",)

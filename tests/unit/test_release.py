@@ -117,3 +117,148 @@ def test_a_wrong_command_line_is_usage(
 
     assert cause in done.stderr
     assert f"  fix: {name} -h" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("ENG-12", "task-ENG-12"),
+        ("a.b_c-d", "task-a.b_c-d"),
+        ("feature/x", "task-feature_x--217d2bf51f16e9dc"),
+        ("feature_x", "task-feature_x"),
+        ("k" * 200, "task-" + "k" * 160 + "--"),
+        ("it's $HOME\n", "task-it_s__HOME_--"),
+    ],
+)
+def test_a_key_makes_the_name_and_two_keys_never_one(
+    environ: dict[str, str], local: LocalRavi, tmp_path: Path, key: str, name: str
+) -> None:
+    arguments = ("--workspace", str(tmp_path / "work"), "--key", key)
+    environ["TASK_ID"] = "of the harness"
+    command(environ, "ravi-init", *arguments)
+    command(environ, "ravi-init", *arguments)
+
+    (identity,) = local.store.identities()
+    assert identity.name.startswith(name)
+    assert len(identity.name) - len(name) in {0, 16}
+    command(environ, "ravi-release", *arguments, "--delete")
+    assert local.store.identities() == []
+
+
+@pytest.mark.parametrize("name", ["ravi-init", "ravi-release"])
+@pytest.mark.parametrize(
+    ("arguments", "cause"),
+    [(("--key", ""), "would be the same"), (("--key", "k", "--name", "n"), "both --name")],
+)
+def test_a_key_that_says_nothing_or_too_much_is_usage(
+    environ: dict[str, str], name: str, arguments: tuple[str, ...], cause: str
+) -> None:
+    assert cause in command(environ, name, *arguments, code=64).stderr
+
+
+def test_release_lists_delete_among_its_flags(environ: dict[str, str]) -> None:
+    done = subprocess.run(
+        [BIN / "ravi-release", "-h"], env=environ, capture_output=True, text=True, check=True
+    )
+
+    assert "\n  --delete  " in done.stdout
+
+
+def git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(
+        ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", *arguments],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=60,
+    ).stdout
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository with one commit, which has a WORKFLOW.md."""
+    top = tmp_path / "repository"
+    top.mkdir()
+    git(top, "init", "--quiet", "--initial-branch=main")
+    (top / "WORKFLOW.md").write_text("---\ntracker: x\n---\nPrompt\n")
+    git(top, "add", "--all")
+    git(top, "commit", "--quiet", "--message", "one")
+    return top
+
+
+FILES = ("--credential-files", "lalph,sub dir/[x].env:dotenv,NEW.md:yaml-front-matter")
+
+
+@pytest.mark.parametrize("kind", ["clone", "worktree"])
+@pytest.mark.parametrize("options", [(), FILES], ids=["alone", "with files"])
+def test_nothing_of_ours_is_for_git_to_add(
+    environ: dict[str, str], repository: Path, tmp_path: Path, kind: str, options: tuple[str, ...]
+) -> None:
+    work = tmp_path / "work"
+    if kind == "clone":
+        git(tmp_path, "clone", "--quiet", str(repository), str(work))
+    else:
+        git(repository, "worktree", "add", "--quiet", "-b", "branch", str(work))
+    before = sorted(work.iterdir())
+
+    command(environ, "ravi-init", "--workspace", str(work), "--key", "k", *options)
+
+    assert (work / ".lalph/ravi.json").exists() == bool(options)
+    git(work, "add", "--all")
+    assert git(work, "status", "--porcelain") == ""
+    assert (work / ".ravi/identity.json").exists()
+    command(environ, "ravi-release", "--workspace", str(work), *options)
+    assert sorted(work.iterdir()) == before
+
+
+def test_a_tracked_workflow_gets_its_key_and_loses_it_again(
+    environ: dict[str, str], repository: Path
+) -> None:
+    arguments = ("--workspace", str(repository))
+    option = ("--credential-files", "WORKFLOW.md:yaml-front-matter")
+
+    command(environ, "ravi-init", *arguments, "--key", "k", *option)
+    assert git(repository, "status", "--porcelain") == " M WORKFLOW.md\n"
+    assert "WORKFLOW" not in (repository / ".git/info/exclude").read_text()
+
+    command(environ, "ravi-release", *arguments, *option)
+    assert git(repository, "status", "--porcelain") == ""
+
+
+def test_a_credential_file_that_cannot_be_is_refused_before_an_identity_is_made(
+    environ: dict[str, str], local: LocalRavi, repository: Path
+) -> None:
+    arguments = ("--workspace", str(repository), "--key", "k")
+
+    done = command(
+        environ, "ravi-init", *arguments, "--credential-files", "WORKFLOW.md:json", code=73
+    )
+
+    assert "git tracks it" in done.stderr
+    assert local.store.identities() == []
+
+
+def test_a_credential_file_is_made_again_offline(
+    environ: dict[str, str], local: LocalRavi, tmp_path: Path
+) -> None:
+    arguments = ("--workspace", str(tmp_path / "w"), "--key", "k", "--credential-files", "lalph")
+    command(environ, "ravi-init", *arguments)
+    path = tmp_path / "w/.lalph/ravi.json"
+    text = path.read_text()
+    calls = len(local.requests.entries)
+
+    path.unlink()
+    command(environ, "ravi-init", *arguments)
+    assert path.read_text() == text
+
+    path.unlink()
+    subprocess.run(
+        [BIN / "ravi-entrypoint", "--", "test", "-f", ".lalph/ravi.json"],
+        cwd=tmp_path / "w",
+        env={**environ, "RAVI_CREDENTIAL_FILES": "lalph"},
+        check=True,
+        timeout=60,
+    )
+    assert len(local.requests.entries) == calls

@@ -28,7 +28,7 @@ from ravi_agent.launcher.agents import (
     State,
     TakenOver,
 )
-from ravi_agent.launcher.engines.docker import DockerEngine, Existing
+from ravi_agent.launcher.engines.docker import UNKNOWN_CODE, DockerEngine, Existing
 from ravi_agent.launcher.engines.docker_events import Watch
 from ravi_agent.launcher.engines.docker_networks import Networks
 from ravi_agent.launcher.handovers import Handovers
@@ -267,7 +267,7 @@ class Fleet:
             if code == -1:
                 agent.error = "its container was removed while the engine was away"
                 code = _KILLED[0]
-            elif code in _KILLED:
+            elif code in {*_KILLED, UNKNOWN_CODE}:
                 agent.error = _WITH_THE_ENGINE
             self._lost += 1
             agent.is_output_over = True

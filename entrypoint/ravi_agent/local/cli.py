@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 PROGRAM = "ravi-local"
 DEFAULT_KEY = "ravi_mgmt_local"
 DEFAULT_PORT = 8787
+DEFAULT_SMTP_PORT = 1025
 
 
 def main() -> None:
@@ -33,6 +34,9 @@ def serve(argv: list[str]) -> int:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="TCP port (%(default)s)")
     parser.add_argument(
+        "--smtp-port", type=int, default=DEFAULT_SMTP_PORT, help="TCP port for mail (%(default)s)"
+    )
+    parser.add_argument(
         "--database", metavar="FILE", default="ravi-local.db", help="SQLite file (%(default)s)"
     )
     parser.add_argument("--key", default=DEFAULT_KEY, help="the management key (%(default)s)")
@@ -40,8 +44,9 @@ def serve(argv: list[str]) -> int:
         "--faults", metavar="FILE", help="JSON array of ways to misbehave, for tests"
     )
     given = parser.parse_args(argv)
-    if not 0 <= given.port < 65536:
-        raise UsageError(f"--port {given.port}", "not a port", "give 0 to 65535")
+    for flag, port in (("--port", given.port), ("--smtp-port", given.smtp_port)):
+        if not 0 <= port < 65536:
+            raise UsageError(f"{flag} {port}", "not a port", "give 0 to 65535")
     key = check_token(given.key, "--key")
     faults = _read_faults(given.faults) if given.faults else []
 
@@ -57,11 +62,13 @@ def serve(argv: list[str]) -> int:
         management_key=key,
         host=given.host,
         port=given.port,
+        smtp_port=given.smtp_port,
         out=sys.stdout,
     )
     local.faults.extend(faults)
     sys.stderr.write(
         f"{PROGRAM}: listening on {local.url}, data in {given.database}\n"
+        f"{PROGRAM}: mail comes in by SMTP on port {local.smtp_port}\n"
         f"{PROGRAM}: warning: these identities are not real: no mail leaves, no phone rings\n"
     )
     sys.stderr.flush()

@@ -106,6 +106,8 @@ class Faults:
             await _until_disconnected(receive)
         elif fault.status or fault.rate_per_s:
             status, body, headers = fault.answer()
+            if fault.rate_per_s:
+                scope["ravi_local.retry_after_s"] = json.loads(body)["retry_after_seconds"]
             raw = {"content-type": "application/json", **headers}
             await send(
                 {

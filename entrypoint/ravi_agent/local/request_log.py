@@ -12,7 +12,8 @@ _KEPT = 100_000  # requests remembered for whoever embeds the service in a test
 
 class RequestLog:
     """The outermost ASGI middleware: `time` (Unix seconds), `method`, `path`, `status` (0: none
-    was sent), `ms` and `client` of every request, in `entries` and as lines to `out`.
+    was sent), `ms` and `client` of every request, and `retry_after_s` where it was told to wait, in
+    `entries` and as lines to `out`.
     """
 
     def __init__(self, app: ASGIApp, out: TextIO | None = None) -> None:
@@ -46,6 +47,8 @@ class RequestLog:
         try:
             await self._app(scope, receive, note_status)
         finally:
+            if "ravi_local.retry_after_s" in scope:
+                entry["retry_after_s"] = scope["ravi_local.retry_after_s"]
             entry["ms"] = round((time.time() - started) * 1000, 1)
             if self._out:
                 print(json.dumps(entry), file=self._out, flush=True)

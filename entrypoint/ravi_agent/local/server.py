@@ -1,5 +1,6 @@
 """The local Ravi as a running server: in this process, or in a thread of a test."""
 
+import asyncio
 import socket
 import threading
 from types import TracebackType
@@ -11,13 +12,14 @@ from ravi_agent.errors import UsageError
 from ravi_agent.local.app import create_app
 from ravi_agent.local.faults import Fault, Faults
 from ravi_agent.local.request_log import RequestLog
+from ravi_agent.local.smtp import protocol
 from ravi_agent.local.store import Store
 
 
 class LocalRavi:
     """One service on one database; `faults` may be changed while it runs.
 
-    port 0 takes a free one, known as `port` once `start` has returned. `with` starts it in a
+    Ports of 0 take free ones, known as `port` and `smtp_port` at once. `with` starts it in a
     thread and stops it.
     """
 
@@ -28,10 +30,17 @@ class LocalRavi:
         management_key: str,
         host: str = "127.0.0.1",
         port: int = 0,
+        smtp_port: int = 0,
         out: TextIO | None = None,
     ) -> None:
         self._socket = _listen(host, port)
         self.port: int = self._socket.getsockname()[1]
+        try:
+            self._smtp_socket = _listen(host, smtp_port)
+        except UsageError:
+            self._socket.close()
+            raise
+        self.smtp_port: int = self._smtp_socket.getsockname()[1]
         self.store = Store(database)
         self.faults: list[Fault] = []
         self.host = host
@@ -53,9 +62,19 @@ class LocalRavi:
     def run(self) -> None:
         """Serve until stopped; as the main thread also until SIGTERM or SIGINT."""
         try:
-            self._server.run(sockets=[self._socket])
+            asyncio.run(self._serve())
         finally:
             self.store.close()
+
+    async def _serve(self) -> None:
+        # One loop for both, because the store is for one thread.
+        mail = await asyncio.get_running_loop().create_server(
+            lambda: protocol(self.store), sock=self._smtp_socket
+        )
+        try:
+            await self._server.serve(sockets=[self._socket])
+        finally:
+            mail.close()
 
     def __enter__(self) -> "LocalRavi":
         # The socket listens already: a client that comes before the loop runs just waits.
@@ -87,6 +106,8 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as exc:
         listener.close()
         raise UsageError(
-            f"cannot listen on {host}:{port}", str(exc.strerror), "give another --host or --port"
+            f"cannot listen on {host}:{port}",
+            str(exc.strerror),
+            "give another --host, --port or --smtp-port",
         ) from None
     return listener

@@ -1,4 +1,4 @@
-"""Identities, keys and addresses in SQLite. None of them is real."""
+"""Identities, keys and addresses in SQLite; none of them is real."""
 
 import hashlib
 import re
@@ -8,6 +8,8 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from ravi_agent.local.mailbox import MAILBOX_SCHEMA, Mailbox
 
 # Reserved for tests (RFC 6761); the area code 555 is assigned to nobody.
 DOMAIN = "ravi-local.test"
@@ -58,7 +60,8 @@ class Store:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.execute("PRAGMA foreign_keys=ON")
-        self._db.executescript(_SCHEMA)
+        self._db.executescript(_SCHEMA + MAILBOX_SCHEMA)
+        self.mailbox = Mailbox(self._db)
 
     def close(self) -> None:
         self._db.close()
@@ -70,6 +73,14 @@ class Store:
     def identity(self, identity_uuid: str) -> Record | None:
         row = self._db.execute(
             "SELECT * FROM identities WHERE uuid = ?", (identity_uuid,)
+        ).fetchone()
+        return Record(**row) if row else None
+
+    def identity_at(self, address: str) -> Record | None:
+        """The identity of an email address, in any case of letters, or of a phone number."""
+        row = self._db.execute(
+            "SELECT * FROM identities WHERE email = ? COLLATE NOCASE OR phone = ?",
+            (address, address),
         ).fetchone()
         return Record(**row) if row else None
 

@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 
 PROGRAM = "ravi-entrypoint"
 USAGE = f"""\
-usage: {PROGRAM} [--] CMD [ARG...]
+usage: {PROGRAM} [--ensure] [--] CMD [ARG...]
 
 Make sure the workspace has its Ravi identity, then run CMD as a child and supervise it.
+Outside a container, where RAVI_WORKSPACE names none, the workspace is the nearest directory upward
+that has .ravi/, and CMD does not start unless ravi-init has provisioned it.
 
+  --ensure       provision the current directory there, where that has not been done
   --check        say what is so in this container, what it causes and how to mend it
   -h, --help     show this and leave
 
@@ -47,12 +50,23 @@ def main() -> None:
 
 def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
     """One start, from the command line to the execve of supervise. Raises any RaviError."""
-    command = _parse(argv, environ)
+    command, is_ensuring = _parse(argv, environ)
 
-    from ravi_agent.pid1.ensure import load_provisioned, provision_workspace
+    from ravi_agent.pid1.ensure import (
+        keep_credential_files,
+        load_provisioned,
+        provision_workspace,
+    )
     from ravi_agent.pid1.user import find_agent_user
     from ravi_agent.settings import Settings, unknown_variables
 
+    # In our image somebody has named it: the image, so that `docker run --init` provisions too.
+    is_on_a_host = os.getpid() != 1 and not environ.get("RAVI_WORKSPACE")
+    is_load_only = is_on_a_host and not is_ensuring
+    if is_on_a_host:
+        from ravi_agent.pid1.nearby import variables_on_a_host
+
+        environ = variables_on_a_host(environ, is_ensuring=is_ensuring)
     settings = Settings(environ)
     log = settings.log_for(PROGRAM)
     for name, meant in unknown_variables(environ):
@@ -62,12 +76,19 @@ def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
 
     from ravi_agent.pid1.status import status_path, write_status
 
-    status = status_path(settings.workspace)
+    # A host has no health check to answer, and a work tree that is to stay clean.
+    status = None if is_load_only else status_path(settings.workspace)
     try:
         identity = load_provisioned(settings, user)
         if identity is None:
+            if is_load_only:
+                from ravi_agent.pid1.nearby import not_provisioned
+
+                raise not_provisioned(f"{settings.workspace}/.ravi is not complete")
             with StopWatch() as watch:
                 identity = provision_workspace(settings, environ, user, log, watch, status)
+        else:
+            keep_credential_files(settings, identity, user, log)
     except Exception:
         write_status(status, phase="failed")
         raise
@@ -85,7 +106,8 @@ def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
     else:
         phone = identity.phone or "no phone"
         log.info(f"{identity.name} is {identity.email}, {phone}, {identity.uuid}")
-    _warn_of_readable_key(environ, user, log)
+    if not is_load_only:  # there, whoever runs the hooks runs the agent: docs/harnesses.md
+        _warn_of_readable_key(environ, user, log)
     _exec_supervise(settings, user, status, on_exit, expand(command, environment), environment)
 
 
@@ -135,7 +157,8 @@ def _expand_argument(argument: str, environment: "Mapping[str, str]") -> str:
     return done + rest
 
 
-def _parse(argv: list[str], environ: "Mapping[str, str]") -> list[str]:
+def _parse(argv: list[str], environ: "Mapping[str, str]") -> tuple[list[str], bool]:
+    """The command, and whether the current directory is to be provisioned for it."""
     # lalph passes the first word of its command prefix twice.
     if argv and os.path.basename(argv[0]) == PROGRAM:
         argv = argv[1:]
@@ -148,10 +171,12 @@ def _parse(argv: list[str], environ: "Mapping[str, str]") -> list[str]:
         with StopWatch():
             code = check(environ)
         exit_now(code)
+    is_ensuring = bool(argv) and argv[0] == "--ensure"
+    argv = argv[1:] if is_ensuring else argv
     is_separated = bool(argv) and argv[0] == "--"
     command = argv[1:] if is_separated else argv
     if command and not (command[0].startswith("-") and not is_separated):
-        return command
+        return command, is_ensuring
     from ravi_agent.errors import UsageError
 
     if command:
@@ -215,7 +240,7 @@ def _close_stdin() -> None:
 def _exec_supervise(
     settings: "Settings",
     user: "AgentUser | None",
-    status: str,
+    status: str | None,
     on_exit: list[str],
     command: list[str],
     environment: dict[str, str],
@@ -229,7 +254,7 @@ def _exec_supervise(
         f"scope={settings.signal_scope}",
         f"signals={_pairs(settings.signal_map)}",
         f"exits={_pairs(settings.exit_remap)}",
-        f"status={status}",
+        f"status={status or ''}",
     ]
     if user:
         options.append(f"user={user.to_argument()}")

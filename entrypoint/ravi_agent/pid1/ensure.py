@@ -51,18 +51,15 @@ def provision_workspace(
             raise no_credential()
     prepare_directory(settings.workspace, user)
     with ActingAs(user), workspace.Claim(settings.workspace) as claim:
-        while not claim.is_free():
-            if time.monotonic() > deadline:
-                raise WorkspaceError(
-                    f"workspace {settings.workspace} is taken",
-                    "another start has been provisioning it all the time",
-                    "end that start, or give each agent a workspace of its own",
-                )
-            time.sleep(_LOCK_RETRY_S)
+        _hold(claim, deadline)
         identity = load_provisioned(settings, None)  # by whoever held the claim before
         if identity:
             return identity
-        _exclude_from_git(settings.workspace, log)
+        from ravi_agent.credential_files import CredentialFiles  # a provisioned start has none
+
+        files = CredentialFiles(settings.workspace, settings.credential_files)
+        files.prove_writable()
+        _exclude_from_git(settings.workspace, files.missing(), log)
         if handover and handover.identity:
             identity = _accept(handover.identity, settings)
         else:
@@ -78,7 +75,41 @@ def provision_workspace(
             )
         with watch.uninterrupted:
             claim.save(identity, api_url=settings.api_url)
+            files.write(identity)
     return identity
+
+
+def keep_credential_files(
+    settings: Settings, identity: Identity, user: AgentUser | None, log: "Log"
+) -> None:
+    """Make a provisioned workspace's credential files again where one is missing or stale.
+
+    Raises WorkspaceError for one that cannot be written or holds something else.
+    """
+    if not settings.credential_files:
+        return
+    from ravi_agent.credential_files import CredentialFiles
+
+    files = CredentialFiles(settings.workspace, settings.credential_files)
+    with ActingAs(user):
+        if files.are_current(identity):
+            return
+        files.prove_writable()
+        with workspace.Claim(settings.workspace) as claim:
+            _hold(claim, time.monotonic() + settings.provision_timeout_s)
+            _exclude_from_git(settings.workspace, files.missing(), log)
+            files.write(identity)
+
+
+def _hold(claim: workspace.Claim, deadline: float) -> None:
+    while not claim.is_free():
+        if time.monotonic() > deadline:
+            raise WorkspaceError(
+                f"workspace {claim.path} is taken",
+                "another start has been provisioning it all the time",
+                "end that start, or give each agent a workspace of its own",
+            )
+        time.sleep(_LOCK_RETRY_S)
 
 
 def _create(
@@ -148,9 +179,9 @@ def prepare_directory(path: str, user: AgentUser | None) -> None:
         return  # what is wrong with it is found, and said, as the agent
 
 
-def _exclude_from_git(path: str, log: "Log") -> None:
+def _exclude_from_git(path: str, files: list[str], log: "Log") -> None:
     try:
-        workspace.exclude_from_git(path)
+        workspace.exclude_from_git(path, *files)
     except OSError as exc:
         log.warning(f"git does not ignore {path}/.ravi: {exc}", "echo /.ravi/ >>.git/info/exclude")
 

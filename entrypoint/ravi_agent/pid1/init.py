@@ -5,6 +5,12 @@ import sys
 
 from ravi_agent.pid1.stop import StopWatch, block_signals
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ravi_agent.identity import Identity
+    from ravi_agent.log import Log
+    from ravi_agent.settings import Settings
+
 PROGRAM = "ravi-init"
 
 
@@ -22,13 +28,17 @@ def init(argv: list[str], watch: StopWatch) -> int:
     import json
 
     from ravi_agent.pid1.arguments import parse_settings
-    from ravi_agent.pid1.ensure import load_provisioned, provision_workspace
+    from ravi_agent.pid1.ensure import (
+        keep_credential_files,
+        load_provisioned,
+        provision_workspace,
+    )
     from ravi_agent.pid1.environ import initial_environ
     from ravi_agent.pid1.failure import leave_termination_message
     from ravi_agent.pid1.user import find_agent_user
     from ravi_agent.settings import Settings
 
-    environ = parse_settings(
+    environ, _ = parse_settings(
         PROGRAM, "Make sure a workspace has its Ravi identity, and leave.", argv, initial_environ()
     )
     settings = Settings(environ)
@@ -37,9 +47,25 @@ def init(argv: list[str], watch: StopWatch) -> int:
     user = find_agent_user(settings.agent_user, is_asked_for=settings.is_agent_user_asked_for)
     user = user if settings.is_agent_user_asked_for or os.getpid() == 1 else None
     identity = load_provisioned(settings, user)
-    if identity is None:
+    if identity:
+        keep_credential_files(settings, identity, user, log)
+    else:
         identity = provision_workspace(settings, environ, user, log, watch, None)
         log.info(f"{settings.workspace} is provisioned: {identity.name} is {identity.email}")
+    if os.getpid() != 1:  # what a container calls its workspace says nothing on the host
+        _note(settings, identity, log)
     # Who watches the pods learns of the identities with them, and need not read a log each.
     leave_termination_message(json.dumps(identity.public()))
     return 0
+
+
+def _note(settings: "Settings", identity: "Identity", log: "Log") -> None:
+    from ravi_agent import ledger
+
+    try:
+        ledger.note(settings.workspace, identity, settings.api_url)
+    except (OSError, ValueError) as exc:
+        log.warning(
+            f"git's directory cannot be written: {exc}",
+            "delete the identity by its name once the work tree is gone",
+        )

@@ -5,6 +5,7 @@ import sys
 import time
 
 from ravi_agent import contract, workspace
+from ravi_agent.credential_files import CredentialFiles
 from ravi_agent.errors import RaviError, RefusedError
 from ravi_agent.identity import Identity
 from ravi_agent.log import Log
@@ -43,14 +44,14 @@ def release_command(argv: list[str], environ: "Mapping[str, str]") -> int:
     """As the command line says. Raises any RaviError; what stays is named."""
     from ravi_agent.pid1.arguments import parse_settings
 
-    is_deleting = "--delete" in argv
-    argv = [word for word in argv if word != "--delete"]
-    environ = parse_settings(
+    environ, given = parse_settings(
         PROGRAM,
         "Remove .ravi/ from a workspace; with --delete, delete its identity too.",
         argv,
         environ,
+        {"--delete": "delete the identity first; both stay where the service will not"},
     )
+    is_deleting = bool(given)
     settings = Settings(environ)
     log = settings.log_for(PROGRAM)
     credential = read_credential(environ) if is_deleting else None
@@ -91,6 +92,8 @@ def release(
     if credential:
         _delete(settings, identity, credential, timeout_s)
     with ActingAs(user):
+        if os.path.isdir(settings.workspace):
+            CredentialFiles(settings.workspace, settings.credential_files).remove()
         is_removed = workspace.release(settings.workspace)
     if is_removed:
         log.info(f"removed {os.path.join(settings.workspace, contract.RAVI_DIR)}")

@@ -44,7 +44,7 @@ class Options:
         self.is_group_signalled = values["scope"] == "group"
         self.signal_map = _pairs(values["signals"])
         self.exit_remap = _pairs(values["exits"])
-        self.status_path = values["status"]
+        self.status_path = values["status"] or None
         # What the last phase needs to know, where there is to be one.
         self.release = [
             word.removeprefix(ON_EXIT) for word in argv[:end] if word.startswith(ON_EXIT)

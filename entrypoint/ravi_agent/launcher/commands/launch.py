@@ -213,14 +213,7 @@ def launch(
             "the image's own makes the identity; another program would find the key on its input",
             "name the agent's program behind --",
         )
-    if count is not None and tasks is not None:
-        raise UsageError("--count and --tasks", "both say how many agents", f"--tasks {tasks}")
-    if count is None and tasks is None and resume is None:
-        raise UsageError(
-            "no --count", "nothing says how many agents", "ravi-launch --count 50, or --tasks FILE"
-        )
-    if count is not None and count < 1:
-        raise UsageError(f"--count {count}", "a run has at least one agent", "--count 1")
+    _check_tasks(count, tasks, resume)
     if provision not in {"container", "host"}:
         raise UsageError(
             f"--provision {provision!r}", "choose container or host", "--provision host"
@@ -229,6 +222,8 @@ def launch(
         raise UsageError(f"--output {output!r}", f"choose {', '.join(OUTPUTS)}", "--output json")
     if resume and name:
         raise UsageError("--resume and --name", "both name the run", f"--resume {resume}")
+    if timeout is not None and not parse_seconds("--timeout", timeout):
+        raise UsageError(f"--timeout {timeout}", "no agent ends in no time", "--timeout 30m")
     if is_fail_fast and max_failures is not None:
         raise UsageError("--fail-fast", "it is --max-failures 0", f"--max-failures {max_failures}")
     flow = {
@@ -300,6 +295,18 @@ def launch(
     if is_on_kubernetes:
         return job.carry_out(request, environ, wishes, ctx.info_name)
     return run_in_foreground(request, environ, wishes)
+
+
+def _check_tasks(count: int | None, tasks: str | None, resume: str | None) -> None:
+    """Something says how many agents, and one thing alone."""
+    if count is not None and tasks is not None:
+        raise UsageError("--count and --tasks", "both say how many agents", f"--tasks {tasks}")
+    if count is None and tasks is None and resume is None:
+        raise UsageError(
+            "no --count", "nothing says how many agents", "ravi-launch --count 50, or --tasks FILE"
+        )
+    if count is not None and count < 1:
+        raise UsageError(f"--count {count}", "a run has at least one agent", "--count 1")
 
 
 def _check_detached(flow: Mapping[str, Any], is_on_kubernetes: bool) -> None:

@@ -128,6 +128,10 @@ def reap(
     is_dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would go, and change nothing.")
     ] = False,
+    worktrees: Annotated[
+        str | None,
+        typer.Option("--worktrees", metavar="REPO", help="Those of its removed work trees."),
+    ] = None,
     is_forced: Annotated[bool, typer.Option("--force", "-f", help="Do not ask.")] = False,
     is_local: IsLocal = False,
     api_url: ApiUrl = None,
@@ -136,9 +140,14 @@ def reap(
     from ravi_agent.launcher.reap import Reaping, reap_leftovers
 
     reaping = Reaping.from_options(prefix=prefix, older_than=older_than, is_dry_run=is_dry_run)
+    environ = _environ(api_url)
+    if worktrees:
+        from ravi_agent.launcher.worktrees import reap_worktrees
+
+        return reap_worktrees(worktrees, environ, reaping, is_local=is_local, is_forced=is_forced)
     with _engine(ctx) as (runs, engine):
         return reap_leftovers(
-            runs.stock(engine), _environ(api_url), reaping, is_local=is_local, is_forced=is_forced
+            runs.stock(engine), environ, reaping, is_local=is_local, is_forced=is_forced
         )
 
 

@@ -20,6 +20,9 @@ from ravi_agent.launcher.engines.docker_host import connect
 from ravi_agent.launcher.planning.plan import Plan, Task
 
 _BACK_POLL_S = 0.5
+# For an end that the engine has not seen: after a crash it says 0, at the zero time of Go.
+UNKNOWN_CODE = 255
+_NEVER = "0001-01-01"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +142,9 @@ class DockerEngine:
         state = ask(f"container {container[:12]}", lambda: self._api.inspect_container(container))[
             "State"
         ]
-        return None if state["Running"] else int(state["ExitCode"])
+        if state["Running"]:
+            return None
+        return UNKNOWN_CODE if state["FinishedAt"].startswith(_NEVER) else int(state["ExitCode"])
 
     def why_killed(self, container: str) -> str | None:
         """Why SIGKILL ended a container, if the engine knows."""
@@ -213,7 +218,7 @@ def _existing(summary: Mapping[str, Any]) -> Existing:
     if summary["State"] in {"exited", "dead"}:
         # "Exited (137) 2 minutes ago": the list has the code in no other place.
         code = summary["Status"].partition("(")[2].partition(")")[0]
-        exit_code = int(code) if code.isdigit() else 255
+        exit_code = int(code) if code.isdigit() else UNKNOWN_CODE
     return Existing(
         id=summary["Id"],
         run=labels[contract.LABEL_RUN],

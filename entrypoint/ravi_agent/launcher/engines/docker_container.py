@@ -5,15 +5,14 @@ from typing import Any
 import docker
 from docker.types import DeviceRequest, LogConfig
 
-from ravi_agent import contract
-from ravi_agent.launcher.planning.plan import Plan, Task
+from ravi_agent.launcher.planning.plan import Plan, Task, workspace_of
 
 # What PID 1 needs to step down from root and to signal the agent after it has; the agent itself
 # gets none of it.
 CAPABILITIES = ("CHOWN", "KILL", "SETGID", "SETUID")
 # Writable on a read-only root, as podman's --read-only has it; the workspace too, unless the user
 # mounts one.
-_SCRATCH = ("/run/ravi", "/tmp", contract.DEFAULT_WORKSPACE)  # noqa: S108 - paths in a container
+_SCRATCH = ("/run/ravi", "/tmp")  # noqa: S108 - paths in a container
 
 
 def container_settings(
@@ -64,4 +63,5 @@ def _gpus(gpus: str | None) -> list[DeviceRequest] | None:
 
 def _scratch(task: Task) -> dict[str, str]:
     mounted = {volume.split(":")[1] for volume in task.volumes}
-    return {path: "mode=1777,exec" for path in _SCRATCH if path not in mounted}
+    wanted = (*_SCRATCH, workspace_of(task.environment))
+    return {path: "mode=1777,exec" for path in wanted if path not in mounted}

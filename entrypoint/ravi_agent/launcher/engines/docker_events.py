@@ -63,9 +63,13 @@ class Watch:
             try:
                 self._stream = self._engine.listen(self._run_name)
                 there = self._engine.containers(self._run_name)
+                codes = {one.id: one.exit_code for one in there}
+                for container, code in codes.items():
+                    if code == 0:  # the list cannot tell success from an end nobody has seen
+                        codes[container] = self._engine.exit_code(container)
             except _GONE:
                 continue
-            self._emit(EngineBack(exit_codes={one.id: one.exit_code for one in there}))
+            self._emit(EngineBack(exit_codes=codes))
             return
 
     def _pass_on(self, action: str, actor: Mapping[str, Any]) -> None:

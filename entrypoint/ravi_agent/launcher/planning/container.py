@@ -57,7 +57,9 @@ class ContainerOptions:
         if gpus is not None and not re.fullmatch(r"all|\d+|device=[^,]+(,[^,]+)*", gpus):
             raise UsageError(f"--gpus {gpus!r}", "give all, a number or device=ID,ID", "--gpus all")
         if pids_limit is not None and pids_limit < 16:
-            raise UsageError(f"--pids-limit {pids_limit}", "no agent starts with so few", "256")
+            raise UsageError(
+                f"--pids-limit {pids_limit}", "no agent starts with so few", "--pids-limit 256"
+            )
         if pull not in PULL_POLICIES:
             raise UsageError(f"--pull {pull!r}", "choose always, missing or never", "--pull always")
         return cls(

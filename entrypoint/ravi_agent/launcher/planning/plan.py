@@ -16,7 +16,6 @@ from ravi_agent.launcher.planning.spec import (
     check_label,
     check_variable,
     check_volume,
-    host_path,
 )
 from ravi_agent.launcher.planning.tasks_file import Row
 from ravi_agent.launcher.planning.templates import Filler
@@ -116,7 +115,7 @@ def make_plan(run: str, spec: RunSpec, *, is_fresh: bool) -> Plan:
     """The plan of a run; raises UsageError for what no container could be made of."""
     rows = spec.rows if spec.rows is not None else _count_rows(spec.count or 0)
     tasks = [_task(run, spec, row, index, len(rows)) for index, row in enumerate(rows)]
-    _check_workspaces(spec, tasks)
+    _check_workspaces(tasks)
     return Plan(
         run=run,
         image=spec.image,
@@ -148,9 +147,10 @@ def _task(run: str, spec: RunSpec, row: Row, index: int, count: int) -> Task:
         check_variable(f"task {row.id}: env {name!r}", name)
     for name in row.labels:
         check_label(f"task {row.id}: label {name!r}", name)
+    environment = fill.mapping({**spec.environment, **row.environment})
     volumes = [check_volume(fill.text(volume)) for volume in spec.volumes]
     if workspace := row.workspace or spec.workspace_dir:
-        volumes.append(f"{host_path(fill.text(workspace))}:{_workspace_of(spec)}")
+        volumes.append(_workspace_volume(fill.text(workspace), workspace_of(environment)))
     command = row.command if row.command is not None else spec.command
     return Task(
         id=row.id,
@@ -158,29 +158,40 @@ def _task(run: str, spec: RunSpec, row: Row, index: int, count: int) -> Task:
         identity_name=identity_name,
         image=row.image or spec.image,
         command=None if command is None else fill.each(command),
-        environment=fill.mapping({**spec.environment, **row.environment}),
+        environment=environment,
         labels=fill.mapping({**spec.labels, **row.labels}),
         volumes=tuple(volumes),
     )
 
 
-def _workspace_of(spec: RunSpec) -> str:
-    return spec.environment.get("RAVI_WORKSPACE") or contract.DEFAULT_WORKSPACE
+def workspace_of(environment: Mapping[str, str]) -> str:
+    """The agent's workspace in a container with these variables."""
+    return environment.get("RAVI_WORKSPACE") or contract.DEFAULT_WORKSPACE
 
 
-def _check_workspaces(spec: RunSpec, tasks: Sequence[Task]) -> None:
+def _workspace_volume(directory: str, target: str) -> str:
+    if ":" in directory:
+        raise UsageError(
+            f"--workspace-dir {directory!r}",
+            "Docker takes what follows a colon for something else",
+            "a directory without one",
+        )
+    return f"{os.path.abspath(os.path.expanduser(directory))}:{target}"
+
+
+def _check_workspaces(tasks: Sequence[Task]) -> None:
     """Two agents in one workspace would have one identity: refused."""
-    target = _workspace_of(spec)
     owners: dict[str, str] = {}
     for task in tasks:
+        target = os.path.normpath(workspace_of(task.environment))
         for volume in task.volumes:
             source, _, rest = volume.partition(":")
-            if os.path.normpath(rest.partition(":")[0]) != os.path.normpath(target):
+            if os.path.normpath(rest.partition(":")[0]) != target:
                 continue
-            if source in owners:
+            owner = owners.setdefault(source, task.id)
+            if owner != task.id:
                 raise UsageError(
                     f"workspace {source}",
-                    f"tasks {owners[source]} and {task.id} would share it, and their identity",
+                    f"tasks {owner} and {task.id} would share it, and their identity",
                     "--workspace-dir DIR/{id}",
                 )
-            owners[source] = task.id

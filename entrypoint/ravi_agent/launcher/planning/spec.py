@@ -128,8 +128,8 @@ def read_env_file(path: str, host: Mapping[str, str]) -> dict[str, str]:
     """
     environment: dict[str, str] = {}
     try:
-        with open(path, encoding="utf-8") as file:
-            lines = file.read().splitlines()
+        with open(path, encoding="utf-8-sig") as file:
+            lines = file.read().split("\n")
     except (OSError, UnicodeDecodeError) as exc:
         why = exc.strerror if isinstance(exc, OSError) else "it is no UTF-8"
         raise UsageError(f"--env-file {path}", str(why), "--env-file FILE") from None

@@ -22,6 +22,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _FIELDS = ("id", "command", "env", "image", "workspace", "labels")
 _CSV_FIELDS = ("id", "command", "image", "workspace")
 STANDARD_INPUT = "-"
+_KEY, _COLON = re.compile(r"[\s,]*(?=\")"), re.compile(r"\s*:\s*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +51,28 @@ class _Place:
             f"{self.name}, line {self.line}, column {column}", why, "mend the row; nothing started"
         )
 
-    def column_of(self, key: str) -> int:
-        """Where a field's value is written."""
+    def column_of(self, key: str, *, is_key: bool = False) -> int:
+        """Where a field's value is written, or the field's own name."""
         if key in self._header:
             return self._header.index(key) + 1
-        found = re.search(rf'"{re.escape(key)}"\s*:\s*', self._text)
-        return found.end() + 1 if found else 1
+        return _json_column(self._text, key, is_key=is_key)
+
+
+def _json_column(text: str, wanted: str, *, is_key: bool) -> int:
+    """The column of a key or its value in the object that a line of valid JSON is; else 1."""
+    if not text.lstrip().startswith("{"):
+        return 1
+    scan = json.JSONDecoder()
+    at = text.find("{") + 1
+    while found := _KEY.match(text, at):
+        key, end = scan.raw_decode(text, found.end())
+        colon = _COLON.match(text, end)
+        if not colon:
+            break
+        if key == wanted:
+            return (found.end() if is_key else colon.end()) + 1
+        _, at = scan.raw_decode(text, colon.end())
+    return 1
 
 
 def read_tasks(path: str) -> list[Row]:
@@ -63,11 +80,14 @@ def read_tasks(path: str) -> list[Row]:
 
     Raises UsageError naming the file, the line and the column of what is wrong.
     """
-    if path == STANDARD_INPUT:
-        return parse_tasks("standard input", sys.stdin.read())
+    name = "standard input" if path == STANDARD_INPUT else path
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            return parse_tasks(path, file.read())
+        if path == STANDARD_INPUT:
+            text = sys.stdin.buffer.read()
+        else:
+            with open(path, "rb") as file:
+                text = file.read()
+        return parse_tasks(name, text.decode("utf-8-sig"))
     except OSError as exc:
         raise UsageError(f"--tasks {path}", str(exc.strerror), "--tasks FILE, or -") from None
     except UnicodeDecodeError as exc:
@@ -78,7 +98,8 @@ def read_tasks(path: str) -> list[Row]:
 
 def parse_tasks(name: str, text: str) -> list[Row]:
     """The rows of a text called `name`; what it is written in shows in its first line."""
-    first = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    lines = [line.strip() for line in _lines(text)]
+    first = next((line for line in lines if line and not line.startswith("#")), "")
     if first.startswith(("{", "[")):
         rows = _json_rows(name, text)
     elif "," in first or first == "id":
@@ -104,15 +125,20 @@ def parse_tasks(name: str, text: str) -> list[Row]:
     return tasks
 
 
+def _lines(text: str) -> list[str]:
+    """Lines as files have them; `splitlines` would cut at what JSON allows within a text."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
 def _id_rows(name: str, text: str) -> Iterator[tuple[_Place, Row]]:
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(_lines(text), 1):
         task = line.strip()
         if task and not task.startswith("#"):
             yield _Place(name, number, text=line), Row(id=task)
 
 
 def _json_rows(name: str, text: str) -> Iterator[tuple[_Place, Row]]:
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(_lines(text), 1):
         if not line.strip():
             continue
         place = _Place(name, number, text=line)
@@ -120,15 +146,15 @@ def _json_rows(name: str, text: str) -> Iterator[tuple[_Place, Row]]:
             record = json.loads(line)
         except json.JSONDecodeError as exc:
             place.refuse(f"no JSON: {exc.msg}", column=exc.colno)
-        except RecursionError:
-            place.refuse("nested too deeply")
+        except (ValueError, RecursionError):
+            place.refuse("nested too deeply, or a number too long")
         if not isinstance(record, dict):
             place.refuse('not an object like {"id": "a"}')
         for key in record:
             if key not in _FIELDS:
                 place.refuse(
                     f"unknown field {key!r}; there are {', '.join(_FIELDS)}",
-                    column=line.find(json.dumps(key)) + 1,
+                    column=place.column_of(key, is_key=True),
                 )
         yield place, _row_of(record, place)
 
@@ -177,17 +203,22 @@ def _texts(value: Mapping[str, object] | None) -> dict[str, str]:
 def _split(command: str, place: _Place) -> list[str]:
     """A command in one text, cut as a shell cuts words."""
     try:
-        return shlex.split(command)
+        words = shlex.split(command)
     except ValueError as exc:
         place.refuse(f"command: {exc}", column=place.column_of("command"))
+    if not words:
+        place.refuse("command: no word", column=place.column_of("command"))
+    return words
 
 
 def _csv_rows(name: str, text: str) -> Iterator[tuple[_Place, Row]]:
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     header: list[str] | None = None
+    begins = 1
     try:
         for cells in reader:
-            place = _Place(name, reader.line_num, header=header or ())
+            place = _Place(name, begins, header=header or ())
+            begins = reader.line_num + 1
             if not any(cells):
                 continue
             if header is None:
@@ -200,7 +231,7 @@ def _csv_rows(name: str, text: str) -> Iterator[tuple[_Place, Row]]:
                 )
             yield place, _row_of_cells(dict(zip(header, cells, strict=True)), place)
     except csv.Error as exc:
-        _Place(name, reader.line_num).refuse(f"no CSV: {exc}")
+        _Place(name, begins).refuse(f"no CSV: {exc}")
 
 
 def _check_header(header: list[str], place: _Place) -> list[str]:

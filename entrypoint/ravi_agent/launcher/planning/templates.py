@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 NAMES = ("index", "count", "id", "run")
 # Other braces stay what they are, and so does a shell's `${id}`; `{{id}}` stands for `{id}`.
-_FIELD = re.compile(r"(?<!\$)(\{?)\{(" + "|".join(NAMES) + r")\}(\}?)")
+_FIELD = re.compile(r"(?<![\${])(\{?)\{(" + "|".join(NAMES) + r")\}(\}?)")
 
 
 class Filler:

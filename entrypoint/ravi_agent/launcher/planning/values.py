@@ -11,7 +11,7 @@ _UNITS_BYTES = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 
 
 def parse_seconds(flag: str, text: str) -> int:
     """Seconds from `90`, `90s`, `30m`, `12h` or `7d`; raises UsageError for anything else."""
-    found = re.fullmatch(r"(\d{1,9})([smhd]?)", text)
+    found = re.fullmatch(r"([0-9]{1,9})([smhd]?)", text)
     if not found:
         raise UsageError(f"{flag} {text!r}", "a time is a number and s, m, h or d", f"{flag} 30m")
     return int(found[1]) * _UNITS_S[found[2]]
@@ -19,8 +19,8 @@ def parse_seconds(flag: str, text: str) -> int:
 
 def parse_bytes(flag: str, text: str) -> int:
     """Bytes from `64m`, `1.5g` or a number; raises UsageError for anything else, and for 0."""
-    found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?)([bkmgt]?)(?:i?b)?", text.lower())
-    size = int(float(found[1]) * _UNITS_BYTES[found[2]]) if found else 0
+    found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)(b?|[kmgt](?:i?b)?)", text.lower())
+    size = int(float(found[1]) * _UNITS_BYTES[found[2][:1]]) if found else 0
     if not size:
         raise UsageError(f"{flag} {text!r}", "a size is a number and b, k, m or g", f"{flag} 512m")
     return size

@@ -1,6 +1,7 @@
 """`--log-dir`: what each agent has written, in a file of its own."""
 
 import os
+import sys
 from typing import TextIO
 
 from ravi_agent.errors import UsageError
@@ -17,6 +18,7 @@ class LogFiles:
         """Raises UsageError where files cannot be made."""
         self._directory = directory
         self._files: dict[str, TextIO] = {}
+        self._is_broken = False
         try:
             os.makedirs(directory, mode=0o700, exist_ok=True)
         except OSError as exc:
@@ -30,13 +32,22 @@ class LogFiles:
 
     def output(self, agent: Agent, line: str, *, is_error: bool) -> None:
         del is_error
-        file = self._files.get(agent.task.id)
-        if file is None:
-            path = os.path.join(self._directory, f"{agent.task.id}.log")
+        if self._is_broken:
+            return
+        try:
+            self._file(agent.task.id).write(f"{line}\n")
+        except OSError as exc:  # a full disk ends no agent
+            self._is_broken = True
+            print(
+                f"--log-dir {self._directory}: {exc.strerror}; no more is written", file=sys.stderr
+            )
+
+    def _file(self, task: str) -> TextIO:
+        if task not in self._files:
+            path = os.path.join(self._directory, f"{task}.log")
             # Line by line: what an agent has said is there at once.
-            file = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - see `changed`
-            self._files[agent.task.id] = file
-        file.write(f"{line}\n")
+            self._files[task] = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115
+        return self._files[task]
 
     def note(self, text: str) -> None:
         """Notes belong to no agent."""

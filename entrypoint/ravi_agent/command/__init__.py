@@ -1,0 +1,1 @@
+"""The `ravi` command: what the published examples call, where no official CLI is installed."""

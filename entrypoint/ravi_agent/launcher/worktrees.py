@@ -1,0 +1,122 @@
+"""`ravi-launch reap --worktrees`: identities whose work tree a harness has removed."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+
+from ravi_agent import ledger
+from ravi_agent.errors import RaviError, UsageError
+from ravi_agent.identity import Identity
+from ravi_agent.launcher.host_key import find_host_credential
+from ravi_agent.launcher.local_ravi import LOCAL_CREDENTIAL, LOCAL_HOST_URL
+from ravi_agent.launcher.reap import Reaping
+from ravi_agent.ravi_api import RaviApi
+from ravi_agent.settings import Settings
+
+_GIT_TIMEOUT_S = 60
+
+
+def reap_worktrees(
+    repository: str,
+    environ: Mapping[str, str],
+    reaping: Reaping,
+    *,
+    is_local: bool,
+    is_forced: bool,
+) -> int:
+    """Print the identities whose work tree is gone, and delete them unless that is all.
+
+    Gone means: noted by `ravi-init` on this host, no work tree of the repository any more, and no
+    branch left to make it anew from. 1 if an identity stays that should not; it is named.
+    Raises UsageError for what is no repository, and where nobody can be asked.
+    """
+    common_dir = os.path.normpath(
+        os.path.join(repository, _git(repository, "rev-parse", "--git-common-dir").strip())
+    )
+    url = LOCAL_HOST_URL if is_local else Settings(environ).api_url
+    gone = _gone(repository, common_dir, url)
+    with RaviApi(url, LOCAL_CREDENTIAL if is_local else find_host_credential(environ)) as api:
+        known = {one.uuid: one for one in api.list_identities(reaping.prefix)}
+        found = [
+            known[uuid] for uuid in gone if uuid in known and _made_at(known[uuid]) < reaping.before
+        ]
+        for identity in found:
+            print(f"identity {identity.name} ({identity.uuid}) of {gone[identity.uuid]}")
+        if reaping.is_dry_run or not found:
+            print(f"{len(found)} identities", file=sys.stderr)
+            return 0
+        if not is_forced:
+            _ask(len(found))
+        deleted = [identity.uuid for identity in found if _delete(api, identity)]
+    ledger.forget(common_dir, set(deleted))
+    print(f"deleted {len(deleted)} identities", file=sys.stderr)
+    return 0 if len(deleted) == len(found) else 1
+
+
+def _gone(repository: str, common_dir: str, api_url: str) -> dict[str, str]:
+    """UUIDs whose work tree has gone for good, and where that was."""
+    listed = _git(repository, "worktree", "list", "--porcelain").splitlines()
+    trees = [
+        os.path.realpath(line.removeprefix("worktree ")) + "/"
+        for line in listed
+        if line.startswith("worktree ")
+    ]
+    refs = _git(repository, "for-each-ref", "--format=%(refname)", "refs/heads")
+    branches = set(refs.splitlines())
+    entries = [entry for entry in ledger.read(common_dir) if entry.is_of_here(api_url)]
+    living = {
+        entry.uuid
+        for entry in entries
+        if entry.branch in branches
+        or (os.path.isdir(entry.path) and f"{entry.path}/".startswith(tuple(trees)))
+    }
+    return {entry.uuid: entry.path for entry in entries if entry.uuid not in living}
+
+
+def _git(repository: str, *arguments: str) -> str:
+    try:
+        return subprocess.run(
+            ["git", "-C", repository, *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=_GIT_TIMEOUT_S,
+        ).stdout
+    except FileNotFoundError:
+        raise UsageError("--worktrees", "there is no git here", "install git") from None
+    except subprocess.SubprocessError as exc:
+        why = (getattr(exc, "stderr", None) or "git does not answer").strip().splitlines()[-1]
+        raise UsageError(f"--worktrees {repository}", why, "--worktrees /path/to/repo") from None
+
+
+def _made_at(identity: Identity) -> float:
+    """Unix seconds; one without a readable date counts as made just now."""
+    try:
+        return datetime.fromisoformat(identity.created_at).timestamp()
+    except ValueError:
+        return float("inf")
+
+
+def _delete(api: RaviApi, identity: Identity) -> bool:
+    try:
+        api.delete_identity(identity.uuid)
+    except RaviError as exc:
+        print(f"identity {identity.name} ({identity.uuid}) stays: {exc}", file=sys.stderr)
+        return False
+    return True
+
+
+def _ask(count: int) -> None:
+    if not sys.stdin.isatty():
+        raise UsageError(
+            f"{count} identities would go",
+            "nobody is there to be asked",
+            "--force, or --dry-run to see them",
+        )
+    sys.stderr.write(f"{count} identities go for good. Continue? [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        raise UsageError("nothing removed", "the answer was no", "--dry-run to see what there is")

@@ -1,0 +1,59 @@
+"""Around an agent on a host: the workspace that the current directory lies in."""
+
+import os
+
+from ravi_agent import contract
+from ravi_agent.errors import SettingsError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def variables_on_a_host(environ: "Mapping[str, str]", *, is_ensuring: bool) -> dict[str, str]:
+    """`environ` with the workspace named, and with no user to step down to but one asked for.
+
+    is_ensuring: it is the current directory, else the nearest that has a `.ravi`. Raises
+    SettingsError where there is none.
+    """
+    try:
+        here = os.getcwd()
+    except FileNotFoundError:
+        raise SettingsError(
+            "no workspace", "the current directory has been removed", "cd to one that is there"
+        ) from None
+    path = here if is_ensuring else _nearest_workspace(here, os.geteuid())
+    return {"RAVI_AGENT_USER": "0", **environ, "RAVI_WORKSPACE": path}
+
+
+def _nearest_workspace(here: str, uid: int) -> str:
+    """The nearest directory upward that has a `.ravi`, whatever that is.
+
+    Whatever has the name ends the search: behind one that is broken stands somebody else's. One
+    that belongs neither to `uid` nor to root is refused: above a directory in /tmp, anybody could
+    have put it there.
+    """
+    folder = here
+    while True:
+        ravi_dir = os.path.join(folder, contract.RAVI_DIR)
+        try:
+            owner = os.lstat(ravi_dir).st_uid
+        except FileNotFoundError:
+            if folder == "/":
+                raise not_provisioned(f"no {contract.RAVI_DIR} in {here} or above it") from None
+            folder = os.path.dirname(folder)
+            continue
+        except OSError as exc:
+            raise not_provisioned(f"{ravi_dir}: {exc.strerror}") from None
+        if owner not in {0, uid}:
+            raise not_provisioned(f"{ravi_dir} belongs to uid {owner}, this is uid {uid}")
+        return folder
+
+
+def not_provisioned(why: str) -> SettingsError:
+    """The error for an agent that would have to start without an identity of its own."""
+    return SettingsError(
+        "no provisioned workspace",
+        why,
+        'ravi-init --workspace "$PWD" first, or ravi-entrypoint --ensure -- CMD',
+    )

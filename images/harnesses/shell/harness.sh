@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# One task, one Ravi identity, one workspace: harness.sh TASK_ID [WORKSPACE]
+# Runs `run-agent.sh` of the workspace, and leaves with its code. Needs `ravi` and `jq`.
+set -euo pipefail
+
+task_id=${1:?TASK_ID required}
+workspace=${2:-/tmp/ravi-workspace-$task_id}
+
+# Taken before anything is paid for: a second harness on the same workspace ends here.
+mkdir -p -- "$workspace"
+workspace=$(cd -- "$workspace" && pwd)
+config_dir=$workspace/.ravi
+mkdir -m 0700 -- "$config_dir"
+trap 'rm -rf -- "$config_dir"' EXIT
+
+identity=$(ravi identity create --name "task-$task_id" --json)
+identity_uuid=$(jq -r '.uuid' <<<"$identity")
+identity_email=$(jq -r '.inbox' <<<"$identity")
+# Where there is no number this is empty; `jq -r .phone` alone would say "null".
+identity_phone=$(jq -r '.phone // empty' <<<"$identity")
+
+(umask 077 && jq -n --arg uuid "$identity_uuid" '{identity_uuid: $uuid}' >"$config_dir/config.json")
+
+email=$(RAVI_CONFIG_DIR=$config_dir ravi get email --json | jq -r '.email')
+if [ "$email" != "$identity_email" ]; then
+    echo "harness.sh: error: the workspace answers for $email, not for $identity_email" >&2
+    exit 1
+fi
+
+cd -- "$workspace"
+RAVI_CONFIG_DIR=$config_dir RAVI_EMAIL=$identity_email RAVI_PHONE=$identity_phone ./run-agent.sh

@@ -1,0 +1,61 @@
+// One task, one Ravi identity, one workspace: node harness.ts TASK_ID WORKSPACE
+// Runs `agent.js` of the workspace, and leaves with its code. Needs `ravi`, and Node 22.18 or
+// later, which runs TypeScript as it is.
+
+import { execFileSync, spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import { constants } from "node:os";
+import * as path from "node:path";
+
+interface RaviIdentity {
+  uuid: string;
+  inbox: string;
+  phone: string | null;
+}
+
+function provisionWorkspace(taskId: string, configDir: string): RaviIdentity {
+  // No shell: a task's name is one argument, whatever is in it.
+  const raw = execFileSync("ravi", ["identity", "create", "--name", `task-${taskId}`, "--json"], {
+    encoding: "utf-8",
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const identity: RaviIdentity = JSON.parse(raw);
+  fs.writeFileSync(
+    path.join(configDir, "config.json"),
+    JSON.stringify({ identity_uuid: identity.uuid }),
+    { mode: 0o600 },
+  );
+  return identity;
+}
+
+function runAgent(taskId: string, workspace: string): number {
+  const configDir = path.join(workspace, ".ravi");
+  fs.mkdirSync(workspace, { recursive: true });
+  // Taken before anything is paid for: a second harness on the same workspace ends here.
+  fs.mkdirSync(configDir, { mode: 0o700 });
+  try {
+    const identity = provisionWorkspace(taskId, configDir);
+    const env = {
+      ...process.env,
+      RAVI_CONFIG_DIR: configDir,
+      RAVI_EMAIL: identity.inbox,
+      RAVI_PHONE: identity.phone ?? "",
+    };
+    const agent = spawnSync(process.execPath, ["agent.js"], {
+      cwd: workspace,
+      env,
+      stdio: "inherit",
+    });
+    // As a shell says that a signal ended it.
+    return agent.status ?? 128 + (agent.signal ? constants.signals[agent.signal] : 0);
+  } finally {
+    fs.rmSync(configDir, { recursive: true });
+  }
+}
+
+const [taskId, workspace] = process.argv.slice(2);
+if (!taskId || !workspace) {
+  console.error("usage: node harness.ts TASK_ID WORKSPACE");
+  process.exit(64);
+}
+process.exitCode = runAgent(taskId, path.resolve(workspace));

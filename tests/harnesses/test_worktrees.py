@@ -1,0 +1,108 @@
+"""`ravi-launch reap --worktrees`: what is left over of work trees, and what is not."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from conftest import MANAGEMENT_KEY
+from harnesses.conftest import Host
+from ravi_agent import ledger
+from ravi_agent.local.faults import Fault
+
+REAP = ("reap", "--older-than", "0s", "--worktrees")
+
+
+def add(host: Host, name: str, *options: str) -> Path:
+    path = host.path / "trees" / name
+    host.add_worktree(*options, path)
+    host.run("ravi-init", "--workspace", str(path), "--key", name)
+    return path
+
+
+def reap(host: Host, *options: str, code: int = 0) -> str:
+    return host.run("ravi-launch", *REAP, str(host.repository), *options, code=code).stdout
+
+
+def test_only_identities_of_trees_that_are_gone_with_their_branch_are_deleted(host: Host) -> None:
+    add(host, "there", "--detach")
+    add(host, "paused", "-b", "b1")
+    add(host, "killed", "-b", "b2")
+    add(host, "deleted", "--detach")
+    host.run("ravi-init", "--workspace", str(host.path / "elsewhere"), "--key", "elsewhere")
+    for name in ("paused", "killed"):
+        host.git("worktree", "remove", host.path / "trees" / name)
+    host.git("branch", "-D", "b2")
+    host.run("rm", "-rf", str(host.path / "trees/deleted"))  # and git has not noticed
+
+    said = reap(host, "--dry-run")
+    listed = [line.split()[1] for line in said.splitlines() if line.startswith("identity ")]
+    assert sorted(listed) == ["task-deleted", "task-killed"]
+    assert len(host.emails()) == 5
+
+    reap(host, "--force")
+    assert sorted(host.emails()) == ["task-elsewhere", "task-paused", "task-there"]
+    assert reap(host, "--force") == "0 identities\n"
+    names = [entry.name for entry in ledger.read(str(host.repository / ".git"))]
+    assert sorted(names) == ["task-paused", "task-there"]
+
+
+def test_the_ledger_has_a_line_for_each_and_no_key(host: Host) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        paths = list(pool.map(lambda n: add(host, f"t{n}", "--detach"), range(6)))
+    for path in paths:
+        host.run("ravi-init", "--workspace", str(path), "--key", path.name)
+
+    text = (host.repository / ".git" / ledger.FILE).read_text()
+    records = [json.loads(line) for line in text.splitlines()]
+    assert sorted(record["path"] for record in records) == sorted(map(str, paths))
+    assert {record["name"] for record in records} == set(host.emails())
+    assert "ravi_id_" not in text
+    assert MANAGEMENT_KEY not in text
+
+
+def test_a_name_outside_the_prefix_and_a_young_one_stay(host: Host) -> None:
+    path = add(host, "gone", "--detach")
+    host.git("worktree", "remove", path)
+
+    assert reap(host, "--prefix", "other-", "--force") == "0 identities\n"
+    assert reap(host, "--older-than", "1h", "--force") == "0 identities\n"
+    assert list(host.emails()) == ["task-gone"]
+
+
+def test_lines_of_another_host_and_broken_ones_are_left_alone(host: Host) -> None:
+    path = add(host, "gone", "--detach")
+    host.git("worktree", "remove", path)
+    file = host.repository / ".git" / ledger.FILE
+    record = json.loads(file.read_text())
+    text = json.dumps({**record, "host": "another"}) + "\nno JSON\n[]\n{}\n"
+    file.write_text(text)
+
+    assert reap(host, "--force") == "0 identities\n"
+    assert file.read_text() == text
+
+
+@pytest.mark.parametrize("status", [403, 404, 405])
+def test_what_the_service_will_not_delete_is_named_and_kept(host: Host, status: int) -> None:
+    path = add(host, "gone", "--detach")
+    host.git("worktree", "remove", path)
+    host.local.faults.append(Fault(method="DELETE", status=status))
+
+    said = reap(host, "--force", code=1)
+
+    (identity,) = host.local.store.identities()
+    assert f"identity task-gone ({identity.uuid}) stays: " in said
+    assert f"status {status}" in said
+    assert "deleted 0 identities" in said
+    assert len(ledger.read(str(host.repository / ".git"))) == 1
+
+
+def test_nobody_to_ask_and_no_repository_change_nothing(host: Host) -> None:
+    path = add(host, "gone", "--detach")
+    host.git("worktree", "remove", path)
+
+    assert "nobody is there to be asked" in reap(host, code=64)
+    said = host.run("ravi-launch", *REAP, str(host.path / "bin"), code=64).stdout
+    assert "not a git repository" in said
+    assert list(host.emails()) == ["task-gone"]
