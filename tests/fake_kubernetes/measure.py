@@ -22,7 +22,7 @@ from ravi_agent.launcher.engines.kubernetes import jobs
 from ravi_agent.launcher.engines.kubernetes.api import KubernetesApi
 from ravi_agent.launcher.engines.kubernetes.fleet import KubernetesFleet
 from ravi_agent.launcher.engines.kubernetes.foreground import plan_of
-from ravi_agent.launcher.engines.kubernetes.manifests import JobOptions
+from ravi_agent.launcher.engines.kubernetes.names import JobOptions
 from ravi_agent.launcher.foreground import Request
 from ravi_agent.launcher.planning.spec import RunSpec
 from ravi_agent.local.server import LocalRavi

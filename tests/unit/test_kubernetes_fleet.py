@@ -4,6 +4,7 @@ The cluster is a fake behind the real client and real HTTP; it refuses what the 
 know, and every test fails whose requests no Kubernetes would have understood.
 """
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from ravi_agent.launcher.agents import Agent, State
 from ravi_agent.launcher.engines.kubernetes import jobs
 from ravi_agent.launcher.engines.kubernetes.api import KubernetesApi
 from ravi_agent.launcher.engines.kubernetes.fleet import KubernetesFleet, _Heard
-from ravi_agent.launcher.engines.kubernetes.manifests import JobOptions
+from ravi_agent.launcher.engines.kubernetes.names import JobOptions
 from ravi_agent.launcher.planning.plan import Plan, Task
 from ravi_agent.launcher.planning.spec import Flow
 from ravi_agent.settings import Credential
@@ -335,6 +336,42 @@ def test_a_job_that_somebody_deletes_ends_the_run(
     fleet.run()
 
     assert {agent.error for agent in fleet.agents} == {"the Job has been deleted"}
+
+
+def test_a_run_that_somebody_stops_ends_here_too(api: KubernetesApi, play: Play) -> None:
+    play(lambda _index, _attempt: Outcome(is_held=True))
+    fleet, _ = carry_out(api, make_plan(2), until_ready=True)
+    jobs.suspend(api, "nightly")
+
+    fleet.run()
+
+    assert {agent.state for agent in fleet.agents} == {State.STOPPED}
+    assert all("--resume" in str(agent.error) for agent in fleet.agents)
+
+
+def test_a_run_that_a_queue_holds_back_is_waited_for(
+    api: KubernetesApi, fake: FakeKubernetes, play: Play
+) -> None:
+    """Queues of Jobs suspend them until there is room."""
+    plan = make_plan(2)
+    job = jobs.start(api, plan, JobOptions(), CREDENTIAL)
+    jobs.suspend(api, plan.run)
+    play(lambda _index, _attempt: Outcome(), is_watched=True)
+    fleet = KubernetesFleet(plan, api, Quiet(), job)
+    admission = threading.Thread(target=admit, args=(api, fake))
+    admission.start()
+
+    fleet.run()
+
+    admission.join()
+    assert fleet.is_success
+
+
+def admit(api: KubernetesApi, fake: FakeKubernetes) -> None:
+    """Let the run go on, once the launcher has heard that it does not."""
+    with fake.cluster.changed:
+        assert fake.cluster.changed.wait_for(lambda: fake.cluster.watchers >= {"jobs", "pods"}, 30)
+    jobs.suspend(api, "nightly", is_suspended=False)
 
 
 def test_a_run_that_was_stopped_goes_on(

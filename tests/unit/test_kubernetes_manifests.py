@@ -16,9 +16,9 @@ from conftest import MANAGEMENT_KEY
 from fake_kubernetes.cluster import check
 from manifests import VERSIONS, Manifest, check_schema, pod_spec, violations
 from ravi_agent.errors import UsageError
-from ravi_agent.launcher.engines.kubernetes import manifests
+from ravi_agent.launcher.engines.kubernetes import manifests, names
 from ravi_agent.launcher.engines.kubernetes.flags import parse_selector, parse_tolerations
-from ravi_agent.launcher.engines.kubernetes.manifests import JobOptions
+from ravi_agent.launcher.engines.kubernetes.names import JobOptions
 from ravi_agent.launcher.engines.kubernetes.render import render
 from ravi_agent.launcher.planning.container import ContainerOptions
 from ravi_agent.launcher.planning.plan import Plan
@@ -129,7 +129,7 @@ def test_the_secret_is_valid_and_shows_the_key_to_nobody_else() -> None:
     secret = manifests.secret(make_plan(), MANAGEMENT_KEY)
 
     check("secrets", secret)
-    assert base64.b64decode(secret["data"][manifests.SECRET_KEY]).decode() == MANAGEMENT_KEY
+    assert base64.b64decode(secret["data"][names.SECRET_KEY]).decode() == MANAGEMENT_KEY
     assert secret["metadata"]["name"] == "ravi-agent-nightly"
 
 

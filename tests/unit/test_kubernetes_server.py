@@ -15,10 +15,10 @@ import pytest
 from conftest import MANAGEMENT_KEY
 from fake_kubernetes.server import FakeKubernetes
 from ravi_agent.errors import UsageError
-from ravi_agent.launcher.engines.kubernetes import jobs, manifests
+from ravi_agent.launcher.engines.kubernetes import jobs, manifests, names, task_files
 from ravi_agent.launcher.engines.kubernetes.api import KubernetesApi, KubernetesError, Object
 from ravi_agent.launcher.engines.kubernetes.existing import list_existing
-from ravi_agent.launcher.engines.kubernetes.manifests import JobOptions
+from ravi_agent.launcher.engines.kubernetes.names import JobOptions
 from ravi_agent.launcher.engines.kubernetes.watch import Watch
 from ravi_agent.launcher.planning.plan import Plan, make_plan
 from ravi_agent.launcher.planning.spec import Flow, RunSpec
@@ -68,7 +68,7 @@ def make_suspended(api: KubernetesApi, plan: Plan) -> Object:
     job = manifests.job(plan, options)
     job["spec"]["suspend"] = True
     api.create("secrets", manifests.secret(plan, MANAGEMENT_KEY))
-    config = manifests.tasks_config(plan)
+    config = task_files.tasks_config(plan)
     assert config
     api.create("configmaps", config)
     made = api.create("jobs", job)
@@ -98,7 +98,7 @@ def test_its_agents_are_listed_by_their_names(api: KubernetesApi, plan: Plan) ->
 
 def test_a_watch_tells_of_it_and_of_its_end(api: KubernetesApi, plan: Plan) -> None:
     heard: queue.SimpleQueue[tuple[str, bool]] = queue.SimpleQueue()
-    name = manifests.job_name(plan.run)
+    name = names.job_name(plan.run)
     watch = Watch(
         api,
         "jobs",
@@ -142,7 +142,7 @@ def test_a_removed_run_leaves_nothing(api: KubernetesApi, plan: Plan) -> None:
 
     jobs.remove(api, plan.run)
 
-    assert api.get("configmaps", manifests.job_name(plan.run)) is None
+    assert api.get("configmaps", names.job_name(plan.run)) is None
     with pytest.raises(UsageError, match="has no Job of it"):
         jobs.find(api, plan.run)
 

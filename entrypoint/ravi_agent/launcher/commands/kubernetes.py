@@ -9,7 +9,7 @@ from ravi_agent.errors import SettingsError, UsageError
 from ravi_agent.launcher.planning.values import parse_seconds
 
 if TYPE_CHECKING:
-    from ravi_agent.launcher.engines.kubernetes.manifests import JobOptions
+    from ravi_agent.launcher.engines.kubernetes.names import JobOptions
     from ravi_agent.launcher.foreground import Request
     from ravi_agent.launcher.show.answer import Wishes
 
@@ -66,7 +66,7 @@ class JobFlags:
 
     def _options(self) -> "JobOptions":
         from ravi_agent.launcher.engines.kubernetes.flags import parse_selector, parse_tolerations
-        from ravi_agent.launcher.engines.kubernetes.manifests import INIT_IMAGE, JobOptions
+        from ravi_agent.launcher.engines.kubernetes.names import INIT_IMAGE, JobOptions
 
         return JobOptions(
             secret=self.secret,

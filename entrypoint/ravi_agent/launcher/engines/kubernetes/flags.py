@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from ravi_agent.errors import UsageError
-from ravi_agent.launcher.engines.kubernetes.manifests import Object
+from ravi_agent.launcher.engines.kubernetes.names import Object
 
 _TOLERATION = re.compile(r"([^=:]+)(=([^:]*))?(:(NoSchedule|PreferNoSchedule|NoExecute))?")
 

@@ -9,7 +9,7 @@ from ravi_agent.launcher.agents import KEPT_LINES, Agent, State
 from ravi_agent.launcher.engines.kubernetes import jobs, pods
 from ravi_agent.launcher.engines.kubernetes.api import KubernetesApi, Object
 from ravi_agent.launcher.engines.kubernetes.logs import FOLLOWED_LIMIT, Followers, last_lines
-from ravi_agent.launcher.engines.kubernetes.manifests import job_name
+from ravi_agent.launcher.engines.kubernetes.names import job_name
 from ravi_agent.launcher.engines.kubernetes.watch import Watch
 from ravi_agent.launcher.fleet import Observer
 from ravi_agent.launcher.planning.plan import Plan
@@ -51,6 +51,7 @@ class KubernetesFleet:
         self._stuck: dict[int, str] = {}
         self._warned: set[str] = set()
         self._trouble: str | None = None
+        self._has_gone_on = False
         self._followers: Followers | None = None
 
     def run(self, *, until_ready: bool = False) -> None:
@@ -110,6 +111,10 @@ class KubernetesFleet:
 
     def _is_over(self) -> bool:
         if self._job is None or jobs.ending(self._job):
+            return True
+        is_suspended = bool(self._job["spec"].get("suspend"))
+        self._has_gone_on |= not is_suspended  # a queue may hold it back at first
+        if is_suspended and self._has_gone_on:
             return True
         # Nothing goes on where every pod there is has stuck; one that runs may yet end well.
         active = (self._job.get("status") or {}).get("active") or 0
@@ -208,6 +213,9 @@ class KubernetesFleet:
             self._trouble = "the Job has been deleted"
         elif ended := jobs.ending(self._job):
             self._trouble = ended.words
+            self.give_up(State.STOPPED)
+        elif self._job["spec"].get("suspend") and not self._trouble:
+            self._trouble = "the run has been stopped; --resume goes on with it"
             self.give_up(State.STOPPED)
         self.give_up(State.FAILED)
 

@@ -12,7 +12,7 @@ from ravi_agent.launcher.engines.kubernetes import jobs, limits
 from ravi_agent.launcher.engines.kubernetes.api import KubernetesApi, Object
 from ravi_agent.launcher.engines.kubernetes.existing import list_existing
 from ravi_agent.launcher.engines.kubernetes.fleet import KubernetesFleet
-from ravi_agent.launcher.engines.kubernetes.manifests import JobOptions
+from ravi_agent.launcher.engines.kubernetes.names import JobOptions
 from ravi_agent.launcher.foreground import EXIT_AGENTS_FAILED, Request
 from ravi_agent.launcher.host_key import find_host_credential
 from ravi_agent.launcher.planning.plan import Plan, Task, make_plan

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from ravi_agent import contract
 from ravi_agent.errors import RaviError, UsageError
-from ravi_agent.launcher.engines.kubernetes import manifests
+from ravi_agent.launcher.engines.kubernetes import manifests, task_files
 from ravi_agent.launcher.engines.kubernetes.api import KubernetesApi, KubernetesError, Object
-from ravi_agent.launcher.engines.kubernetes.manifests import JobOptions, job_name
+from ravi_agent.launcher.engines.kubernetes.names import JobOptions, job_name
 from ravi_agent.launcher.planning.plan import Plan
 from ravi_agent.settings import Credential
 
@@ -33,7 +33,7 @@ def start(
         if credential:
             _make(api, "secrets", manifests.secret(plan, credential.token))
             made.append("secrets")
-        if config := manifests.tasks_config(plan):
+        if config := task_files.tasks_config(plan):
             _make(api, "configmaps", config)
             made.append("configmaps")
         job = api.create("jobs", manifests.job(plan, options))

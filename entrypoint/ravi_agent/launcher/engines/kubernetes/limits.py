@@ -3,7 +3,8 @@
 import re
 
 from ravi_agent.errors import UsageError
-from ravi_agent.launcher.engines.kubernetes.manifests import JobOptions, job_name, tasks_config
+from ravi_agent.launcher.engines.kubernetes.names import JobOptions, job_name
+from ravi_agent.launcher.engines.kubernetes.task_files import tasks_config
 from ravi_agent.launcher.planning.container import ContainerOptions
 from ravi_agent.launcher.planning.plan import Plan
 

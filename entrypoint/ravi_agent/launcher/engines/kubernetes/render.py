@@ -2,20 +2,20 @@
 
 import yaml
 
-from ravi_agent.launcher.engines.kubernetes import limits, manifests
-from ravi_agent.launcher.engines.kubernetes.manifests import JobOptions
+from ravi_agent.launcher.engines.kubernetes import limits, manifests, names, task_files
+from ravi_agent.launcher.engines.kubernetes.names import JobOptions
 from ravi_agent.launcher.planning.plan import Plan
 
 
 def render(plan: Plan, options: JobOptions, namespace: str | None = None) -> str:
     """YAML documents; the Secret they refer to is named in a comment. Raises UsageError."""
     limits.check(plan, options)
-    name = options.secret or manifests.job_name(plan.run)
+    name = options.secret or names.job_name(plan.run)
     head = (
         "# The init containers read the management key from a Secret that is to be there:\n"
-        f"#   kubectl create secret generic {name} --from-file={manifests.SECRET_KEY}=PATH\n"
+        f"#   kubectl create secret generic {name} --from-file={names.SECRET_KEY}=PATH\n"
     )
-    documents = [manifests.tasks_config(plan), manifests.job(plan, options)]
+    documents = [task_files.tasks_config(plan), manifests.job(plan, options)]
     for one in documents:
         if one and namespace:
             one["metadata"]["namespace"] = namespace

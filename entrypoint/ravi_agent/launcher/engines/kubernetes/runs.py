@@ -15,7 +15,7 @@ from ravi_agent.launcher.engines.kubernetes import jobs
 from ravi_agent.launcher.engines.kubernetes.api import KubernetesApi, Object
 from ravi_agent.launcher.engines.kubernetes.existing import Existing, list_existing
 from ravi_agent.launcher.engines.kubernetes.logs import FOLLOWED_LIMIT
-from ravi_agent.launcher.engines.kubernetes.manifests import job_name
+from ravi_agent.launcher.engines.kubernetes.names import job_name
 from ravi_agent.launcher.engines.kubernetes.watch import Watch
 from ravi_agent.launcher.show.progress import print_table
 
