@@ -7,7 +7,7 @@ import docker
 import pytest
 
 from conftest import MANAGEMENT_KEY
-from engine.conftest import containers, launch
+from engine.conftest import containers, launch, of_run
 from ravi_agent import contract
 from ravi_agent.local.faults import Fault
 from ravi_agent.local.server import LocalRavi
@@ -154,10 +154,13 @@ def test_what_is_left_over_is_listed_and_reaped(
     assert service.store.identity(orphan.uuid) is None
     assert service.store.identity(stranger.uuid)
     assert [one.status for one in containers(client, run_name)] == ["running"]
+    assert client.volumes.list(filters=of_run(run_name))  # what --resume would read
 
     launch(environ, "stop", run_name)
+    assert f"record of run {run_name}" in launch(environ, *options, "--dry-run").stdout
     launch(environ, *options, "--force")
     assert containers(client, run_name) == []
+    assert client.volumes.list(filters=of_run(run_name)) == []
     assert [record.name for record in service.store.identities()] == ["production"]
 
 

@@ -11,8 +11,10 @@ from typing import Protocol
 from ravi_agent.errors import RaviError, UsageError
 from ravi_agent.identity import Identity
 from ravi_agent.launcher.engines.docker import DockerEngine
+from ravi_agent.launcher.engines.docker_records import forget, records
 from ravi_agent.launcher.host_key import find_host_credential
 from ravi_agent.launcher.local_ravi import LOCAL_CREDENTIAL, LOCAL_HOST_URL
+from ravi_agent.launcher.planning.spec import RunSpec
 from ravi_agent.launcher.planning.values import parse_seconds
 from ravi_agent.ravi_api import RaviApi
 from ravi_agent.settings import Settings
@@ -54,9 +56,9 @@ class Stock(Protocol):
 
 
 class DockerStock:
-    """The containers of an engine."""
+    """The containers of an engine, and what it keeps of runs that have none any more."""
 
-    noun = "containers"
+    noun = "containers and records"
 
     def __init__(self, engine: DockerEngine) -> None:
         self._engine = engine
@@ -78,7 +80,23 @@ class DockerStock:
             )
             for one in ended
         ]
-        return leftovers, {one.identity_name for one in containers if one.id not in gone}
+        staying = [one for one in containers if one.id not in gone]
+        leftovers += self._records(reaping, {one.run for one in staying})
+        return leftovers, {one.identity_name for one in staying}
+
+    def _records(self, reaping: Reaping, runs: set[str]) -> list[Leftover]:
+        found = []
+        for run, (record, made_at) in records(self._engine).items():
+            if run in runs or made_at >= reaping.before:
+                continue
+            try:
+                prefix = RunSpec.from_record(record).name_prefix
+            except UsageError:
+                continue  # of another version of the launcher, which will know it
+            if f"{prefix}{run}".startswith(reaping.prefix):
+                remove = partial(forget, self._engine, run)
+                found.append(Leftover(line=f"record of run {run}", remove=remove))
+        return found
 
 
 def reap_leftovers(

@@ -1,5 +1,6 @@
 """What an engine keeps of a run beside its containers: how it was asked for, and its networks."""
 
+from datetime import datetime
 from typing import Any
 
 from ravi_agent import contract
@@ -23,6 +24,19 @@ def load_record(engine: DockerEngine, run: str) -> str | None:
     found = ask(f"run {run}", lambda: api.inspect_volume(_name(run)), fine=(404,))
     record: str | None = found and (found["Labels"] or {}).get(_RECORD_LABEL)
     return record
+
+
+def records(engine: DockerEngine) -> dict[str, tuple[str, float]]:
+    """Every run's record that the engine keeps, and when it was made (Unix seconds)."""
+    api = engine.client.api
+    found = ask("runs' records", lambda: api.volumes(filters={"label": _RECORD_LABEL}))
+    return {
+        one["Labels"][contract.LABEL_RUN]: (
+            one["Labels"][_RECORD_LABEL],
+            datetime.fromisoformat(one["CreatedAt"]).timestamp(),
+        )
+        for one in found["Volumes"] or []
+    }
 
 
 def forget(engine: DockerEngine, run: str) -> None:
