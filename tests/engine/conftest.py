@@ -7,6 +7,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -100,12 +101,15 @@ def start(client: docker.DockerClient, service: LocalRavi, key_file: Path) -> It
         container.start()
         return container
 
-    yield start
-    for container in started:
+    def remove(container: Container) -> None:
         try:
             container.remove(force=True, v=True)
         except docker.errors.NotFound:
-            continue  # the test has removed it
+            return  # the test has removed it
+
+    yield start
+    with ThreadPoolExecutor(8) as pool:  # some tests start hundreds
+        list(pool.map(remove, started))
 
 
 @pytest.fixture

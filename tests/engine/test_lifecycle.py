@@ -19,8 +19,10 @@ GRACE_S = 8.0
 STOPS = 200
 FAULTY = 200
 AT_ONCE = 8
+LONG_S = 600  # of a loaded machine, with the removal of all containers
 
 
+@pytest.mark.timeout(LONG_S)
 def test_a_stop_at_any_instant_ends_the_container_and_orphans_nothing(
     client: docker.DockerClient, start: Start, service: LocalRavi
 ) -> None:
@@ -69,6 +71,7 @@ def provisioned_files(client: docker.DockerClient, container: Container) -> set[
     }
 
 
+@pytest.mark.timeout(LONG_S)
 def test_a_failing_service_gets_each_container_one_identity_or_one_clear_error(
     start: Start, service: LocalRavi
 ) -> None:
