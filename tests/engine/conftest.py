@@ -177,7 +177,7 @@ def containers(client: docker.DockerClient, run: str) -> list[Container]:
 
 
 def launch(
-    environ: dict[str, str], *arguments: str, code: int = 0, timeout_s: float = 100
+    environ: dict[str, str], *arguments: str, code: int = 0, timeout_s: float = 200
 ) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
         [LAUNCH, *arguments],

@@ -151,7 +151,7 @@ def test_a_throttled_service_is_waited_for_as_it_asks(
     # Twenty agents, three calls each, two a second: half a minute at least.
     environ["RAVI_PROVISION_TIMEOUT"] = "90"
     flags = ["--count", "20", "--name", run_name, "--provision", where, "-o", "json"]
-    done = launch(environ, *flags, "-e", "RAVI_PROVISION_TIMEOUT", "--", "true", timeout_s=115)
+    done = launch(environ, *flags, "-e", "RAVI_PROVISION_TIMEOUT", "--", "true", timeout_s=250)
 
     assert json.loads(done.stdout)["summary"]["succeeded"] == 20
     assert len(service.store.identities()) == 20

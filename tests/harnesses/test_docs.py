@@ -37,4 +37,5 @@ def test_scripts_that_are_run_can_be() -> None:
     for path in RECIPES.rglob("*"):
         if path.is_file() and path.read_text().startswith("#!"):
             assert path.stat().st_mode & 0o111, path
-            subprocess.run(["sh", "-n", path], check=True)
+            shell = "bash" if "bash" in path.read_text().splitlines()[0] else "sh"
+            subprocess.run([shell, "-n", path], check=True)

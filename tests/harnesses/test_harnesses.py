@@ -69,7 +69,7 @@ OURS = {
 }
 
 
-class Host:
+class Machine:
     """A machine with an account in `~/.ravi`, and all that a harness can write in one directory."""
 
     def __init__(self, root: Path, api_url: str) -> None:
@@ -123,17 +123,17 @@ class Host:
 
 
 @pytest.fixture
-def host(tmp_path: Path, local: LocalRavi) -> Host:
-    return Host(tmp_path / "host", local.url)
+def machine(tmp_path: Path, local: LocalRavi) -> Machine:
+    return Machine(tmp_path / "machine", local.url)
 
 
 def check_fleet(
-    host: Host, local: LocalRavi, harness: Harness, workspaces: dict[str, Path]
+    machine: Machine, local: LocalRavi, harness: Harness, workspaces: dict[str, Path]
 ) -> None:
     """Run a harness for every task at once: one identity each, and not a trace elsewhere."""
-    before = host.state()
+    before = machine.state()
     processes = {
-        task: host.start(*harness.command, task, *[str(path)] * harness.is_told_workspace)
+        task: machine.start(*harness.command, task, *[str(path)] * harness.is_told_workspace)
         for task, path in workspaces.items()
     }
     ended = {
@@ -141,7 +141,7 @@ def check_fleet(
     }
 
     assert {task: end for task, end in ended.items() if end[2] != 0} == {}
-    assert host.state() == before
+    assert machine.state() == before
     identities = {identity.name: identity for identity in local.store.identities()}
     assert len(local.store.identities()) == COUNT
     assert set(identities) == {f"task-{task}" for task in workspaces}
@@ -157,11 +157,11 @@ def check_fleet(
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", OURS)
-def test_fifty_at_once_have_fifty_identities(host: Host, local: LocalRavi, name: str) -> None:
+def test_fifty_at_once_have_fifty_identities(machine: Machine, local: LocalRavi, name: str) -> None:
     tasks = [f"{name}-{number}" for number in range(COUNT)]
-    workspaces = {task: host.prepare(OURS[name], host.workspaces / task) for task in tasks}
+    workspaces = {task: machine.prepare(OURS[name], machine.workspaces / task) for task in tasks}
 
-    check_fleet(host, local, OURS[name], workspaces)
+    check_fleet(machine, local, OURS[name], workspaces)
 
     for workspace in workspaces.values():
         assert (workspace / "told").read_text().endswith("\n\n")  # no phone, and not "null"
@@ -169,45 +169,47 @@ def test_fifty_at_once_have_fifty_identities(host: Host, local: LocalRavi, name:
 
 @pytest.mark.parametrize("name", OURS)
 def test_the_agents_code_is_the_harnesss_and_its_config_goes_with_it(
-    host: Host, local: LocalRavi, name: str
+    machine: Machine, local: LocalRavi, name: str
 ) -> None:
     task = 'it\'s $(touch escaped); a "task"'
-    workspace = host.prepare(OURS[name], host.workspaces / "a workspace")
-    host.environ["AGENT_CODE"] = "7"
-    before = host.state()
+    workspace = machine.prepare(OURS[name], machine.workspaces / "a workspace")
+    machine.environ["AGENT_CODE"] = "7"
+    before = machine.state()
 
-    code, output = host.run(*OURS[name].command, task, str(workspace))
+    code, output = machine.run(*OURS[name].command, task, str(workspace))
 
     assert code == 7, output
     assert [identity.name for identity in local.store.identities()] == [f"task-{task}"]
-    assert host.state() == before
+    assert machine.state() == before
     assert not (workspace / ".ravi").exists()
     assert not (workspace / "escaped").exists()
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_an_agent_that_a_signal_ended_is_128_and_more(host: Host, name: str) -> None:
+def test_an_agent_that_a_signal_ended_is_128_and_more(machine: Machine, name: str) -> None:
     killed = {
         "shell": "#!/bin/sh\nkill -KILL $$\n",
         "python": "import os; os.kill(os.getpid(), 9)",
         "typescript": 'process.kill(process.pid, "SIGKILL");',
     }
     harness = OURS[name]._replace(program=killed[name])
-    workspace = host.prepare(harness, host.workspaces / "killed")
+    workspace = machine.prepare(harness, machine.workspaces / "killed")
 
-    code, output = host.run(*harness.command, "1", str(workspace))
+    code, output = machine.run(*harness.command, "1", str(workspace))
 
     assert code == 137, output
     assert not (workspace / ".ravi").exists()
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_a_workspace_that_is_taken_costs_nothing(host: Host, local: LocalRavi, name: str) -> None:
-    workspace = host.prepare(OURS[name], host.workspaces / "taken")
+def test_a_workspace_that_is_taken_costs_nothing(
+    machine: Machine, local: LocalRavi, name: str
+) -> None:
+    workspace = machine.prepare(OURS[name], machine.workspaces / "taken")
     (workspace / ".ravi").mkdir()
     (workspace / ".ravi/config.json").write_text("somebody's")
 
-    code, _ = host.run(*OURS[name].command, "1", str(workspace))
+    code, _ = machine.run(*OURS[name].command, "1", str(workspace))
 
     assert code != 0
     assert local.store.identities() == []
@@ -216,11 +218,11 @@ def test_a_workspace_that_is_taken_costs_nothing(host: Host, local: LocalRavi, n
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_without_an_identity_no_agent_starts(host: Host, local: LocalRavi, name: str) -> None:
+def test_without_an_identity_no_agent_starts(machine: Machine, local: LocalRavi, name: str) -> None:
     local.faults.append(Fault(method="POST", status=402, body={"detail": "Subscription needed."}))
-    workspace = host.prepare(OURS[name], host.workspaces / "refused")
+    workspace = machine.prepare(OURS[name], machine.workspaces / "refused")
 
-    code, output = host.run(*OURS[name].command, "1", str(workspace))
+    code, output = machine.run(*OURS[name].command, "1", str(workspace))
 
     assert code != 0
     assert "Subscription needed." in output
@@ -248,12 +250,12 @@ def published(tmp_path: Path) -> Harness:
 
 
 @pytest.fixture
-def tasks(host: Host, published: Harness) -> Iterator[dict[str, Path]]:
+def tasks(machine: Machine, published: Harness) -> Iterator[dict[str, Path]]:
     run = uuid.uuid4().hex[:8]
     names = [f"{run}-{number}" for number in range(COUNT)]
     workspaces = {task: Path(f"/tmp/ravi-workspace-{task}") for task in names}
     for workspace in workspaces.values():
-        host.prepare(published, workspace)
+        machine.prepare(published, workspace)
     yield workspaces
     for workspace in workspaces.values():
         shutil.rmtree(workspace)
@@ -261,6 +263,6 @@ def tasks(host: Host, published: Harness) -> Iterator[dict[str, Path]]:
 
 @pytest.mark.timeout(600)
 def test_the_published_shell_harness_runs_as_printed(
-    host: Host, local: LocalRavi, published: Harness, tasks: dict[str, Path]
+    machine: Machine, local: LocalRavi, published: Harness, tasks: dict[str, Path]
 ) -> None:
-    check_fleet(host, local, published, tasks)
+    check_fleet(machine, local, published, tasks)
