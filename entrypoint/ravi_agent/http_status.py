@@ -1,6 +1,7 @@
 """What the service means by a status that is no success."""
 
 import json
+import math
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -87,4 +88,4 @@ def unix_time(date: str) -> float | None:
 
 
 def _wait(seconds: float) -> float | None:
-    return min(max(seconds, 0.0), 86400.0) if seconds == seconds else None  # noqa: PLR0124 - NaN
+    return None if math.isnan(seconds) else min(max(seconds, 0.0), 86400.0)

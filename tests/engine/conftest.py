@@ -37,12 +37,16 @@ def client() -> Iterator[docker.DockerClient]:
     client.close()
 
 
-@pytest.fixture(scope="session")
-def gateway(client: docker.DockerClient) -> str:
+def gateway_of(client: docker.DockerClient) -> str:
     """The host's address as containers on the default bridge see it."""
     config = client.networks.get("bridge").attrs["IPAM"]["Config"][0]
     first = next(ipaddress.ip_network(config["Subnet"]).hosts())
     return str(config.get("Gateway") or first)
+
+
+@pytest.fixture(scope="session")
+def gateway(client: docker.DockerClient) -> str:
+    return gateway_of(client)
 
 
 @pytest.fixture

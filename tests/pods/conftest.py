@@ -1,7 +1,6 @@
 """Manifests as real pods, run by podman. It is installed if need be, and never skipped."""
 
 import fcntl
-import ipaddress
 import json
 import subprocess
 import tempfile
@@ -13,6 +12,7 @@ import docker
 import pytest
 import yaml
 
+from engine.conftest import gateway_of
 from ravi_agent.local.server import LocalRavi
 
 ROOT = Path(__file__).parents[2]
@@ -87,10 +87,9 @@ def load_image(client: docker.DockerClient, name: str) -> None:
 def gateway() -> str:
     """An address of this host that pods reach: that of Docker's bridge."""
     client = docker.DockerClient.from_env()
-    config = client.networks.get("bridge").attrs["IPAM"]["Config"][0]
+    address = gateway_of(client)
     client.close()
-    first = next(ipaddress.ip_network(config["Subnet"]).hosts())
-    return str(config.get("Gateway") or first)
+    return address
 
 
 @pytest.fixture

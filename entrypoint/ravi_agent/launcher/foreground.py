@@ -59,35 +59,34 @@ def run_in_foreground(request: Request, environ: Mapping[str, str], wishes: Wish
     connections = 2 * capacity.MOST_STARTS
     engine = DockerEngine(connections=connections, host=wishes.host, context=wishes.context)
     try:
-        spec = _spec(request, engine)
+        record = load_record(engine, request.run) if request.is_resuming else None
+        spec = _spec(request, record)
         plan = make_plan(request.run, spec, is_fresh=request.is_new)
         credential = LOCAL_CREDENTIAL if spec.is_local else find_host_credential(environ)
         service_url = LOCAL_HOST_URL if spec.is_local else plan.api_url  # as seen from here
         plan = replace(plan, api_url=LOCAL_URL) if spec.is_local else plan
         plan = capacity.measured(plan, has_logs=wishes.log_dir is not None)
-        there = _take_stock(plan, engine, is_resuming=request.is_resuming)
+        there, unfinished = _take_stock(plan, engine, is_resuming=request.is_resuming)
         answer = Answer(plan, wishes)
         images = Images(engine.client, platform=plan.container.platform, say=answer.step)
         networks = Networks(engine.client, plan, default=NETWORK if spec.is_local else None)
 
         if wishes.is_dry_run:
             images.look_at(plan.images)
-            budget = make_budget(plan, service_url, credential)
-            budget.check(wishes.max_identities)
-            answer.dry_run(budget, there)
-            return 0
-
-        images.make_ready(plan.images, plan.container.pull)
-        if spec.is_local:
-            start_local_ravi(engine, [plan.container.network or NETWORK])
+        else:
+            _make_ready(plan, engine, images, is_local=spec.is_local)
         budget = make_budget(plan, service_url, credential)
         budget.check(wishes.max_identities)
         answer.step(budget.line())
-        save_record(engine, plan.run, spec.to_record())
+        if wishes.is_dry_run:
+            answer.dry_run(budget, there)
+            return 0
+        if record is None:  # written once: a record that is replaced can be lost in between
+            save_record(engine, plan.run, spec.to_record())
         networks.create()
-        if spec.is_local:
+        if spec.is_local and networks.names:
             start_local_ravi(engine, networks.names)
-        _remove_unfinished(plan, engine, there)
+        remove_all(engine, unfinished)
         handovers = _handovers(plan, settings, service_url, credential, spec)
         fleet = Fleet(plan, engine, networks, handovers, answer.observer, there=there)
         # A service manager's stop is handled like Ctrl-C.
@@ -108,12 +107,18 @@ def run_in_foreground(request: Request, environ: Mapping[str, str], wishes: Wish
     return 0 if is_good else EXIT_AGENTS_FAILED
 
 
-def _spec(request: Request, engine: DockerEngine) -> RunSpec:
-    """What is to run: as the command line says, or as the run's record does."""
+def _make_ready(plan: Plan, engine: DockerEngine, images: Images, *, is_local: bool) -> None:
+    """What the engine must have before the cost of a run can be looked up."""
+    images.make_ready(plan.images, plan.container.pull)
+    if is_local:
+        start_local_ravi(engine, [plan.container.network or NETWORK])
+
+
+def _spec(request: Request, record: str | None) -> RunSpec:
+    """What is to run: as the command line says, or as the record of a resumed run does."""
     fresh = replace(request.spec, flow=Flow(**request.flow))
     if not request.is_resuming:
         return fresh
-    record = load_record(engine, request.run)
     flag = f"--resume {request.run}"
     if record is None:
         if request.has_tasks:
@@ -139,8 +144,12 @@ def _spec(request: Request, engine: DockerEngine) -> RunSpec:
     return replace(spec, flow=replace(spec.flow, **request.flow))
 
 
-def _take_stock(plan: Plan, engine: DockerEngine, *, is_resuming: bool) -> dict[int, Existing]:
-    """What an earlier launcher has done of this run, by index.
+def _take_stock(
+    plan: Plan, engine: DockerEngine, *, is_resuming: bool
+) -> tuple[dict[int, Existing], list[str]]:
+    """What an earlier launcher has done of this run, by index, and the containers of the rest.
+
+    Those never got to their agent: it was killed between their creation and the agent's start.
 
     Raises UsageError where an earlier run has the name: its containers are known by it.
     """
@@ -158,7 +167,8 @@ def _take_stock(plan: Plan, engine: DockerEngine, *, is_resuming: bool) -> dict[
                 f"the run has {one.count} agents",
                 f"--count {one.count}",
             )
-    return {one.index: one for one in there if _is_under_way(one, engine)}
+    under_way = {one.index: one for one in there if _is_under_way(one, engine)}
+    return under_way, [one.id for one in there if under_way.get(one.index) is not one]
 
 
 def _is_under_way(one: Existing, engine: DockerEngine) -> bool:
@@ -166,12 +176,6 @@ def _is_under_way(one: Existing, engine: DockerEngine) -> bool:
     if one.state in {"running", "paused"}:
         return True
     return one.exit_code is not None and engine.ready_line(one.id) is not None
-
-
-def _remove_unfinished(plan: Plan, engine: DockerEngine, there: Mapping[int, Existing]) -> None:
-    """Containers that never got to their agent: killed between their creation and its start."""
-    known = {one.id for one in there.values()}
-    remove_all(engine, [one.id for one in engine.containers(plan.run) if one.id not in known])
 
 
 def _handovers(

@@ -120,7 +120,7 @@ def reap_leftovers(
         orphans = [
             identity
             for identity in api.list_identities(reaping.prefix)
-            if identity.name not in names and _is_older(identity, reaping.before)
+            if identity.name not in names and is_older(identity, reaping.before)
         ]
         for one in ended:
             print(one.line)
@@ -130,11 +130,11 @@ def reap_leftovers(
             print(f"{len(ended)} {stock.noun}, {len(orphans)} identities", file=sys.stderr)
             return 0
         if not is_forced:
-            _ask(f"{len(ended)} {stock.noun} and {len(orphans)} identities")
+            ask(f"{len(ended)} {stock.noun} and {len(orphans)} identities")
         return _remove(stock.noun, api, ended, orphans)
 
 
-def _is_older(identity: Identity, before: float) -> bool:
+def is_older(identity: Identity, before: float) -> bool:
     """Whether it was made before that; one without a readable date is never old enough."""
     try:
         return datetime.fromisoformat(identity.created_at).timestamp() < before
@@ -142,7 +142,8 @@ def _is_older(identity: Identity, before: float) -> bool:
         return False
 
 
-def _ask(what: str) -> None:
+def ask(what: str) -> None:
+    """Have somebody agree to the loss of `what`; raises UsageError where nobody does."""
     if not sys.stdin.isatty():
         raise UsageError(
             f"{what} would go", "nobody is there to be asked", "--force, or --dry-run to see them"
@@ -156,15 +157,16 @@ def _ask(what: str) -> None:
 def _remove(noun: str, api: RaviApi, ended: list[Leftover], orphans: list[Identity]) -> int:
     for one in ended:
         one.remove()
-    kept = 0
-    for identity in orphans:
-        try:
-            api.delete_identity(identity.uuid)
-        except RaviError as exc:
-            kept += 1
-            print(f"identity {identity.name} ({identity.uuid}) stays: {exc}", file=sys.stderr)
-    print(
-        f"removed {len(ended)} {noun}, deleted {len(orphans) - kept} identities",
-        file=sys.stderr,
-    )
-    return 1 if kept else 0
+    deleted = sum(delete(api, identity) for identity in orphans)
+    print(f"removed {len(ended)} {noun}, deleted {deleted} identities", file=sys.stderr)
+    return 0 if deleted == len(orphans) else 1
+
+
+def delete(api: RaviApi, identity: Identity) -> bool:
+    """Delete an identity; False, and its name on standard error, where the service keeps it."""
+    try:
+        api.delete_identity(identity.uuid)
+    except RaviError as exc:
+        print(f"identity {identity.name} ({identity.uuid}) stays: {exc}", file=sys.stderr)
+        return False
+    return True

@@ -4,14 +4,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from datetime import datetime
 
 from ravi_agent import ledger
-from ravi_agent.errors import RaviError, UsageError
-from ravi_agent.identity import Identity
+from ravi_agent.errors import UsageError
 from ravi_agent.launcher.host_key import find_host_credential
 from ravi_agent.launcher.local_ravi import LOCAL_CREDENTIAL, LOCAL_HOST_URL
-from ravi_agent.launcher.reap import Reaping
+from ravi_agent.launcher.reap import Reaping, ask, delete, is_older
 from ravi_agent.ravi_api import RaviApi
 from ravi_agent.settings import Settings
 
@@ -40,7 +38,7 @@ def reap_worktrees(
     with RaviApi(url, LOCAL_CREDENTIAL if is_local else find_host_credential(environ)) as api:
         known = {one.uuid: one for one in api.list_identities(reaping.prefix)}
         found = [
-            known[uuid] for uuid in gone if uuid in known and _made_at(known[uuid]) < reaping.before
+            known[uuid] for uuid in gone if uuid in known and is_older(known[uuid], reaping.before)
         ]
         for identity in found:
             print(f"identity {identity.name} ({identity.uuid}) of {gone[identity.uuid]}")
@@ -48,8 +46,8 @@ def reap_worktrees(
             print(f"{len(found)} identities", file=sys.stderr)
             return 0
         if not is_forced:
-            _ask(len(found))
-        deleted = [identity.uuid for identity in found if _delete(api, identity)]
+            ask(f"{len(found)} identities")
+        deleted = [identity.uuid for identity in found if delete(api, identity)]
     ledger.forget(common_dir, set(deleted))
     print(f"deleted {len(deleted)} identities", file=sys.stderr)
     return 0 if len(deleted) == len(found) else 1
@@ -90,33 +88,3 @@ def _git(repository: str, *arguments: str) -> str:
     except subprocess.SubprocessError as exc:
         why = (getattr(exc, "stderr", None) or "git does not answer").strip().splitlines()[-1]
         raise UsageError(f"--worktrees {repository}", why, "--worktrees /path/to/repo") from None
-
-
-def _made_at(identity: Identity) -> float:
-    """Unix seconds; one without a readable date counts as made just now."""
-    try:
-        return datetime.fromisoformat(identity.created_at).timestamp()
-    except ValueError:
-        return float("inf")
-
-
-def _delete(api: RaviApi, identity: Identity) -> bool:
-    try:
-        api.delete_identity(identity.uuid)
-    except RaviError as exc:
-        print(f"identity {identity.name} ({identity.uuid}) stays: {exc}", file=sys.stderr)
-        return False
-    return True
-
-
-def _ask(count: int) -> None:
-    if not sys.stdin.isatty():
-        raise UsageError(
-            f"{count} identities would go",
-            "nobody is there to be asked",
-            "--force, or --dry-run to see them",
-        )
-    sys.stderr.write(f"{count} identities go for good. Continue? [y/N] ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
-        raise UsageError("nothing removed", "the answer was no", "--dry-run to see what there is")

@@ -1,7 +1,6 @@
 """What the engine says of a run's containers, from one connection, for as long as it takes."""
 
 import threading
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -36,30 +35,29 @@ class Watch:
         self._engine = engine
         self._run_name = run
         self._emit = emit
-        self._is_closing = False
+        self._closing = threading.Event()
         self._stream = engine.listen(run)
         self._thread = threading.Thread(target=self._run, name="events", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        self._is_closing = True
+        self._closing.set()
         self._stream.close()
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._is_closing:
+        while not self._closing.is_set():
             try:
                 for event in self._stream:
                     self._pass_on(event["Action"], event["Actor"])
             except _GONE:
                 pass  # the engine went away: see below
-            if not self._is_closing:
+            if not self._closing.is_set():
                 self._emit(EngineLeft())
                 self._come_back()
 
     def _come_back(self) -> None:
-        while not self._is_closing:
-            time.sleep(_RECONNECT_S)
+        while not self._closing.wait(_RECONNECT_S):
             try:
                 self._stream = self._engine.listen(self._run_name)
                 there = self._engine.containers(self._run_name)

@@ -73,7 +73,6 @@ class Answer:
 
     def dry_run(self, budget: Budget, there: Mapping[int, Existing]) -> None:
         """What would be done, instead of doing it."""
-        self.step(budget.line())
         tasks = [
             {
                 "task": task.id,

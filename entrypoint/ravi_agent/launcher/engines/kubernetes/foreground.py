@@ -113,10 +113,10 @@ def _make(
     if credential:
         budget = make_budget(plan, plan.api_url, credential)
         budget.check(wishes.max_identities)
+        answer.step(budget.line())
         if wishes.is_dry_run:
             answer.dry_run(budget, {})
             return None
-        answer.step(budget.line())
     elif wishes.is_dry_run:
         raise UsageError("--dry-run and --secret", "the key is not here", "ravi-launch render")
     return jobs.start(api, plan, options, None if options.secret else credential)
