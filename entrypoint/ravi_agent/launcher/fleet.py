@@ -28,9 +28,10 @@ from ravi_agent.launcher.agents import (
     State,
     TakenOver,
 )
-from ravi_agent.launcher.engines.docker import UNKNOWN_CODE, DockerEngine, Existing
+from ravi_agent.launcher.engines.docker import UNKNOWN_CODE, DockerEngine
 from ravi_agent.launcher.engines.docker_events import Watch
 from ravi_agent.launcher.engines.docker_networks import Networks
+from ravi_agent.launcher.existing import Existing
 from ravi_agent.launcher.handovers import Handovers
 from ravi_agent.launcher.output_mux import OutputMux
 from ravi_agent.launcher.planning.plan import Plan

@@ -10,10 +10,11 @@ from ravi_agent.errors import UsageError
 from ravi_agent.launcher import capacity
 from ravi_agent.launcher.agents import State
 from ravi_agent.launcher.budget import make_budget
-from ravi_agent.launcher.engines.docker import DockerEngine, Existing
+from ravi_agent.launcher.engines.docker import DockerEngine
 from ravi_agent.launcher.engines.docker_images import Images
 from ravi_agent.launcher.engines.docker_networks import Networks
 from ravi_agent.launcher.engines.docker_records import forget, load_record, save_record
+from ravi_agent.launcher.existing import Existing
 from ravi_agent.launcher.fleet import Fleet
 from ravi_agent.launcher.handovers import Handovers, IdentityHandovers, KeyHandovers
 from ravi_agent.launcher.host_key import find_host_credential

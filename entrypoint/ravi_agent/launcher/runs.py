@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from ravi_agent.errors import UsageError
 from ravi_agent.launcher.agents import Died, EngineBack, Event
-from ravi_agent.launcher.engines.docker import DockerEngine, Existing
+from ravi_agent.launcher.engines.docker import DockerEngine
 from ravi_agent.launcher.engines.docker_events import Watch
 from ravi_agent.launcher.engines.docker_records import forget, load_record
+from ravi_agent.launcher.existing import Existing, refuse_running, select
 from ravi_agent.launcher.show.progress import print_table
 
 if TYPE_CHECKING:
@@ -40,13 +41,7 @@ def find(engine: DockerEngine, run: str, tasks: Sequence[str]) -> list[Existing]
     found = engine.containers(run)
     if not found:
         raise UsageError(f"run {run!r}", "the engine has no container of it", "ravi-launch ps")
-    known = {one.task for one in found}
-    for task in tasks:
-        if task not in known:
-            raise UsageError(
-                f"task {task!r}", f"run {run} has no such container", f"ravi-launch ps {run}"
-            )
-    return [one for one in found if not tasks or one.task in tasks]
+    return select(found, tasks, why=f"run {run} has no such container", fix=f"ravi-launch ps {run}")
 
 
 def show(found: Sequence[Existing], *, is_json: bool) -> None:
@@ -141,12 +136,9 @@ def remove(engine: DockerEngine, run: str, tasks: Sequence[str], *, is_forced: b
         found = find(engine, run, tasks)
     else:
         found = []  # its launcher was killed before the first container, or they are gone
-    running = [one.task for one in found if one.exit_code is None and one.state != "created"]
-    if running and not is_forced:
-        raise UsageError(
-            f"{len(running)} agents still run",
-            ", ".join(running[:5]),
-            f"ravi-launch stop {run}, or rm --force",
+    if not is_forced:
+        refuse_running(
+            run, [one for one in found if one.exit_code is None and one.state != "created"]
         )
     remove_all(engine, [one.id for one in found])
     if not engine.containers(run):

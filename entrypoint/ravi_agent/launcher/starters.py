@@ -17,9 +17,10 @@ from ravi_agent.launcher.agents import (
     Started,
     TakenOver,
 )
-from ravi_agent.launcher.engines.docker import DockerEngine, Existing
+from ravi_agent.launcher.engines.docker import DockerEngine
 from ravi_agent.launcher.engines.docker_calls import EngineGoneError
 from ravi_agent.launcher.engines.docker_networks import Networks
+from ravi_agent.launcher.existing import Existing
 from ravi_agent.launcher.handovers import Handovers
 from ravi_agent.launcher.output_mux import OutputMux
 from ravi_agent.launcher.planning.plan import Plan, Task

@@ -9,7 +9,7 @@ import typer
 from ravi_agent.errors import UsageError
 from ravi_agent.launcher.commands.kubernetes import DOCKER, KUBERNETES, RENDER, JobFlags
 from ravi_agent.launcher.planning.container import ContainerOptions
-from ravi_agent.launcher.planning.plan import check_run_name, new_run_name
+from ravi_agent.launcher.planning.plan import check_count, check_run_name, new_run_name
 from ravi_agent.launcher.planning.spec import (
     RunSpec,
     parse_environment,
@@ -305,8 +305,8 @@ def _check_tasks(count: int | None, tasks: str | None, resume: str | None) -> No
         raise UsageError(
             "no --count", "nothing says how many agents", "ravi-launch --count 50, or --tasks FILE"
         )
-    if count is not None and count < 1:
-        raise UsageError(f"--count {count}", "a run has at least one agent", "--count 1")
+    if count is not None:
+        check_count(count)
 
 
 def _check_detached(flow: Mapping[str, Any], is_on_kubernetes: bool) -> None:

@@ -4,7 +4,6 @@ import contextlib
 import os
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import docker
@@ -17,28 +16,13 @@ from ravi_agent.launcher.engines.docker_attach import Attached, attach
 from ravi_agent.launcher.engines.docker_calls import ask, engine_error, engine_words
 from ravi_agent.launcher.engines.docker_container import container_settings
 from ravi_agent.launcher.engines.docker_host import connect
+from ravi_agent.launcher.existing import Existing
 from ravi_agent.launcher.planning.plan import Plan, Task
 
 _BACK_POLL_S = 0.5
 # For an end that the engine has not seen: after a crash it says 0, at the zero time of Go.
 UNKNOWN_CODE = 255
 _NEVER = "0001-01-01"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Existing:
-    """A container of a run as the engine has it; `exit_code` None while it runs."""
-
-    id: str
-    run: str
-    task: str
-    index: int
-    count: int
-    identity_name: str
-    created_at: float  # Unix seconds
-    state: str
-    status: str  # in the engine's words: "Up 3 minutes"
-    exit_code: int | None
 
 
 class DockerEngine:
@@ -49,18 +33,10 @@ class DockerEngine:
     """
 
     def __init__(
-        self,
-        *,
-        connections: int,
-        host: str | None = None,
-        context: str | None = None,
-        environ: Mapping[str, str] | None = None,
+        self, *, connections: int, host: str | None = None, context: str | None = None
     ) -> None:
         self.client, self._tunnel = connect(
-            os.environ if environ is None else environ,
-            host=host,
-            context=context,
-            connections=connections,
+            os.environ, host=host, context=context, connections=connections
         )
         self._api = self.client.api
 

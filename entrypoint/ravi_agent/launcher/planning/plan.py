@@ -111,6 +111,12 @@ def check_run_name(flag: str, name: str) -> str:
     return name
 
 
+def check_count(count: int) -> None:
+    """Raises UsageError for fewer agents than one."""
+    if count < 1:
+        raise UsageError(f"--count {count}", "a run has at least one agent", "--count 1")
+
+
 def make_plan(run: str, spec: RunSpec, *, is_fresh: bool) -> Plan:
     """The plan of a run; raises UsageError for what no container could be made of."""
     rows = spec.rows if spec.rows is not None else _count_rows(spec.count or 0)
@@ -128,8 +134,7 @@ def make_plan(run: str, spec: RunSpec, *, is_fresh: bool) -> Plan:
 
 
 def _count_rows(count: int) -> tuple[Row, ...]:
-    if count < 1:
-        raise UsageError(f"--count {count}", "a run has at least one agent", "--count 1")
+    check_count(count)
     width = max(4, len(str(count - 1)))
     return tuple(Row(id=f"{index:0{width}d}") for index in range(count))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ravi_agent.launcher.agents import Agent
 from ravi_agent.launcher.budget import Budget
-from ravi_agent.launcher.engines.docker import Existing
+from ravi_agent.launcher.existing import Existing
 from ravi_agent.launcher.planning.plan import Plan
 from ravi_agent.launcher.show.json_lines import JsonLines
 from ravi_agent.launcher.show.log_files import LogFiles

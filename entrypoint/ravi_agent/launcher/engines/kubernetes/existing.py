@@ -1,32 +1,13 @@
 """The agents that a cluster knows of: one row an index of each run's Job."""
 
 import shlex
-from dataclasses import dataclass
 from datetime import datetime
 
 from ravi_agent import contract
 from ravi_agent.launcher.agents import State
 from ravi_agent.launcher.engines.kubernetes import jobs, pods
 from ravi_agent.launcher.engines.kubernetes.api import KubernetesApi, Object
-
-
-@dataclass(frozen=True, kw_only=True)
-class Existing:
-    """One agent of a run as the cluster has it; `exit_code` None while it has not ended.
-
-    id: its pod's name, empty while it has none. state: one of `State`'s words.
-    """
-
-    id: str
-    run: str
-    task: str
-    index: int
-    count: int
-    identity_name: str
-    created_at: float  # Unix seconds
-    state: str
-    status: str  # in the cluster's words
-    exit_code: int | None
+from ravi_agent.launcher.existing import Existing
 
 
 def list_existing(api: KubernetesApi, run: str | None = None) -> list[Existing]:

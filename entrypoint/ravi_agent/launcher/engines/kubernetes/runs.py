@@ -13,10 +13,11 @@ from ravi_agent.errors import EngineError, UsageError
 from ravi_agent.launcher.agents import State
 from ravi_agent.launcher.engines.kubernetes import jobs
 from ravi_agent.launcher.engines.kubernetes.api import KubernetesApi, Object
-from ravi_agent.launcher.engines.kubernetes.existing import Existing, list_existing
+from ravi_agent.launcher.engines.kubernetes.existing import list_existing
 from ravi_agent.launcher.engines.kubernetes.logs import FOLLOWED_LIMIT
 from ravi_agent.launcher.engines.kubernetes.names import job_name
 from ravi_agent.launcher.engines.kubernetes.watch import Watch
+from ravi_agent.launcher.existing import Existing, refuse_running, select
 from ravi_agent.launcher.show.progress import print_table
 
 if TYPE_CHECKING:
@@ -34,15 +35,12 @@ def find(api: KubernetesApi, run: str, tasks: Sequence[str]) -> list[Existing]:
     """The agents of a run, or of some of its tasks; UsageError where one is not there."""
     jobs.find(api, run)
     found = list_existing(api, run)
-    known = {one.task for one in found}
-    for task in tasks:
-        if task not in known:
-            raise UsageError(
-                f"task {task!r}",
-                f"run {run} has no such task",
-                f"ravi-launch ps {run} --backend kubernetes",
-            )
-    return [one for one in found if not tasks or one.task in tasks]
+    return select(
+        found,
+        tasks,
+        why=f"run {run} has no such task",
+        fix=f"ravi-launch ps {run} --backend kubernetes",
+    )
 
 
 def show(found: Sequence[Existing], *, is_json: bool) -> None:
@@ -141,13 +139,8 @@ def remove(api: KubernetesApi, run: str, tasks: Sequence[str], *, is_forced: boo
             f"rm {run} {tasks[0]}", "a Job goes as a whole", f"ravi-launch rm {run}, or stop"
         )
     found = find(api, run, [])
-    running = [one.task for one in found if one.id and one.state not in OVER]
-    if running and not is_forced:
-        raise UsageError(
-            f"{len(running)} agents still run",
-            ", ".join(running[:5]),
-            f"ravi-launch stop {run}, or rm --force",
-        )
+    if not is_forced:
+        refuse_running(run, [one for one in found if one.id and one.state not in OVER])
     jobs.remove(api, run)
     print(f"removed the Job of {len(found)} agents", file=sys.stderr)
 
