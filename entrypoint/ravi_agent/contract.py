@@ -22,6 +22,8 @@ EXIT_SIGNAL_BASE = 128
 
 # Files of a provisioned workspace, in `<workspace>/.ravi/`.
 RAVI_DIR = ".ravi"
+# Filled, then renamed to `.ravi`; what a killed start left of it is removed by the next.
+STAGING_DIR = ".ravi.new"
 CONFIG_FILE = "config.json"
 ENV_FILE = "env"
 IDENTITY_FILE = "identity.json"

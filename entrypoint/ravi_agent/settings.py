@@ -7,6 +7,15 @@ from ravi_agent.errors import SettingsError
 from ravi_agent.identity import is_plain
 from ravi_agent.log import LEVELS, Log
 from ravi_agent.service_url import check_service_url
+from ravi_agent.setting_values import (
+    CredentialFile,
+    absolute_path,
+    credential_files,
+    exit_remap,
+    one_of,
+    seconds,
+    signal_map,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,31 +74,29 @@ class Settings:
                 shown = given(name).rpartition("@")[2]
                 raise SettingsError(f"{name}={shown!r}", str(exc), _fix(name)) from None
 
-        self.log_format: str = parsed("RAVI_LOG_FORMAT", _one_of(("text", "json")))
-        self.log_level: str = parsed("RAVI_LOG_LEVEL", _one_of(LEVELS))
+        self.log_format: str = parsed("RAVI_LOG_FORMAT", one_of(("text", "json")))
+        self.log_level: str = parsed("RAVI_LOG_LEVEL", one_of(LEVELS))
         is_http_allowed = environ.get("RAVI_ALLOW_HTTP") == "1"
         self.api_url: str = parsed(
             "RAVI_API_URL", lambda url: check_service_url(url, is_http_allowed)
         )
-        self.workspace: str = parsed("RAVI_WORKSPACE", _absolute_path)
+        self.workspace: str = parsed("RAVI_WORKSPACE", absolute_path)
         self.phone_policy: str = parsed(
-            "RAVI_PHONE_POLICY", _one_of(("auto", PHONE_REQUIRE, PHONE_NEVER))
+            "RAVI_PHONE_POLICY", one_of(("auto", PHONE_REQUIRE, PHONE_NEVER))
         )
-        self.provision_timeout_s: float = parsed("RAVI_PROVISION_TIMEOUT", _seconds)
-        self.grace_s: float = parsed("RAVI_GRACE", _seconds)
-        self.signal_scope: str = parsed("RAVI_SIGNAL_SCOPE", _one_of(("group", "child")))
-        self.signal_map: dict[int, int] = parsed("RAVI_SIGNAL_MAP", _signal_map)
-        self.exit_remap: dict[int, int] = parsed("RAVI_EXIT_REMAP", _exit_remap)
-        self.on_exit: str = parsed(
-            "RAVI_ON_EXIT", _one_of((ON_EXIT_KEEP, "forget", ON_EXIT_DELETE))
-        )
-        self.credential_files: list[tuple[str, str]] = parsed(
-            "RAVI_CREDENTIAL_FILES", lambda text: _credential_files(text, self.workspace)
+        self.provision_timeout_s: float = parsed("RAVI_PROVISION_TIMEOUT", seconds)
+        self.grace_s: float = parsed("RAVI_GRACE", seconds)
+        self.signal_scope: str = parsed("RAVI_SIGNAL_SCOPE", one_of(("group", "child")))
+        self.signal_map: dict[int, int] = parsed("RAVI_SIGNAL_MAP", signal_map)
+        self.exit_remap: dict[int, int] = parsed("RAVI_EXIT_REMAP", exit_remap)
+        self.on_exit: str = parsed("RAVI_ON_EXIT", one_of((ON_EXIT_KEEP, "forget", ON_EXIT_DELETE)))
+        self.credential_files: list[CredentialFile] = parsed(
+            "RAVI_CREDENTIAL_FILES", lambda text: credential_files(text, self.workspace)
         )
         self.agent_user: str = given("RAVI_AGENT_USER")
         self.is_agent_user_asked_for = bool(environ.get("RAVI_AGENT_USER"))
         self.is_handover_expected = (
-            parsed(contract.HANDOVER_VARIABLE, _one_of(("", "stdin"))) == "stdin"
+            parsed(contract.HANDOVER_VARIABLE, one_of(("", "stdin"))) == "stdin"
         )
         asked = environ.get("RAVI_IDENTITY_NAME") or ""
         task, task_source = environ.get("TASK_ID") or "", "TASK_ID"
@@ -267,74 +274,3 @@ def _from_auth_file(path: str) -> Credential | None:
 def _fix(name: str) -> str:
     default = VARIABLES[name][0]
     return f"unset {name}" + (f" for {default}" if default else "")
-
-
-def _one_of(choices: "tuple[str, ...]") -> "Callable[[str], str]":
-    def parse(text: str) -> str:
-        if text not in choices:
-            raise ValueError("choose " + ", ".join(choice for choice in choices if choice))
-        return text
-
-    return parse
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        raise ValueError("not a number of seconds") from None
-    if not 0 < seconds <= 86400:
-        raise ValueError("give seconds above 0 and up to a day")
-    return seconds
-
-
-def _credential_files(text: str, workspace: str) -> list[tuple[str, str]]:
-    if not text:
-        return []
-    from ravi_agent.credential_files import parse_credential_files
-
-    return parse_credential_files(text, workspace)
-
-
-def _signal_map(text: str) -> dict[int, int]:
-    return dict(_pair(entry, _signal_number) for entry in text.split(",") if entry)
-
-
-def _exit_remap(text: str) -> dict[int, int]:
-    return dict(_pair(entry, _exit_code) for entry in text.split(",") if entry)
-
-
-def _pair(entry: str, parse: "Callable[[str], int]") -> tuple[int, int]:
-    left, separator, right = entry.partition(":")
-    if not separator or not left or (parse(left) == 0 and parse is _signal_number):
-        raise ValueError(f"{entry!r} is no pair FROM:TO")
-    return parse(left), parse(right)
-
-
-def _exit_code(text: str) -> int:
-    if not (text.isdecimal() and int(text) < 256):
-        raise ValueError(f"{text!r} is no exit code from 0 to 255")
-    return int(text)
-
-
-def _signal_number(text: str) -> int:
-    """A signal by name, with or without SIG, RTMIN+n or number; 0 where it says 0."""
-    import signal
-
-    name = "SIG" + text.upper().removeprefix("SIG")
-    base, _, offset = name.partition("+")
-    if text.isdecimal():
-        number = int(text)
-    elif base in signal.Signals.__members__ and (not offset or offset.isdecimal()):
-        number = signal.Signals[base] + int(offset or 0)
-    else:
-        raise ValueError(f"{text!r} is no signal")
-    if number and number not in signal.valid_signals():
-        raise ValueError(f"{text!r} is no signal")
-    return number
-
-
-def _absolute_path(text: str) -> str:
-    if not text.startswith("/") or not is_plain(text):
-        raise ValueError("not an absolute path without a single quote")
-    return os.path.normpath(text)

@@ -12,9 +12,9 @@ from jsonschema import Draft202012Validator
 
 from engine.conftest import LAUNCH, containers, launch, of_run, wait_for_output
 from ravi_agent import contract
-from ravi_agent.launcher.engines.docker import DockerEngine
-from ravi_agent.launcher.engines.docker_networks import Networks, run_networks
-from ravi_agent.launcher.engines.docker_records import forget
+from ravi_agent.launcher.docker.engine import DockerEngine
+from ravi_agent.launcher.docker.networks import Networks, run_networks
+from ravi_agent.launcher.docker.records import forget
 from ravi_agent.launcher.planning.plan import make_plan
 from ravi_agent.launcher.planning.spec import RunSpec
 from ravi_agent.local.server import LocalRavi

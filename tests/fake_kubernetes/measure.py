@@ -17,13 +17,13 @@ from pathlib import Path
 
 from fake_kubernetes.controllers import Controllers, Outcome
 from fake_kubernetes.server import FakeKubernetes
-from ravi_agent.launcher.agents import Agent
-from ravi_agent.launcher.engines.kubernetes import jobs
-from ravi_agent.launcher.engines.kubernetes.api import KubernetesApi
-from ravi_agent.launcher.engines.kubernetes.fleet import KubernetesFleet
-from ravi_agent.launcher.engines.kubernetes.foreground import plan_of
-from ravi_agent.launcher.engines.kubernetes.names import JobOptions
-from ravi_agent.launcher.foreground import Request
+from ravi_agent.launcher.docker.foreground import Request
+from ravi_agent.launcher.kubernetes import jobs
+from ravi_agent.launcher.kubernetes.api import KubernetesApi
+from ravi_agent.launcher.kubernetes.fleet import KubernetesFleet
+from ravi_agent.launcher.kubernetes.foreground import plan_of
+from ravi_agent.launcher.kubernetes.names import JobOptions
+from ravi_agent.launcher.model.agents import Agent
 from ravi_agent.launcher.planning.spec import RunSpec
 from ravi_agent.local.server import LocalRavi
 from ravi_agent.settings import Credential

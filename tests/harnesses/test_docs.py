@@ -4,8 +4,8 @@ import re
 import subprocess
 
 from harnesses.conftest import RECIPES
-from ravi_agent import ledger
-from ravi_agent.credential_files import parse_credential_files
+from ravi_agent.setting_values import credential_files
+from ravi_agent.workspace import ledger
 
 ROOT = RECIPES.parents[1]
 PAGE = (ROOT / "docs/harnesses.md").read_text()
@@ -30,7 +30,7 @@ def test_the_setting_of_the_page_is_understood() -> None:
     setting = re.search(r"`RAVI_CREDENTIAL_FILES=(\S+)`", PAGE)
 
     assert setting
-    assert parse_credential_files(setting[1], "/w")[0] == (".lalph/ravi.json", "json")
+    assert credential_files(setting[1], "/w")[0] == (".lalph/ravi.json", "json")
 
 
 def test_scripts_that_are_run_can_be() -> None:

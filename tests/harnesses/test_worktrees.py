@@ -8,8 +8,8 @@ import pytest
 
 from conftest import MANAGEMENT_KEY
 from harnesses.conftest import Host
-from ravi_agent import ledger
 from ravi_agent.local.faults import Fault
+from ravi_agent.workspace import ledger
 
 REAP = ("reap", "--older-than", "0s", "--worktrees")
 

@@ -10,12 +10,12 @@ import pytest
 
 from conftest import MANAGEMENT_KEY
 from ravi_agent import contract
+from ravi_agent.container.boot import agent_environment, boot, expand
+from ravi_agent.container.user import AgentUser
 from ravi_agent.errors import UsageError
 from ravi_agent.identity import Identity
-from ravi_agent.pid1.boot import agent_environment, boot, expand
-from ravi_agent.pid1.user import AgentUser
 from ravi_agent.settings import VARIABLES, Settings
-from ravi_agent.workspace import Claim
+from ravi_agent.workspace.store import Claim
 
 IDENTITY = Identity(
     uuid="0a1b",
@@ -202,7 +202,7 @@ def entrypoint(
     *argv: str, environ: dict[str, str] | None = None, stdin: str = ""
 ) -> subprocess.CompletedProcess[str]:
     """The real entrypoint in a process of its own, as another pid than 1."""
-    program = "from ravi_agent.pid1.boot import main; main()"
+    program = "from ravi_agent.container.boot import main; main()"
     return subprocess.run(
         [sys.executable, "-I", "-c", program, *argv],
         env={

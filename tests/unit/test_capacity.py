@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from ravi_agent.errors import UsageError
-from ravi_agent.launcher.capacity import (
+from ravi_agent.launcher.docker.capacity import (
     MOST_STARTS,
     default_concurrency,
     files_needed,

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ravi_agent.credential_files import CredentialFiles, parse_credential_files
 from ravi_agent.errors import SettingsError, WorkspaceError
-from ravi_agent.front_matter import merge, without
 from ravi_agent.identity import Identity
+from ravi_agent.setting_values import credential_files
 from ravi_agent.settings import Settings
+from ravi_agent.workspace.credential_files import CredentialFiles
+from ravi_agent.workspace.front_matter import merge, without
 
 KEY = "ravi_id_PLANTED_0123456789"
 IDENTITY = Identity(
@@ -23,7 +24,7 @@ FIELDS = {"identity_uuid": "0a1b", "email": "t@ravi.example", "phone": "+1555", 
 
 
 def files(workspace: Path, text: str) -> CredentialFiles:
-    return CredentialFiles(str(workspace), parse_credential_files(text, str(workspace)))
+    return CredentialFiles(str(workspace), credential_files(text, str(workspace)))
 
 
 # --- the setting -------------------------------------------------------------------------------
@@ -32,7 +33,7 @@ def files(workspace: Path, text: str) -> CredentialFiles:
 def test_paths_are_below_the_workspace_however_they_are_written() -> None:
     text = "lalph,a/./b.json:json,/w/c:with colon.env:dotenv,WORKFLOW.md:yaml-front-matter,"
 
-    assert parse_credential_files(text, "/w") == [
+    assert credential_files(text, "/w") == [
         (".lalph/ravi.json", "json"),
         ("a/b.json", "json"),
         ("c:with colon.env", "dotenv"),

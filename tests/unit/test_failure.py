@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from ravi_agent import contract
+from ravi_agent.container.failure import leave_termination_message
 from ravi_agent.errors import SettingsError
-from ravi_agent.pid1.failure import leave_termination_message
 
 
 def test_a_failure_on_one_line_has_its_remedy() -> None:

@@ -20,10 +20,10 @@ from ravi_agent.identity import Identity
 from ravi_agent.local.faults import Fault
 from ravi_agent.local.server import LocalRavi
 from ravi_agent.log import Log
-from ravi_agent.provision import Provisioner
-from ravi_agent.ravi_api import RaviApi
+from ravi_agent.service.api import RaviApi
+from ravi_agent.service.provision import Provisioner
 from ravi_agent.settings import VARIABLES, Credential, Settings, read_credential
-from ravi_agent.workspace import Claim, load
+from ravi_agent.workspace.store import Claim, load
 
 IDENTITY_KEY = "ravi_id_PLANTED_0123456789"
 

@@ -18,27 +18,29 @@ import pytest
 import ravi_agent
 from ravi_agent import contract
 from ravi_agent.identity import Identity
-from ravi_agent.workspace import Claim
+from ravi_agent.workspace.store import Claim
 
 ROOT = Path(ravi_agent.__file__).parent
 # What each layer may import from outside; everything else is the standard library.
-LAYERS = ("core", "service", "pid1", "command", "launcher", "local")
+LAYERS = ("root", "service", "workspace", "container", "command", "launcher", "local")
 OUTSIDE = {
-    "core": {"ruamel"},
+    "root": set[str](),
     "service": {"httpx"},
-    "pid1": set[str](),
+    "workspace": {"ruamel"},
+    "container": set[str](),
     "command": set[str](),
     "launcher": {"typer", "rich", "docker", "requests", "kubernetes", "psutil", "urllib3", "yaml"},
     "local": {"aiosmtpd", "starlette", "uvicorn"},
 }
-# Above which of the package's own layers each stands.
+# Which of the package's own layers each may import.
 BELOW = {
-    "core": {"core"},
-    "service": {"core", "service"},
-    "pid1": {"core", "service", "pid1"},
-    "command": {"core", "service", "pid1", "command"},
-    "launcher": {"core", "service", "pid1", "launcher"},
-    "local": {"core", "service", "pid1", "local"},
+    "root": {"root"},
+    "service": {"root", "service"},
+    "workspace": {"root", "workspace"},
+    "container": {"root", "service", "workspace", "container"},
+    "command": {"root", "service", "workspace", "container", "command"},
+    "launcher": {"root", "service", "workspace", "container", "launcher"},
+    "local": {"root", "service", "container", "local"},
 }
 
 
@@ -54,9 +56,7 @@ def modules() -> dict[str, Path]:
 
 def layer(module: str) -> str:
     part = module.split(".")[1] if "." in module else ""
-    if part in {"pid1", "command", "launcher", "local"}:
-        return part
-    return "service" if part in {"http_status", "ravi_api", "provision"} else "core"
+    return part if part in LAYERS else "root"
 
 
 def imported(file: Path) -> set[str]:
@@ -119,7 +119,7 @@ def tops(names: set[str]) -> set[str]:
 
 
 def test_every_module_is_found() -> None:
-    assert {"ravi_agent", "ravi_agent.pid1.boot", "ravi_agent.launcher.engines.docker"} <= set(
+    assert {"ravi_agent", "ravi_agent.container.boot", "ravi_agent.launcher.docker.engine"} <= set(
         modules()
     )
     assert {layer(module) for module in modules()} == set(LAYERS)
@@ -138,7 +138,7 @@ def test_a_module_imports_only_what_its_layer_may(module: str) -> None:
 @pytest.mark.parametrize(
     ("name", "importers"),
     [
-        ("httpx", {"ravi_agent.ravi_api"}),
+        ("httpx", {"ravi_agent.service.api"}),
         (
             "typer",
             {
@@ -148,7 +148,7 @@ def test_a_module_imports_only_what_its_layer_may(module: str) -> None:
             },
         ),
         ("rich", {"ravi_agent.launcher.show.progress"}),
-        ("ruamel", {"ravi_agent.front_matter"}),
+        ("ruamel", {"ravi_agent.workspace.front_matter"}),
         ("uvicorn", {"ravi_agent.local.server"}),
         ("sqlite3", {"ravi_agent.local.store"}),
     ],
@@ -164,28 +164,28 @@ def test_only_an_engine_of_its_own_would_import_kubernetes() -> None:
         module for module, file in modules().items() if "kubernetes" in tops(imported(file))
     }
 
-    assert importers == {"ravi_agent.launcher.engines.kubernetes.api"}
+    assert importers == {"ravi_agent.launcher.kubernetes.api"}
 
 
 # --- in an interpreter of its own --------------------------------------------------------------
 
-CORE = [module for module in modules() if layer(module) == "core"]
+ROOTS = [module for module in modules() if layer(module) == "root"]
 
 
-@pytest.mark.parametrize("module", CORE)
-def test_a_module_of_the_core_loads_the_standard_library_alone(module: str) -> None:
+@pytest.mark.parametrize("module", ROOTS)
+def test_a_module_of_the_root_loads_the_standard_library_alone(module: str) -> None:
     baseline = loaded_by("")
     loaded = loaded_by(f"import {module}")
 
     added = loaded - baseline
     assert tops(added) - set(sys.stdlib_module_names) == {"ravi_agent"}
-    assert {layer(name) for name in added if name.startswith("ravi_agent.")} <= {"core"}
+    assert {layer(name) for name in added if name.startswith("ravi_agent.")} <= {"root"}
 
 
 @pytest.mark.parametrize(
     "module",
     # `exec_…` are programs: importing one runs it.
-    [module for module in modules() if not module.startswith("ravi_agent.pid1.exec_")],
+    [module for module in modules() if not module.startswith("ravi_agent.container.exec_")],
 )
 def test_a_module_can_be_imported_first(module: str) -> None:
     assert module in loaded_by(f"import {module}")
@@ -194,22 +194,22 @@ def test_a_module_can_be_imported_first(module: str) -> None:
 def test_supervise_loads_nothing_that_python_has_not_loaded_for_itself() -> None:
     baseline = loaded_by("import errno, os, signal", "-IS")
     path = f"sys.path.append({str(ROOT.parent)!r})"
-    added = loaded_by(f"{path}\nimport ravi_agent.pid1.supervise", "-IS") - baseline
+    added = loaded_by(f"{path}\nimport ravi_agent.container.supervise", "-IS") - baseline
 
-    assert {"ravi_agent", "ravi_agent.contract", "ravi_agent.log", "ravi_agent.pid1"} <= added
+    assert {"ravi_agent", "ravi_agent.contract", "ravi_agent.log", "ravi_agent.container"} <= added
     assert tops(added) == {"ravi_agent"}
     # Nothing of it knows an identity, a setting or a key.
-    core = {name for name in added if layer(name) == "core"}
-    assert core == {"ravi_agent", "ravi_agent.contract", "ravi_agent.log"}
+    root = {name for name in added if layer(name) == "root"}
+    assert root == {"ravi_agent", "ravi_agent.contract", "ravi_agent.log"}
     assert not added & {
-        f"ravi_agent.pid1.{name}"
+        f"ravi_agent.container.{name}"
         for name in ("arguments", "boot", "ensure", "failure", "init", "release", "user", "whoami")
     }
 
 
 def test_what_supervise_loads_names_next_to_nothing_of_the_standard_library() -> None:
     path = f"sys.path.append({str(ROOT.parent)!r})"
-    loaded = loaded_by(f"{path}\nimport ravi_agent.pid1.supervise", "-IS")
+    loaded = loaded_by(f"{path}\nimport ravi_agent.container.supervise", "-IS")
 
     named: set[str] = set()
     for module in loaded & set(modules()):
@@ -232,7 +232,7 @@ def start_times(*arguments: str, **variables: str) -> Iterator[str]:
     """The modules that a start loads until supervise takes over, in their order."""
     program = (
         f"import sys; sys.path.append({str(ROOT.parent)!r});"
-        "from ravi_agent.pid1.boot import main; main()"
+        "from ravi_agent.container.boot import main; main()"
     )
     ended = run("-IS", "-X", "importtime", "-c", program, *arguments, **variables)
     for line in ended.stderr.splitlines():
@@ -252,7 +252,11 @@ def test_a_provisioned_start_does_not_wait_for_the_network_half(
         start_times("true", RAVI_WORKSPACE=str(workspace), RAVI_AGENT_USER="0", **variables)
     )
 
-    assert {"ravi_agent.pid1.boot", "ravi_agent.workspace", "json"} <= loaded  # it was watched
+    assert {
+        "ravi_agent.container.boot",
+        "ravi_agent.workspace.store",
+        "json",
+    } <= loaded  # it was watched
     assert not loaded & {
         "argparse",
         "asyncio",
@@ -265,9 +269,9 @@ def test_a_provisioned_start_does_not_wait_for_the_network_half(
         "logging",
         "pathlib",
         "random",
-        "ravi_agent.front_matter",
-        "ravi_agent.provision",
-        "ravi_agent.ravi_api",
+        "ravi_agent.workspace.front_matter",
+        "ravi_agent.service.provision",
+        "ravi_agent.service.api",
         "select",
         "shutil",
         "socket",
@@ -289,7 +293,7 @@ def test_a_start_that_loads_more_would_be_seen(tmp_path: Path) -> None:
     program = (
         f"import os, sys; sys.path.append({str(ROOT.parent)!r});"
         f"os.dup2(os.open({str(line)!r}, os.O_RDONLY), 0);"
-        "from ravi_agent.pid1.boot import main; main()"
+        "from ravi_agent.container.boot import main; main()"
     )
 
     ended = run(
@@ -302,7 +306,7 @@ def test_a_start_that_loads_more_would_be_seen(tmp_path: Path) -> None:
     assert re.search(r"\| +fcntl$", ended.stderr, re.MULTILINE)
     assert re.search(r"\| +select$", ended.stderr, re.MULTILINE)
     # Who asks for no credential files does not wait for what writes them.
-    assert "ravi_agent.credential_files" not in ended.stderr
+    assert "ravi_agent.workspace.credential_files" not in ended.stderr
 
 
 def test_the_command_line_of_the_launcher_does_not_wait_for_docker() -> None:
@@ -313,7 +317,7 @@ def test_the_command_line_of_the_launcher_does_not_wait_for_docker() -> None:
 
 
 def test_the_docker_path_of_the_launcher_knows_nothing_of_kubernetes() -> None:
-    loaded = loaded_by("import ravi_agent.launcher.cli, ravi_agent.launcher.foreground")
+    loaded = loaded_by("import ravi_agent.launcher.cli, ravi_agent.launcher.docker.foreground")
 
     assert "docker" in loaded
     assert not tops(loaded) & {"kubernetes", "httpx", "starlette", "uvicorn", "sqlite3"}

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ravi_agent.identity import Identity
-from ravi_agent.launcher.agents import Agent, State
+from ravi_agent.launcher.model.agents import Agent, State
 from ravi_agent.launcher.planning.plan import Task
 from ravi_agent.launcher.show.json_lines import JsonLines
 from ravi_agent.launcher.show.report import agent_record

@@ -16,11 +16,11 @@ from fake_kubernetes.cluster import Object
 from fake_kubernetes.controllers import Controllers, Outcome
 from fake_kubernetes.server import FakeKubernetes, Fault
 from ravi_agent.errors import EngineError, UsageError
-from ravi_agent.launcher.agents import Agent, State
-from ravi_agent.launcher.engines.kubernetes import jobs
-from ravi_agent.launcher.engines.kubernetes.api import KubernetesApi
-from ravi_agent.launcher.engines.kubernetes.fleet import KubernetesFleet, _Heard
-from ravi_agent.launcher.engines.kubernetes.names import JobOptions
+from ravi_agent.launcher.kubernetes import jobs
+from ravi_agent.launcher.kubernetes.api import KubernetesApi
+from ravi_agent.launcher.kubernetes.fleet import KubernetesFleet, _Heard
+from ravi_agent.launcher.kubernetes.names import JobOptions
+from ravi_agent.launcher.model.agents import Agent, State
 from ravi_agent.launcher.planning.plan import Plan, Task
 from ravi_agent.launcher.planning.spec import Flow
 from ravi_agent.settings import Credential

@@ -15,11 +15,11 @@ import pytest
 from conftest import MANAGEMENT_KEY
 from fake_kubernetes.server import FakeKubernetes
 from ravi_agent.errors import UsageError
-from ravi_agent.launcher.engines.kubernetes import jobs, manifests, names, task_files
-from ravi_agent.launcher.engines.kubernetes.api import KubernetesApi, KubernetesError, Object
-from ravi_agent.launcher.engines.kubernetes.existing import list_existing
-from ravi_agent.launcher.engines.kubernetes.names import JobOptions
-from ravi_agent.launcher.engines.kubernetes.watch import Watch
+from ravi_agent.launcher.kubernetes import jobs, manifests, names, task_files
+from ravi_agent.launcher.kubernetes.api import KubernetesApi, KubernetesError, Object
+from ravi_agent.launcher.kubernetes.existing import list_existing
+from ravi_agent.launcher.kubernetes.names import JobOptions
+from ravi_agent.launcher.kubernetes.watch import Watch
 from ravi_agent.launcher.planning.plan import Plan, make_plan
 from ravi_agent.launcher.planning.spec import Flow, RunSpec
 from ravi_agent.launcher.planning.tasks_file import Row

@@ -9,8 +9,8 @@ import pytest
 from fake_kubernetes.cluster import Object, now
 from fake_kubernetes.server import FakeKubernetes, Fault
 from ravi_agent.errors import EngineError
-from ravi_agent.launcher.engines.kubernetes.api import KubernetesApi
-from ravi_agent.launcher.engines.kubernetes.watch import Watch
+from ravi_agent.launcher.kubernetes.api import KubernetesApi
+from ravi_agent.launcher.kubernetes.watch import Watch
 
 Heard = queue.SimpleQueue[tuple[str, bool] | EngineError]
 

@@ -4,8 +4,8 @@ import os
 import threading
 from pathlib import Path
 
-from ravi_agent import ledger
 from ravi_agent.identity import Identity
+from ravi_agent.workspace import ledger
 
 
 def identity(name: str) -> Identity:

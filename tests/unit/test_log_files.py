@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ravi_agent.errors import UsageError
-from ravi_agent.launcher.agents import FINAL, Agent, State
+from ravi_agent.launcher.model.agents import FINAL, Agent, State
 from ravi_agent.launcher.planning.plan import Task
 from ravi_agent.launcher.show.log_files import LogFiles
 

@@ -10,11 +10,11 @@ import pytest
 
 from conftest import MANAGEMENT_KEY
 from ravi_agent import contract
+from ravi_agent.container.nearby import _nearest_workspace
 from ravi_agent.errors import SettingsError
 from ravi_agent.identity import Identity
 from ravi_agent.local.server import LocalRavi
-from ravi_agent.pid1.nearby import _nearest_workspace
-from ravi_agent.workspace import Claim
+from ravi_agent.workspace.store import Claim
 
 ENTRYPOINT = Path(sys.executable).with_name("ravi-entrypoint")
 SHOW = ["python3", "-c", "import json, os; print(json.dumps([os.getcwd(), dict(os.environ)]))"]

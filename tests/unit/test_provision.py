@@ -17,8 +17,8 @@ from ravi_agent.local.app import REFRESH_TOKEN
 from ravi_agent.local.faults import Fault
 from ravi_agent.local.server import LocalRavi
 from ravi_agent.log import Log
-from ravi_agent.provision import Provisioner
-from ravi_agent.ravi_api import RaviApi
+from ravi_agent.service.api import RaviApi
+from ravi_agent.service.provision import Provisioner
 from ravi_agent.settings import Credential
 
 IDENTITIES = "/api/identities/"
@@ -123,7 +123,7 @@ def test_one_identity_comes_of_a_creation_that_fails_for_a_while(
 def test_a_creation_that_times_out_is_looked_up_before_it_is_sent_again(
     local: LocalRavi, log: Log, monkeypatch: pytest.MonkeyPatch, stall: str
 ) -> None:
-    monkeypatch.setattr("ravi_agent.provision.CALL_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("ravi_agent.service.provision.CALL_TIMEOUT_S", 0.5)
     local.faults.append(Fault(method="POST", path=IDENTITIES, stall=stall, count=1))
 
     provision(local, log, is_fresh=True)
@@ -137,7 +137,7 @@ def test_a_creation_that_times_out_is_looked_up_before_it_is_sent_again(
 def test_a_creation_that_was_slow_and_not_lost_is_adopted(
     local: LocalRavi, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ravi_agent.provision.CALL_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("ravi_agent.service.provision.CALL_TIMEOUT_S", 0.3)
     local.faults.append(Fault(method="POST", path=IDENTITIES, delay_s=0.6, count=1))
 
     provision(local, log, is_fresh=True)

@@ -12,10 +12,11 @@ import yaml
 
 from ravi_agent import contract, errors
 from ravi_agent.identity import Identity
-from ravi_agent.launcher import cli, foreground
+from ravi_agent.launcher import cli
 from ravi_agent.launcher.commands import launch
+from ravi_agent.launcher.docker import foreground
 from ravi_agent.settings import VARIABLES
-from ravi_agent.workspace import Claim
+from ravi_agent.workspace.store import Claim
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -78,7 +79,7 @@ def test_every_setting_says_what_it_means() -> None:
 
 
 def test_settings_without_a_flag_are_named(capsys: pytest.CaptureFixture[str]) -> None:
-    from ravi_agent.pid1.arguments import parse_settings
+    from ravi_agent.container.arguments import parse_settings
 
     with pytest.raises(SystemExit):
         parse_settings("ravi-init", "", ["--help"], {})

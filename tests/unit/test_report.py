@@ -5,7 +5,7 @@ import json
 import pytest
 
 from ravi_agent.identity import Identity
-from ravi_agent.launcher.agents import KEPT_LINES, Agent, State
+from ravi_agent.launcher.model.agents import KEPT_LINES, Agent, State
 from ravi_agent.launcher.planning import plan
 from ravi_agent.launcher.planning.plan import Plan
 from ravi_agent.launcher.planning.spec import RunSpec

@@ -2,8 +2,8 @@
 
 import pytest
 
-from ravi_agent.launcher import timers as module
-from ravi_agent.launcher.timers import Timers
+from ravi_agent.launcher.model import timers as module
+from ravi_agent.launcher.model.timers import Timers
 
 
 class Clock:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from ravi_agent import contract
 from ravi_agent.errors import WorkspaceError
 from ravi_agent.identity import Identity
-from ravi_agent.workspace import (
-    STAGING_DIR,
+from ravi_agent.workspace.store import (
     Claim,
     agent_variables,
     exclude_from_git,
@@ -250,7 +250,7 @@ def test_what_a_killed_start_left_is_removed(workspace: Path, tmp_path: Path, ki
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "kept").write_text("kept")
-    staging = workspace / STAGING_DIR
+    staging = workspace / contract.STAGING_DIR
     if kind == "directory":
         (staging / "deeper" / "still").mkdir(parents=True)
         (staging / ".config.json.new").write_text("half a fi")
@@ -307,7 +307,7 @@ LIMITED = """
 import resource, sys
 from ravi_agent.errors import WorkspaceError
 from ravi_agent.identity import Identity
-from ravi_agent.workspace import Claim
+from ravi_agent.workspace.store import Claim
 
 path, limit = sys.argv[1], int(sys.argv[2])
 identity = Identity(uuid="u", name="n" * 200, email="e@x", phone=None, created_at="", key="k")
@@ -355,7 +355,7 @@ def test_a_failure_while_filling_in_place_leaves_no_mixture_of_two_identities(
 SAVER = """
 import sys
 from ravi_agent.identity import Identity
-from ravi_agent.workspace import Claim
+from ravi_agent.workspace.store import Claim
 
 identity = Identity(uuid="u", name="n", email="e@x", phone=None, created_at="", key="k")
 for number in range(1000):
@@ -582,7 +582,7 @@ def test_outside_a_work_tree_there_is_nothing_to_exclude(workspace: Path) -> Non
 
 HOLDER = """
 import sys
-from ravi_agent.workspace import Claim
+from ravi_agent.workspace.store import Claim
 
 with Claim(sys.argv[1]) as claim:
     print(claim.is_free(), flush=True)
@@ -665,7 +665,7 @@ def test_release_removes_everything_of_ours_and_nothing_else(workspace: Path) ->
     (workspace / "work").write_text("mine")
     (workspace / ".ravi" / "deeper" / "still").mkdir(parents=True)
     (workspace / ".ravi" / "deeper" / "file").write_text("")
-    (workspace / STAGING_DIR).mkdir()
+    (workspace / contract.STAGING_DIR).mkdir()
     os.mkfifo(workspace / ".ravi" / "fifo")
 
     assert release(str(workspace)) is True

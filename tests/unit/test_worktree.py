@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ravi_agent.worktree import Worktree
+from ravi_agent.workspace.git import Worktree
 
 OURS = ".ravi/identity.json"
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from ravi_agent.command import calls
 from ravi_agent.command.session import Session
+from ravi_agent.container.arguments import Parser
+from ravi_agent.container.failure import run
 from ravi_agent.errors import RaviError, WorkspaceError
-from ravi_agent.pid1.arguments import Parser
-from ravi_agent.pid1.failure import run
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction

@@ -9,7 +9,7 @@ from ravi_agent.cli_config import home_folder, management_key, read_config
 from ravi_agent.errors import RefusedError, SettingsError, WorkspaceError
 from ravi_agent.service_url import check_service_url
 from ravi_agent.settings import Credential, check_token, read_credential
-from ravi_agent.worktree import Worktree
+from ravi_agent.workspace.git import Worktree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Session:
         body: dict[str, object] | None,
     ) -> object:
         api_url = self.api_url(credential)
-        from ravi_agent.ravi_api import RaviApi  # a wrong command line does not wait for httpx
+        from ravi_agent.service.api import RaviApi  # a wrong command line does not wait for httpx
 
         with RaviApi(api_url, credential, identity_uuid=identity_uuid) as api:
             return api.ask(method, path, body)

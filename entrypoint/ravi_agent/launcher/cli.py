@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import typer
 
+from ravi_agent.container.failure import leave_with
 from ravi_agent.errors import UsageError
 from ravi_agent.launcher.commands import launch, runs
-from ravi_agent.pid1.failure import leave_with
 
 PROGRAM = "ravi-launch"
 EXIT_INTERRUPTED = 130

@@ -10,13 +10,13 @@ from typing import Protocol
 
 from ravi_agent.errors import RaviError, UsageError
 from ravi_agent.identity import Identity
-from ravi_agent.launcher.engines.docker import DockerEngine
-from ravi_agent.launcher.engines.docker_records import forget, records
+from ravi_agent.launcher.docker.engine import DockerEngine
+from ravi_agent.launcher.docker.local_ravi import LOCAL_CREDENTIAL, LOCAL_HOST_URL
+from ravi_agent.launcher.docker.records import forget, records
 from ravi_agent.launcher.host_key import find_host_credential
-from ravi_agent.launcher.local_ravi import LOCAL_CREDENTIAL, LOCAL_HOST_URL
 from ravi_agent.launcher.planning.spec import RunSpec
 from ravi_agent.launcher.planning.values import parse_seconds
-from ravi_agent.ravi_api import RaviApi
+from ravi_agent.service.api import RaviApi
 from ravi_agent.settings import Settings
 
 

@@ -5,13 +5,13 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
-from ravi_agent import ledger
 from ravi_agent.errors import UsageError
+from ravi_agent.launcher.docker.local_ravi import LOCAL_CREDENTIAL, LOCAL_HOST_URL
 from ravi_agent.launcher.host_key import find_host_credential
-from ravi_agent.launcher.local_ravi import LOCAL_CREDENTIAL, LOCAL_HOST_URL
 from ravi_agent.launcher.reap import Reaping, ask, delete, is_older
-from ravi_agent.ravi_api import RaviApi
+from ravi_agent.service.api import RaviApi
 from ravi_agent.settings import Settings
+from ravi_agent.workspace import ledger
 
 _GIT_TIMEOUT_S = 60
 

@@ -4,9 +4,9 @@ import os
 import sys
 from pathlib import Path
 
+from ravi_agent.container.arguments import Parser
+from ravi_agent.container.failure import run
 from ravi_agent.errors import SettingsError, UsageError
-from ravi_agent.pid1.arguments import Parser
-from ravi_agent.pid1.failure import run
 from ravi_agent.settings import check_token
 
 TYPE_CHECKING = False

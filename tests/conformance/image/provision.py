@@ -4,8 +4,9 @@ import sys
 
 sys.path.append("/opt/ravi/lib")
 
-from ravi_agent import contract, workspace
+from ravi_agent import contract
 from ravi_agent.identity import Identity
+from ravi_agent.workspace import store as workspace
 
 identity = Identity(
     uuid="00000000-0000-4000-8000-000000000000",

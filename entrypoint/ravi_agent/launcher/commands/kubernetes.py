@@ -9,8 +9,8 @@ from ravi_agent.errors import SettingsError, UsageError
 from ravi_agent.launcher.planning.values import parse_seconds
 
 if TYPE_CHECKING:
-    from ravi_agent.launcher.engines.kubernetes.names import JobOptions
-    from ravi_agent.launcher.foreground import Request
+    from ravi_agent.launcher.docker.foreground import Request
+    from ravi_agent.launcher.kubernetes.names import JobOptions
     from ravi_agent.launcher.show.answer import Wishes
 
 DOCKER, KUBERNETES = "docker", "kubernetes"
@@ -53,8 +53,8 @@ class JobFlags:
     ) -> int:
         """Carry out the run, or print it where the command is `render`; an exit code."""
         with kubernetes_client():
-            from ravi_agent.launcher.engines.kubernetes import foreground
-            from ravi_agent.launcher.engines.kubernetes.render import render
+            from ravi_agent.launcher.kubernetes import foreground
+            from ravi_agent.launcher.kubernetes.render import render
 
         options = self._options()
         if command != RENDER:
@@ -65,8 +65,8 @@ class JobFlags:
         return 0
 
     def _options(self) -> "JobOptions":
-        from ravi_agent.launcher.engines.kubernetes.flags import parse_selector, parse_tolerations
-        from ravi_agent.launcher.engines.kubernetes.names import INIT_IMAGE, JobOptions
+        from ravi_agent.launcher.kubernetes.flags import parse_selector, parse_tolerations
+        from ravi_agent.launcher.kubernetes.names import INIT_IMAGE, JobOptions
 
         return JobOptions(
             secret=self.secret,

@@ -270,7 +270,7 @@ def launch(
             pull=pull,
         ),
     )
-    from ravi_agent.launcher.foreground import Request, run_in_foreground
+    from ravi_agent.launcher.docker.foreground import Request, run_in_foreground
     from ravi_agent.launcher.show.answer import Wishes
 
     request = Request(

@@ -36,8 +36,8 @@ def _engine(ctx: typer.Context) -> "Iterator[tuple[Any, Any]]":
     """The module that knows the runs of the chosen backend, and its engine."""
     if ctx.obj.backend == KUBERNETES:
         with kubernetes_client():
-            from ravi_agent.launcher.engines.kubernetes import runs as kubernetes_runs
-            from ravi_agent.launcher.engines.kubernetes.api import KubernetesApi
+            from ravi_agent.launcher.kubernetes import runs as kubernetes_runs
+            from ravi_agent.launcher.kubernetes.api import KubernetesApi
 
         api = KubernetesApi(context=ctx.obj.context, namespace=ctx.obj.namespace)
         try:
@@ -45,8 +45,8 @@ def _engine(ctx: typer.Context) -> "Iterator[tuple[Any, Any]]":
         finally:
             api.close()
         return
-    from ravi_agent.launcher import runs
-    from ravi_agent.launcher.engines.docker import DockerEngine
+    from ravi_agent.launcher.docker import runs
+    from ravi_agent.launcher.docker.engine import DockerEngine
 
     engine = DockerEngine(connections=32, host=ctx.obj.host, context=ctx.obj.context)
     try:
@@ -162,7 +162,7 @@ def doctor(
     output: Output = "table",
 ) -> int:
     """Say what stands in the way of a run, and how to mend it: 0 if nothing does, else 1."""
-    from ravi_agent.launcher.doctor import Patient, examine
+    from ravi_agent.launcher.docker.doctor import Patient, examine
 
     if ctx.obj.backend == KUBERNETES:
         raise UsageError("doctor", "it looks at Docker engines", "kubectl auth can-i create jobs")

@@ -5,9 +5,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ravi_agent.launcher.agents import Agent
-from ravi_agent.launcher.budget import Budget
-from ravi_agent.launcher.existing import Existing
+from ravi_agent.launcher.model.agents import Agent
+from ravi_agent.launcher.model.budget import Budget
+from ravi_agent.launcher.model.existing import Existing
 from ravi_agent.launcher.planning.plan import Plan
 from ravi_agent.launcher.show.json_lines import JsonLines
 from ravi_agent.launcher.show.log_files import LogFiles

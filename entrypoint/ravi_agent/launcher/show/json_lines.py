@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ravi_agent.launcher.agents import Agent
+from ravi_agent.launcher.model.agents import Agent
 from ravi_agent.launcher.show.report import agent_record
 
 

@@ -5,7 +5,7 @@ import sys
 from typing import TextIO
 
 from ravi_agent.errors import UsageError
-from ravi_agent.launcher.agents import Agent
+from ravi_agent.launcher.model.agents import Agent
 
 
 class LogFiles:

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from ravi_agent.launcher.agents import FINAL, Agent, State
+from ravi_agent.launcher.model.agents import FINAL, Agent, State
 
 _SHOWN = 3  # slowest agents, last failures
 

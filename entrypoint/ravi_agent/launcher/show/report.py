@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from ravi_agent.launcher.agents import Agent
+from ravi_agent.launcher.model.agents import Agent
 from ravi_agent.launcher.planning.plan import Plan
 
 

@@ -1,0 +1,140 @@
+"""`ravi-entrypoint --check`: what is so in this container, what it causes, how to mend it."""
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+
+from ravi_agent import contract
+from ravi_agent.container.ensure import load_provisioned
+from ravi_agent.container.user import ActingAs, AgentUser, can_read, find_agent_user
+from ravi_agent.errors import RaviError
+from ravi_agent.settings import Settings, key_path, read_credential
+
+_CLOCK_LIMIT_S = 60.0  # tokens with a life of minutes fail beyond that
+_CALL_TIMEOUT_S = 10.0
+
+
+class Finding:
+    """One line of the answer; `causes` and `fix` only where something is to be mended."""
+
+    def __init__(self, subject: str, so: str, causes: str = "", fix: str = "") -> None:
+        self.is_fine = not causes
+        self.text = f"{'ok     ' if self.is_fine else 'problem'} {subject}: {so}"
+        if causes:
+            self.text += f"\n          causes: {causes}\n          fix: {fix}"
+
+
+def check(environ: Mapping[str, str]) -> int:
+    """Print every finding on standard output; 0 if all is fine, else 1. Changes nothing."""
+    is_fine = True
+    for finding in _findings(environ):
+        print(finding.text, flush=True)  # noqa: T201 - this is the answer
+        is_fine = is_fine and finding.is_fine
+    return 0 if is_fine else 1
+
+
+def _findings(environ: Mapping[str, str]) -> Iterator[Finding]:
+    yield _pid()
+    try:
+        settings = Settings(environ)
+        user = find_agent_user(settings.agent_user, is_asked_for=settings.is_agent_user_asked_for)
+        yield Finding("settings", "understood")
+        with ActingAs(user):
+            yield Finding("agent user", f"uid {user.uid if user else os.geteuid()}")
+    except RaviError as exc:
+        yield _problem("settings", exc, "no start")
+        return
+    yield _workspace(settings, user)
+    yield from _service(settings, environ, user)
+
+
+def _pid() -> Finding:
+    if os.getpid() == 1:
+        return Finding("process", "PID 1: orphans come here and are reaped")
+    return Finding("process", f"pid {os.getpid()}: orphans are reaped as a subreaper")
+
+
+def _workspace(settings: Settings, user: AgentUser | None) -> Finding:
+    try:
+        identity = load_provisioned(settings, user)
+        if identity:
+            return Finding("workspace", f"provisioned: {identity.name} is {identity.email}")
+        with ActingAs(user):
+            # Whatever exists of it decides: a missing directory is made in its parent.
+            there = settings.workspace
+            while not os.path.exists(there):
+                there = os.path.dirname(there)
+            if os.access(there, os.W_OK | os.X_OK, effective_ids=True):
+                return Finding("workspace", f"{settings.workspace} can be provisioned")
+            uid = os.geteuid()
+    except RaviError as exc:
+        return _problem("workspace", exc, "no start")
+    return Finding(
+        "workspace",
+        f"uid {uid} cannot write {there}",
+        "an unprovisioned start ends with 73",
+        f"chown {uid} what is mounted at {settings.workspace}, or set RAVI_WORKSPACE",
+    )
+
+
+def _service(
+    settings: Settings, environ: Mapping[str, str], user: AgentUser | None
+) -> Iterator[Finding]:
+    try:
+        credential = read_credential(environ)
+    except RaviError as exc:
+        yield _problem("key", exc, "an unprovisioned start ends with 78")
+        return
+    if credential is None:
+        yield Finding("key", "none: only a provisioned workspace starts")
+        return
+    yield _key(credential.source, environ, user)
+
+    from ravi_agent.service.api import RaviApi
+
+    try:
+        with RaviApi(settings.api_url, credential) as api:
+            found = api.find_identities(settings.identity_name, timeout_s=_CALL_TIMEOUT_S)
+            skew_s = 0.0 if api.server_time is None else time.time() - api.server_time
+    except RaviError as exc:
+        yield _problem("service", exc, f"an unprovisioned start ends with {exc.exit_code}")
+        return
+    so = f"{len(found)} identities are called {settings.identity_name}"
+    if len(found) > 1:
+        yield Finding(
+            "service", so, "none of them can be adopted", "set another RAVI_IDENTITY_NAME"
+        )
+    else:
+        yield Finding("service", f"{settings.api_url} answers; {so}")
+    if abs(skew_s) > _CLOCK_LIMIT_S:
+        yield Finding(
+            "clock",
+            f"{skew_s:+.0f} s from the service's",
+            "tokens and certificates look expired, or not valid yet",
+            "set the host's clock (NTP)",
+        )
+    else:
+        yield Finding("clock", "agrees with the service's")
+
+
+def _key(source: str, environ: Mapping[str, str], user: AgentUser | None) -> Finding:
+    if source in {"RAVI_MANAGEMENT_KEY", "RAVI_ACCESS_TOKEN"}:
+        return Finding(
+            "key",
+            f"from the variable {source}",
+            "`docker inspect` shows it to everybody who may ask the engine",
+            f"mount a file at {contract.MANAGEMENT_KEY_PATH} instead",
+        )
+    path = key_path(environ)
+    if can_read(user, path):
+        return Finding(
+            "key",
+            f"the agent can read {path}",
+            "an agent that is tricked can spend the account's money",
+            "chmod 600 and chown root the file, and start as root: it steps down",
+        )
+    return Finding("key", f"from {source}; the agent cannot read it")
+
+
+def _problem(subject: str, exc: RaviError, causes: str) -> Finding:
+    return Finding(subject, str(exc), causes, exc.fix or "see the line above")

@@ -1,0 +1,206 @@
+"""Make sure that a workspace is provisioned, by whatever this start has been given."""
+
+import os
+import time
+
+from ravi_agent import contract
+from ravi_agent.container.status import write_status
+from ravi_agent.container.stop import StopWatch
+from ravi_agent.container.user import ActingAs, AgentUser
+from ravi_agent.errors import SettingsError, WorkspaceError
+from ravi_agent.identity import Identity
+from ravi_agent.settings import PHONE_REQUIRE, Credential, Settings, no_credential, read_credential
+from ravi_agent.workspace import store as workspace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ravi_agent.handover import Handover
+    from ravi_agent.log import Log
+    from ravi_agent.workspace.credential_files import CredentialFiles
+
+_LOCK_RETRY_S = 0.05
+
+
+def load_provisioned(settings: Settings, user: AgentUser | None) -> Identity | None:
+    """The identity that is there already: offline, without a key, in a millisecond."""
+    with ActingAs(user):
+        return workspace.load(
+            settings.workspace, name=settings.asked_name, api_url=settings.api_url
+        )
+
+
+def provision_workspace(
+    settings: Settings,
+    environ: "Mapping[str, str]",
+    user: AgentUser | None,
+    log: "Log",
+    watch: StopWatch,
+    status: str | None,
+) -> Identity:
+    """Fill a workspace that is not provisioned; if another start is at it, use what that makes.
+
+    status: the status file to keep up to date meanwhile.
+    Raises any RaviError; nothing has been created then, or it is found again by its name.
+    """
+    deadline = time.monotonic() + settings.provision_timeout_s
+    handover = _take_handover(deadline) if settings.is_handover_expected else None
+    credential = None
+    if handover is None:
+        credential = read_credential(environ)
+        if credential is None:
+            raise no_credential()
+    prepare_directory(settings.workspace, user)
+    with ActingAs(user), workspace.Claim(settings.workspace) as claim:
+        _hold(claim, deadline)
+        identity = load_provisioned(settings, None)  # by whoever held the claim before
+        if identity:
+            return identity
+        files = _credential_files(settings)
+        if files:
+            files.prove_writable()
+        _exclude_from_git(settings.workspace, files.missing() if files else [], log)
+        if handover and handover.identity:
+            identity = _accept(handover.identity, settings)
+        else:
+            credential = credential or (handover.credential if handover else None)
+            is_fresh = bool(handover and handover.is_fresh)
+            identity = _create(
+                settings,
+                credential,
+                is_fresh=is_fresh,
+                deadline=deadline,
+                log=log,
+                status=status,
+            )
+        with watch.uninterrupted:
+            claim.save(identity, api_url=settings.api_url)
+            if files:
+                files.write(identity)
+    return identity
+
+
+def keep_credential_files(
+    settings: Settings, identity: Identity, user: AgentUser | None, log: "Log"
+) -> None:
+    """Make a provisioned workspace's credential files again where one is missing or stale.
+
+    Raises WorkspaceError for one that cannot be written or holds something else.
+    """
+    files = _credential_files(settings)
+    if files is None:
+        return
+    with ActingAs(user):
+        if files.are_current(identity):
+            return
+        files.prove_writable()
+        with workspace.Claim(settings.workspace) as claim:
+            _hold(claim, time.monotonic() + settings.provision_timeout_s)
+            _exclude_from_git(settings.workspace, files.missing(), log)
+            files.write(identity)
+
+
+def _credential_files(settings: Settings) -> "CredentialFiles | None":
+    if not settings.credential_files:
+        return None
+    from ravi_agent.workspace.credential_files import CredentialFiles  # most starts need none
+
+    return CredentialFiles(settings.workspace, settings.credential_files)
+
+
+def _hold(claim: workspace.Claim, deadline: float) -> None:
+    while not claim.is_free():
+        if time.monotonic() > deadline:
+            raise WorkspaceError(
+                f"workspace {claim.path} is taken",
+                "another start has been provisioning it all the time",
+                "end that start, or give each agent a workspace of its own",
+            )
+        time.sleep(_LOCK_RETRY_S)
+
+
+def _create(
+    settings: Settings,
+    credential: Credential | None,
+    *,
+    is_fresh: bool,
+    deadline: float,
+    log: "Log",
+    status: str | None,
+) -> Identity:
+    # httpx takes a tenth of a second to import: only who provisions waits for it.
+    from ravi_agent.service.api import RaviApi
+    from ravi_agent.service.provision import Provisioner
+
+    def note_attempt(count: int) -> None:
+        write_status(status, phase="provisioning", attempts=count)
+
+    if credential is None:
+        raise no_credential()
+    with RaviApi(settings.api_url, credential) as api:
+        provisioner = Provisioner(
+            api,
+            deadline=deadline,
+            phone_policy=settings.phone_policy,
+            log=log,
+            on_attempt=note_attempt,
+        )
+        return provisioner.provision(settings.identity_name, is_fresh=is_fresh)
+
+
+def _accept(identity: Identity, settings: Settings) -> Identity:
+    if settings.is_name_asked_for and identity.name != settings.identity_name:
+        raise SettingsError(
+            "hand-over on standard input",
+            f"it brings {identity.name!r}, this start asks for {settings.identity_name!r}",
+            "give both the same name",
+        )
+    if identity.phone is None and settings.phone_policy == PHONE_REQUIRE:
+        raise SettingsError(
+            "hand-over on standard input",
+            "the identity has no phone number and RAVI_PHONE_POLICY=require",
+            "set RAVI_PHONE_POLICY=auto",
+        )
+    return identity
+
+
+def prepare_directory(path: str, user: AgentUser | None) -> None:
+    """As root: give the agent's user a workspace that it can provision.
+
+    A directory that Docker made for a bind mount belongs to root and is empty: the agent gets it.
+    One with files in it stays as it is, and the agent gets `.ravi` alone.
+    """
+    if user is None:
+        return
+    with ActingAs(user):
+        if os.access(path, os.W_OK | os.X_OK, effective_ids=True):
+            return
+    try:
+        os.makedirs(path, exist_ok=True)
+        target = path
+        if os.listdir(path):
+            target = os.path.join(path, contract.RAVI_DIR)
+            os.mkdir(target, 0o700)
+        os.chown(target, user.uid, user.gid, follow_symlinks=False)
+    except OSError:
+        return  # what is wrong with it is found, and said, as the agent
+
+
+def _exclude_from_git(path: str, files: list[str], log: "Log") -> None:
+    try:
+        workspace.exclude_from_git(path, *files)
+    except OSError as exc:
+        log.warning(f"git does not ignore {path}/.ravi: {exc}", "echo /.ravi/ >>.git/info/exclude")
+
+
+def _take_handover(deadline: float) -> "Handover":
+    import select
+
+    from ravi_agent.handover import read_handover
+
+    def wait(descriptor: int) -> bool:
+        left_s = max(0.0, deadline - time.monotonic())
+        return bool(select.select([descriptor], [], [], left_s)[0])
+
+    return read_handover(0, wait)

@@ -1,0 +1,71 @@
+"""`ravi-init`: provision a workspace and leave; for init containers and harness hooks."""
+
+import os
+import sys
+
+from ravi_agent.container.stop import StopWatch, block_signals
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ravi_agent.identity import Identity
+    from ravi_agent.log import Log
+    from ravi_agent.settings import Settings
+
+PROGRAM = "ravi-init"
+
+
+def main() -> None:
+    """Console script: 0 once the workspace is provisioned; prints nothing on standard output."""
+    block_signals()
+    from ravi_agent.container.failure import run
+
+    with StopWatch() as watch:
+        run(PROGRAM, lambda: init(sys.argv[1:], watch), is_container_over=True)
+
+
+def init(argv: list[str], watch: StopWatch) -> int:
+    """Provision as the command line and the environment say. Raises any RaviError."""
+    import json
+
+    from ravi_agent.container.arguments import parse_settings
+    from ravi_agent.container.ensure import (
+        keep_credential_files,
+        load_provisioned,
+        provision_workspace,
+    )
+    from ravi_agent.container.environ import initial_environ
+    from ravi_agent.container.failure import leave_termination_message
+    from ravi_agent.container.user import find_agent_user
+    from ravi_agent.settings import Settings
+
+    environ, _ = parse_settings(
+        PROGRAM, "Make sure a workspace has its Ravi identity, and leave.", argv, initial_environ()
+    )
+    settings = Settings(environ)
+    log = settings.log_for(PROGRAM)
+    # On a host root provisions for root; only an image has a user of ours to provision for.
+    user = find_agent_user(settings.agent_user, is_asked_for=settings.is_agent_user_asked_for)
+    user = user if settings.is_agent_user_asked_for or os.getpid() == 1 else None
+    identity = load_provisioned(settings, user)
+    if identity:
+        keep_credential_files(settings, identity, user, log)
+    else:
+        identity = provision_workspace(settings, environ, user, log, watch, None)
+        log.info(f"{settings.workspace} is provisioned: {identity.name} is {identity.email}")
+    if os.getpid() != 1:  # what a container calls its workspace says nothing on the host
+        _note(settings, identity, log)
+    # Who watches the pods learns of the identities with them, and need not read a log each.
+    leave_termination_message(json.dumps(identity.public()))
+    return 0
+
+
+def _note(settings: "Settings", identity: "Identity", log: "Log") -> None:
+    from ravi_agent.workspace import ledger
+
+    try:
+        ledger.note(settings.workspace, identity, settings.api_url)
+    except (OSError, ValueError) as exc:
+        log.warning(
+            f"git's directory cannot be written: {exc}",
+            "delete the identity by its name once the work tree is gone",
+        )

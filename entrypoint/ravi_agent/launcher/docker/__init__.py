@@ -1,0 +1,1 @@
+"""Docker as an engine: one container an agent."""

@@ -1,0 +1,209 @@
+"""Docker, through its SDK's low-level calls: one request a step and no look-ups between."""
+
+import contextlib
+import os
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import docker
+import docker.errors
+import requests
+
+from ravi_agent import contract
+from ravi_agent.errors import EngineError
+from ravi_agent.launcher.docker.attach import Attached, attach
+from ravi_agent.launcher.docker.calls import ask, engine_error, engine_words
+from ravi_agent.launcher.docker.container import container_settings
+from ravi_agent.launcher.docker.host import connect
+from ravi_agent.launcher.model.existing import Existing
+from ravi_agent.launcher.planning.plan import Plan, Task
+
+_BACK_POLL_S = 0.5
+# For an end that the engine has not seen: after a crash it says 0, at the zero time of Go.
+UNKNOWN_CODE = 255
+_NEVER = "0001-01-01"
+
+
+class DockerEngine:
+    """One Docker engine. Safe to use from several threads.
+
+    Raises EngineError for what the engine does not do, with its own words; EngineGoneError where it
+    does not answer.
+    """
+
+    def __init__(
+        self, *, connections: int, host: str | None = None, context: str | None = None
+    ) -> None:
+        self.client, self._tunnel = connect(
+            os.environ, host=host, context=context, connections=connections
+        )
+        self._api = self.client.api
+
+    def close(self) -> None:
+        self.client.close()
+        if self._tunnel:
+            self._tunnel.close()
+
+    def launch(
+        self, plan: Plan, task: Task, handover: bytes, network: str | None
+    ) -> tuple[str, Attached]:
+        """Create, attach, hand over, start: the container's id and its output.
+
+        Where a step fails, what was created is removed before EngineError is raised.
+        """
+        container = self._create(plan, task, network)
+        try:
+            attached = attach(self._api, container, handover)
+            self._api.start(container)
+        except (docker.errors.APIError, requests.RequestException, OSError) as exc:
+            with contextlib.suppress(EngineError):
+                self.remove(container)
+            what = f"container {plan.container_name(task)} did not start"
+            raise engine_error(exc, what) from None
+        return container, attached
+
+    def _create(self, plan: Plan, task: Task, network: str | None) -> str:
+        created = ask(
+            f"container {plan.container_name(task)} cannot be created",
+            lambda: self._api.create_container(
+                **container_settings(self._api, plan, task, network)
+            ),
+        )
+        return str(created["Id"])
+
+    def kill(self, container: str, signal: str) -> None:
+        """Send a signal to PID 1, a paused one too; one that has ended or is gone needs none."""
+        try:
+            self._api.kill(container, signal)
+        except docker.errors.APIError as exc:
+            if exc.status_code not in {404, 409, 500}:
+                raise EngineError(
+                    f"container {container[:12]} cannot be signalled", engine_words(exc)
+                ) from None
+            if "paused" in engine_words(exc):
+                self.unpause(container)
+                self.kill(container, signal)
+        except requests.RequestException as exc:
+            raise engine_error(exc, f"container {container[:12]} cannot be signalled") from None
+
+    def unpause(self, container: str) -> None:
+        """Let a paused container go on; one that is not paused needs none."""
+        ask(
+            f"container {container[:12]} stays paused",
+            lambda: self._api.unpause(container),
+            fine=(404, 409, 500),
+        )
+
+    def remove(self, container: str) -> None:
+        """Remove a container by id or name, running or not; one that is gone needs none."""
+        ask(
+            f"container {container[:12]} stays",
+            lambda: self._api.remove_container(container, force=True, v=True),
+            fine=(404, 409),
+        )
+
+    def containers(self, run: str | None = None) -> list[Existing]:
+        """Every agent container of a run, or of all runs, in the order of their tasks."""
+        label = contract.LABEL_INDEX if run is None else f"{contract.LABEL_RUN}={run}"
+        found = ask(
+            "containers cannot be listed",
+            lambda: self._api.containers(all=True, filters={"label": label}),
+        )
+        existing = [_existing(summary) for summary in found]
+        return sorted(existing, key=lambda one: (one.run, one.index))
+
+    def exit_code(self, container: str) -> int | None:
+        """The code a container has ended with, None while it runs."""
+        state = ask(f"container {container[:12]}", lambda: self._api.inspect_container(container))[
+            "State"
+        ]
+        if state["Running"]:
+            return None
+        return UNKNOWN_CODE if state["FinishedAt"].startswith(_NEVER) else int(state["ExitCode"])
+
+    def why_killed(self, container: str) -> str | None:
+        """Why SIGKILL ended a container, if the engine knows."""
+        found = ask(
+            f"container {container[:12]}",
+            lambda: self._api.inspect_container(container),
+            fine=(404,),
+        )
+        if found is None or found["State"]["Status"] == "removing":
+            return "its container was removed by somebody else"
+        return "killed for want of memory" if found["State"]["OOMKilled"] else None
+
+    def attach_running(self, container: str, *, has_past: bool) -> Attached:
+        """What a running container will write, behind all that it has written or without that."""
+        attached: Attached = ask(
+            f"container {container[:12]} cannot be heard",
+            lambda: attach(self._api, container, None, has_past=has_past),
+        )
+        return attached
+
+    def ready_line(self, container: str) -> bytes | None:
+        """The line by which the container said that its agent was about to start, if it did."""
+        log: bytes = ask(
+            f"container {container[:12]} has no log",
+            lambda: self._api.logs(container, stdout=False, stderr=True, tail="all"),
+        )
+        prefix = contract.READY_PREFIX.encode()
+        return next((line for line in log.splitlines() if line.startswith(prefix)), None)
+
+    def logs(self, container: str, *, tail: int | None, since: int | None, follow: bool) -> Any:
+        """Chunks of output: a stream of bytes, standard output and error together."""
+        return ask(
+            f"container {container[:12]} has no log",
+            lambda: self._api.logs(
+                container,
+                stream=True,
+                follow=follow,
+                tail="all" if tail is None else tail,
+                since=since,
+            ),
+        )
+
+    def listen(self, run: str) -> Any:
+        """The engine's events of a run's containers, as they come, from now on."""
+        filters = {
+            "type": "container",
+            "label": f"{contract.LABEL_RUN}={run}",
+            "event": ["die", "oom", "pause", "unpause"],
+        }
+        return ask(
+            "the engine's events cannot be heard",
+            lambda: self._api.events(filters=filters, decode=True),
+        )
+
+    def wait_until_back(self, is_over: threading.Event, timeout_s: float) -> bool:
+        """Until an engine that went away answers again; False once it took too long, or is over."""
+        for _ in range(int(timeout_s / _BACK_POLL_S)):
+            if is_over.wait(_BACK_POLL_S):
+                return False
+            try:
+                self._api.ping()
+            except (docker.errors.DockerException, requests.RequestException, OSError):
+                continue
+            return True
+        return False
+
+
+def _existing(summary: Mapping[str, Any]) -> Existing:
+    labels = summary["Labels"]
+    exit_code = None
+    if summary["State"] in {"exited", "dead"}:
+        # "Exited (137) 2 minutes ago": the list has the code in no other place.
+        code = summary["Status"].partition("(")[2].partition(")")[0]
+        exit_code = int(code) if code.isdigit() else UNKNOWN_CODE
+    return Existing(
+        id=summary["Id"],
+        run=labels[contract.LABEL_RUN],
+        task=labels[contract.LABEL_TASK],
+        index=int(labels[contract.LABEL_INDEX]),
+        count=int(labels[contract.LABEL_COUNT]),
+        identity_name=labels[contract.LABEL_IDENTITY_NAME],
+        created_at=float(summary["Created"]),
+        state=summary["State"],
+        status=summary["Status"],
+        exit_code=exit_code,
+    )

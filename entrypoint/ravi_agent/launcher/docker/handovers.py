@@ -1,0 +1,85 @@
+"""What each container is handed: the key to provision with, or the identity made here."""
+
+import time
+from typing import Protocol
+
+from ravi_agent.handover import Handover
+from ravi_agent.launcher.planning.plan import Plan, Task
+from ravi_agent.log import Log
+from ravi_agent.settings import Credential
+
+
+class Handovers(Protocol):
+    """Where hand-over lines come from; called from several threads at once."""
+
+    def line_for(self, task: Task, *, is_first: bool) -> bytes:
+        """The line for this task's container. It holds a key. Raises RaviError.
+
+        is_first: no container of this task has been started, so none can have made its identity.
+        """
+
+    def close(self) -> None:
+        """Nothing more will be asked for."""
+
+
+class KeyHandovers:
+    """`--provision container`: every line carries the management key."""
+
+    def __init__(self, plan: Plan, credential: Credential) -> None:
+        self._is_fresh = plan.is_fresh
+        self._credential = credential
+
+    def line_for(self, task: Task, *, is_first: bool) -> bytes:
+        """The same for all that have not been started before."""
+        del task
+        is_fresh = self._is_fresh and is_first
+        return Handover(credential=self._credential, is_fresh=is_fresh).to_line()
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class IdentityHandovers:
+    """`--provision host`: one client makes all identities, and no key of the account's leaves.
+
+    It keeps the pace for the whole fleet: told to wait, nobody asks before that time is over.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        api_url: str,
+        credential: Credential,
+        *,
+        phone_policy: str,
+        timeout_s: float,
+        log: Log,
+    ) -> None:
+        # Only who provisions on the host waits for httpx.
+        from ravi_agent.service.api import RaviApi
+        from ravi_agent.service.provision import Pacer, Provisioner
+
+        self._provisioner = Provisioner
+        self._api = RaviApi(api_url, credential)
+        self._pacer = Pacer()
+        self._is_fresh = plan.is_fresh
+        self._phone_policy = phone_policy
+        self._timeout_s = timeout_s
+        self._log = log
+
+    def line_for(self, task: Task, *, is_first: bool) -> bytes:
+        """Make or adopt this task's identity."""
+        provisioner = self._provisioner(
+            self._api,
+            deadline=time.monotonic() + self._timeout_s,
+            phone_policy=self._phone_policy,
+            log=self._log,
+            pacer=self._pacer,
+        )
+        is_fresh = self._is_fresh and is_first
+        identity = provisioner.provision(task.identity_name, is_fresh=is_fresh)
+        return Handover(identity=identity).to_line()
+
+    def close(self) -> None:
+        """Close the connections to the service."""
+        self._api.close()

@@ -1,0 +1,87 @@
+"""The networks of a run. A Linux bridge has 1023 ports (BR_MAX_PORTS, 1 << 10): many agents take
+more than one."""
+
+import docker
+import docker.errors
+import requests
+from docker.models.networks import Network
+
+from ravi_agent import contract
+from ravi_agent.errors import EngineError, UsageError
+from ravi_agent.launcher.docker.calls import engine_words
+from ravi_agent.launcher.planning.plan import Plan
+
+PORTS = 1000  # the rest is for others on the same bridge: the local Ravi, another run
+_BRIDGE = "bridge"
+
+
+class Networks:
+    """Where each task's container is connected.
+
+    One network, the given one or `default`, as long as its ports do; else as many networks of
+    the run's as it takes, which are removed with the run.
+    """
+
+    def __init__(
+        self,
+        client: docker.DockerClient,
+        plan: Plan,
+        *,
+        default: str | None = None,
+        ports: int = PORTS,
+    ) -> None:
+        """default: None is the engine's own choice. ports: agents that one network has room for.
+
+        Raises UsageError for a network that is not there, or is too small for the run.
+        """
+        self._client = client
+        self._plan = plan
+        self._one = plan.container.network or default
+        self.names: list[str] = []
+        if plan.container.network:
+            self._check_given(plan.container.network, ports)
+        elif plan.at_once > ports:
+            many = -(-plan.at_once // ports)
+            self.names = [f"ravi-{plan.run}-{number}" for number in range(many)]
+
+    def create(self) -> None:
+        """Make the run's own networks; those that an earlier launcher has made stay."""
+        labels = {contract.LABEL_RUN: self._plan.run}
+        try:
+            there = {one.name for one in run_networks(self._client, self._plan.run)}
+            for name in self.names:
+                if name not in there:
+                    self._client.networks.create(name, driver=_BRIDGE, labels=labels)
+        except (docker.errors.APIError, requests.RequestException) as exc:
+            raise EngineError(
+                "the run's networks cannot be made",
+                engine_words(exc),
+                "docker network prune, or fewer agents at once: --parallel",
+            ) from None
+
+    def of(self, index: int) -> str | None:
+        """The network of the task with that index; None is the engine's own choice."""
+        return self.names[index % len(self.names)] if self.names else self._one
+
+    def _check_given(self, name: str, ports: int) -> None:
+        if name in {"host", "none"} or name.startswith("container:"):
+            return
+        try:
+            found = self._client.networks.get(name)
+        except docker.errors.NotFound:
+            raise UsageError(
+                f"--network {name}", "there is no such network", f"docker network create {name}"
+            ) from None
+        except (docker.errors.APIError, requests.RequestException) as exc:
+            raise EngineError(f"network {name}", engine_words(exc)) from None
+        if found.attrs.get("Driver") == _BRIDGE and self._plan.at_once > ports:
+            raise UsageError(
+                f"--network {name}",
+                f"a bridge has room for {ports} agents, and {self._plan.at_once} run at once",
+                f"--parallel {ports}, or no --network",
+            )
+
+
+def run_networks(client: docker.DockerClient, run: str) -> list[Network]:
+    """The networks that a run has had made for it."""
+    return client.networks.list(filters={"label": f"{contract.LABEL_RUN}={run}"})

@@ -1,0 +1,140 @@
+"""The threads that start agents: as many at once as the engine likes, no more than have places."""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from ravi_agent.errors import EngineError, RaviError
+from ravi_agent.launcher.docker.calls import EngineGoneError
+from ravi_agent.launcher.docker.engine import DockerEngine
+from ravi_agent.launcher.docker.handovers import Handovers
+from ravi_agent.launcher.docker.networks import Networks
+from ravi_agent.launcher.docker.output_mux import OutputMux
+from ravi_agent.launcher.model.agents import (
+    Asked,
+    Broken,
+    Died,
+    Event,
+    Output,
+    OutputOver,
+    Refused,
+    Started,
+    TakenOver,
+)
+from ravi_agent.launcher.model.existing import Existing
+from ravi_agent.launcher.planning.plan import Plan, Task
+
+# How long a start waits for an engine that went away.
+ENGINE_WAIT_S = 300.0
+
+
+class Starters:
+    """Starts agents, and takes over those that run; what comes of it goes to `emit` as events."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        engine: DockerEngine,
+        networks: Networks,
+        handovers: Handovers,
+        mux: OutputMux,
+        emit: Callable[[Event], None],
+    ) -> None:
+        self._plan = plan
+        self._engine = engine
+        self._networks = networks
+        self._handovers = handovers
+        self._mux = mux
+        self._emit = emit
+        self._places = threading.Semaphore(plan.at_once)
+        self._threads = plan.flow.concurrency or 1
+        self._is_over = threading.Event()
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="start")
+
+    def start(self, task: Task, *, replaced: str | None = None) -> None:
+        """Start a task's agent once there is a place; `replaced`: the container that failed."""
+        self._submit(lambda: self._start(task, replaced))
+
+    def take_over(self, task: Task, existing: Existing) -> None:
+        """Go on with what an earlier launcher has started."""
+        self._submit(lambda: self._take_over(task, existing))
+
+    def hear_again(self, index: int, container: str) -> None:
+        """Listen again to an agent that the engine's absence has cut off."""
+        self._submit(lambda: self._hear_again(index, container))
+
+    def free_place(self) -> None:
+        """An agent has ended: the next one may start."""
+        self._places.release()
+
+    def stop(self) -> None:
+        """Start no more. Returns once those under way have been started or refused."""
+        self._is_over.set()
+        self._places.release(self._threads)
+        self._pool.shutdown(cancel_futures=True)
+
+    def _submit(self, work: Callable[[], None]) -> None:
+        def guarded() -> None:
+            try:
+                work()
+            except BaseException as exc:  # noqa: BLE001 - passed on: nobody sees it in this thread
+                self._emit(Broken(error=exc))
+
+        if not self._is_over.is_set():
+            self._pool.submit(guarded)
+
+    def _start(self, task: Task, replaced: str | None) -> None:
+        self._places.acquire()
+        is_first = replaced is None
+        while not self._is_over.is_set():
+            self._emit(Asked(index=task.index, at=time.monotonic()))
+            try:
+                if not is_first:
+                    self._engine.remove(self._plan.container_name(task))
+                line = self._handovers.line_for(task, is_first=is_first)
+                network = self._networks.of(task.index)
+                container, attached = self._engine.launch(self._plan, task, line, network)
+            except EngineGoneError as exc:
+                # It may have done what it was asked: the next start replaces that, and finds the
+                # identity by its name.
+                is_first = False
+                if not self._engine.wait_until_back(self._is_over, ENGINE_WAIT_S):
+                    self._emit(Refused(index=task.index, error=str(exc)))
+                    return
+            except RaviError as exc:
+                self._emit(Refused(index=task.index, error=str(exc)))
+                return
+            else:
+                self._emit(Started(index=task.index, container=container))
+                self._mux.add(task.index, attached)
+                return
+
+    def _take_over(self, task: Task, existing: Existing) -> None:
+        self._places.acquire()
+        if self._is_over.is_set():
+            return
+        age_s = max(0.0, time.time() - existing.created_at)
+        self._emit(TakenOver(index=task.index, container=existing.id, age_s=age_s))
+        try:
+            # Asked now: what ended since it was listed ended before anybody watched.
+            code = self._engine.exit_code(existing.id)
+            if code is None:
+                self._mux.add(task.index, self._engine.attach_running(existing.id, has_past=True))
+                code = self._engine.exit_code(existing.id)
+            line = b"" if code is None else self._engine.ready_line(existing.id) or b""
+        except EngineError as exc:
+            self._emit(Refused(index=task.index, error=str(exc)))
+            return
+        if code is not None:
+            if line:
+                heard = Output(index=task.index, line=line, is_error=True, at=time.monotonic())
+                self._emit(heard)
+            self._emit(OutputOver(index=task.index))
+            self._emit(Died(index=task.index, container=existing.id, exit_code=code))
+
+    def _hear_again(self, index: int, container: str) -> None:
+        try:
+            self._mux.add(index, self._engine.attach_running(container, has_past=False))
+        except EngineError:  # it has ended or left again: the watch says so
+            self._emit(OutputOver(index=index))

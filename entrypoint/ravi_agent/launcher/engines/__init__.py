@@ -1,1 +1,0 @@
-"""Where agents run: one module an engine, all behind the same few calls."""

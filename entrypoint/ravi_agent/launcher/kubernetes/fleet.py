@@ -1,0 +1,248 @@
+"""A run on Kubernetes in the foreground: what its Job, its pods and its events say of it."""
+
+import queue
+import time
+from dataclasses import dataclass
+
+from ravi_agent.errors import EngineError
+from ravi_agent.launcher.docker.fleet import Observer
+from ravi_agent.launcher.kubernetes import jobs, pods
+from ravi_agent.launcher.kubernetes.api import KubernetesApi, Object
+from ravi_agent.launcher.kubernetes.logs import FOLLOWED_LIMIT, Followers, last_lines
+from ravi_agent.launcher.kubernetes.names import job_name
+from ravi_agent.launcher.kubernetes.watch import Watch
+from ravi_agent.launcher.model.agents import KEPT_LINES, Agent, State
+from ravi_agent.launcher.planning.plan import Plan
+
+# Of failed agents, how many have the end of their log fetched for the report.
+_EXPLAINED_LIMIT = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Heard:
+    resource: str
+    object: Object
+    is_gone: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Line:
+    index: int
+    text: str
+
+
+class KubernetesFleet:
+    """One run whose Job is there. All state changes in the thread that calls `run`."""
+
+    def __init__(self, plan: Plan, api: KubernetesApi, observer: Observer, job: Object) -> None:
+        self.plan = plan
+        self.agents = [Agent(task=task) for task in plan.tasks]
+        self._api = api
+        self._observer = observer
+        self._began = time.monotonic()
+        self._queue: queue.SimpleQueue[_Heard | _Line | EngineError] = queue.SimpleQueue()
+        self._job: Object | None = job
+        self._uid = job["metadata"]["uid"]
+        self._pods_of = f"batch.kubernetes.io/job-name={job_name(plan.run)}"
+        self._superseded: set[str] = set()
+        self._over: dict[
+            int, bool
+        ] = {}  # what the Job says of an index: it has succeeded or failed
+        self._stuck: dict[int, str] = {}
+        self._warned: set[str] = set()
+        self._trouble: str | None = None
+        self._has_gone_on = False
+        self._followers: Followers | None = None
+
+    def run(self, *, until_ready: bool = False) -> None:
+        """Until the Job has ended, or nothing of it will go on; or until all agents run.
+
+        Raises EngineError where the cluster cannot be watched any more; the run goes on there.
+        """
+        name = job_name(self.plan.run)
+        if not until_ready and len(self.agents) <= FOLLOWED_LIMIT:
+            self._followers = Followers(self._api, self._hear_line)
+        self._hear_job(self._api.get("jobs", name))  # a watch tells nothing of what is not there
+        watches = [
+            self._watch("jobs", field_selector=f"metadata.name={name}"),
+            self._watch("pods", label_selector=self._pods_of),
+            self._watch(
+                "events", field_selector=f"involvedObject.kind=Job,involvedObject.name={name}"
+            ),
+        ]
+        is_over = False
+        try:
+            while not self._is_over() and not (until_ready and self._is_ready()):
+                self._handle(self._queue.get())
+            if is_over := self._is_over():
+                self._settle()
+        finally:
+            for watch in watches:
+                watch.close()
+            if self._followers:
+                self._followers.close(is_over=is_over)
+            while not self._queue.empty():
+                if isinstance(heard := self._queue.get(), _Line):
+                    self._handle(heard)
+        if is_over:
+            self._explain()
+
+    def give_up(self, state: State) -> None:
+        """Say of all that have not ended that they are over, as `state`."""
+        for agent in self.agents:
+            if not agent.is_final:
+                agent.error = agent.error or self._trouble
+                self._change(agent, state)
+
+    def _watch(self, resource: str, **selectors: str) -> Watch:
+        def heard(one: Object, is_gone: bool) -> None:
+            self._queue.put(_Heard(resource=resource, object=one, is_gone=is_gone))
+
+        def failed(exc: EngineError) -> None:
+            if resource == "events":  # they explain; without the right to read them a run goes on
+                self._warn(str(exc))
+            else:
+                self._queue.put(exc)
+
+        return Watch(self._api, resource, heard, failed, **selectors)
+
+    def _hear_line(self, index: int, text: str) -> None:
+        self._queue.put(_Line(index=index, text=text))
+
+    def _is_over(self) -> bool:
+        if self._job is None or jobs.ending(self._job):
+            return True
+        is_suspended = bool(self._job["spec"].get("suspend"))
+        self._has_gone_on |= not is_suspended  # a queue may hold it back at first
+        if is_suspended and self._has_gone_on:
+            return True
+        # Nothing goes on where every pod there is has stuck; one that runs may yet end well.
+        active = (self._job.get("status") or {}).get("active") or 0
+        if self._stuck and len(self._stuck) >= active > 0:
+            self._trouble = next(iter(self._stuck.values()))
+        return self._trouble is not None
+
+    def _is_ready(self) -> bool:
+        return all(agent.is_final or agent.state == State.RUNNING for agent in self.agents)
+
+    def _handle(self, heard: "_Heard | _Line | EngineError") -> None:
+        match heard:
+            case EngineError():
+                raise heard
+            case _Line(index=index, text=text):
+                self.agents[index].lines.append(text)
+                self._observer.output(self.agents[index], text, is_error=False)
+            case _Heard(resource="jobs", object=job, is_gone=is_gone):
+                self._hear_job(None if is_gone else job)
+            case _Heard(resource="pods", object=pod, is_gone=is_gone):
+                if not is_gone and (seen := pods.view(pod)):
+                    self._hear_pod(seen)
+            case _Heard(object=event, is_gone=False):
+                self._hear_event(event)
+
+    def _hear_job(self, job: Object | None) -> None:
+        self._job = job
+        status = (job or {}).get("status") or {}
+        self._over |= dict.fromkeys(pods.ranges(status.get("failedIndexes")), False)
+        self._over |= dict.fromkeys(pods.ranges(status.get("completedIndexes")), True)
+        for index in self._over:
+            self._end_if_over(self.agents[index])
+
+    def _hear_pod(self, seen: pods.PodView) -> None:
+        agent = self.agents[seen.index]
+        if seen.name in self._superseded or agent.is_final:
+            return
+        if agent.container and agent.container != seen.name:
+            self._superseded.add(agent.container)  # this index is tried again
+            agent.exit_code = agent.error = None
+        agent.container = seen.name
+        agent.identity = seen.identity or agent.identity
+        self._stuck.pop(seen.index, None)
+        if seen.trouble:
+            self._warn(f"{agent.task.id}: {seen.trouble}")
+            if seen.is_stuck:
+                self._stuck[seen.index] = seen.trouble
+        if seen.has_ended:
+            # Whether that was its end is the Job's to say: there may be another attempt.
+            agent.exit_code, agent.error = seen.exit_code, seen.error
+            agent.is_output_over = True
+            if self._followers and seen.exit_code is not None:
+                self._followers.follow(seen.index, seen.name)
+            self._end_if_over(agent)
+            return
+        agent.is_output_over = False
+        if seen.state != agent.state:
+            if seen.state == State.RUNNING:
+                agent.ready_s = time.monotonic() - self._began
+                if self._followers:
+                    self._followers.follow(seen.index, seen.name)
+            self._change(agent, seen.state)
+
+    def _end_if_over(self, agent: Agent) -> None:
+        """An agent has ended once its Job says so, and its pod has said how."""
+        if agent.is_final or agent.task.index not in self._over or not agent.is_output_over:
+            return
+        if self._over[agent.task.index]:
+            agent.exit_code, agent.error = 0, None
+        self._change(agent, State.FAILED if agent.exit_code is None else State.EXITED)
+
+    def _hear_event(self, event: Object) -> None:
+        """What the Job controller could not do: a quota, a policy, a service account not there."""
+        about = event["involvedObject"].get("uid")
+        if event.get("reason") != "FailedCreate" or about != self._uid:
+            return  # an earlier Job of this name has left some, too
+        message = " ".join(str(event.get("message", "")).split())
+        self._warn(message)
+        if any(agent.container for agent in self.agents):
+            return  # those that run will make room
+        found, _ = self._api.list("pods", label_selector=self._pods_of)
+        if not found:
+            self._trouble = message
+
+    def _settle(self) -> None:
+        """All has been said: the pods once more, which may lag behind their Job, and then ends."""
+        if not all(agent.is_final for agent in self.agents):
+            found, _ = self._api.list("pods", label_selector=self._pods_of)
+            for pod in sorted(found, key=lambda one: str(one["metadata"]["creationTimestamp"])):
+                if seen := pods.view(pod):
+                    self._hear_pod(seen)
+            for index in self._over:  # a pod that is gone says nothing any more
+                self.agents[index].is_output_over = True
+                self._end_if_over(self.agents[index])
+        if self._job is None:
+            self._trouble = "the Job has been deleted"
+        elif ended := jobs.ending(self._job):
+            self._trouble = ended.words
+            self.give_up(State.STOPPED)
+        elif self._job["spec"].get("suspend") and not self._trouble:
+            self._trouble = "the run has been stopped; --resume goes on with it"
+            self.give_up(State.STOPPED)
+        self.give_up(State.FAILED)
+
+    def _explain(self) -> None:
+        """Fetch what failed agents wrote last, where nobody has listened."""
+        failed = [agent for agent in self.agents if agent.exit_code and not agent.lines]
+        for agent in failed[:_EXPLAINED_LIMIT]:
+            agent.lines.extend(last_lines(self._api, str(agent.container), KEPT_LINES))
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the Job is there and would go on for ever without an agent that does."""
+        return bool(self._trouble and self._job and not jobs.ending(self._job))
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the Job has ended well: all agents did, or as many as were asked for."""
+        ended = self._job and jobs.ending(self._job)
+        return bool(ended and ended.is_success)
+
+    def _warn(self, message: str) -> None:
+        """Once for each cause: fifty pods with one image have one trouble."""
+        cause = message.partition(": ")[2] or message
+        if cause not in self._warned:
+            self._warned.add(cause)
+            self._observer.note(f"ravi-launch: warning: {message}")
+
+    def _change(self, agent: Agent, state: State) -> None:
+        agent.state = state
+        self._observer.changed(agent)

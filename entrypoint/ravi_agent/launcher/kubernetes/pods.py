@@ -1,0 +1,141 @@
+"""What a pod's status says of its agent."""
+
+import json
+from dataclasses import dataclass
+
+from ravi_agent.errors import AnswerError
+from ravi_agent.identity import Identity
+from ravi_agent.launcher.kubernetes.api import Object
+from ravi_agent.launcher.model.agents import State
+
+INDEX = "batch.kubernetes.io/job-completion-index"
+AGENT, INIT = "agent", "ravi-init"
+# The kubelet's reasons for a container that will not start unless somebody changes something.
+# It tries ImagePullBackOff again too, with the same image and the same rights.
+_STUCK = frozenset(
+    {
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "ErrImageNeverPull",
+        "ImageInspectError",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "RunContainerError",
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PodView:
+    """One pod of a run. `exit_code` is the agent's, None unless it has ended.
+
+    error: why it failed, in the pod's own words. trouble: why it does not go on; `is_stuck`
+    where that will not pass by itself.
+    """
+
+    name: str
+    index: int
+    state: State
+    identity: Identity | None = None
+    exit_code: int | None = None
+    error: str | None = None
+    trouble: str | None = None
+    is_stuck: bool = False
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state in {State.EXITED, State.FAILED}
+
+
+def index_of(pod: Object) -> int | None:
+    """The pod's place in its Indexed Job; None for a pod that has none."""
+    value = (pod["metadata"].get("annotations") or {}).get(INDEX)
+    return int(value) if value is not None and value.isdecimal() else None
+
+
+def view(pod: Object) -> PodView | None:
+    """What is so with a pod; None for one that is no agent of a Job's."""
+    index = index_of(pod)
+    if index is None:
+        return None
+    status = pod.get("status") or {}
+    init = _container(status, "initContainerStatuses", INIT)
+    agent = _container(status, "containerStatuses", AGENT)
+    phase = status.get("phase", "Pending")
+    trouble, is_stuck = _trouble(status)
+    common = {"name": pod["metadata"]["name"], "index": index, "identity": _identity(init)}
+    if phase in {"Succeeded", "Failed"}:
+        ended = agent.get("terminated")
+        exit_code = ended.get("exitCode") if ended else None
+        # With no code of its own the agent never ran.
+        state = State.FAILED if exit_code is None else State.EXITED
+        return PodView(
+            **common, state=state, exit_code=exit_code, error=_failure(status, init, agent)
+        )
+    state = State.STARTING
+    if agent.get("running"):
+        state = State.RUNNING
+    elif init.get("running") or init.get("terminated"):
+        state = State.PROVISIONING
+    return PodView(**common, state=state, trouble=trouble, is_stuck=is_stuck)
+
+
+def _container(status: Object, kind: str, name: str) -> Object:
+    """The state of a container: `waiting`, `running` or `terminated`."""
+    for one in status.get(kind) or []:
+        if one["name"] == name:
+            state: Object = one.get("state") or {}
+            return state
+    return {}
+
+
+def _identity(init: Object) -> Identity | None:
+    """The identity that the init container told of in its termination message."""
+    ended = init.get("terminated")
+    if not ended or ended.get("exitCode") != 0:
+        return None
+    try:
+        return Identity.from_public(json.loads(ended.get("message") or ""))
+    except (ValueError, AttributeError, AnswerError):
+        return None  # an older ravi-init, or somebody else's: the agent runs all the same
+
+
+def _failure(status: Object, init: Object, agent: Object) -> str | None:
+    for what, container in ((INIT, init), ("the agent", agent)):
+        ended = container.get("terminated") or {}
+        code, message = ended.get("exitCode"), ended.get("message")
+        if not code:
+            continue
+        if ended.get("reason") == "OOMKilled":
+            return f"{what} was killed for want of memory"
+        if message:
+            return " ".join(str(message).split())
+        if container is init:
+            return f"{INIT} ended with {code}"
+    if status.get("reason") or status.get("message"):  # evicted, or past its deadline
+        return ": ".join(str(status[key]) for key in ("reason", "message") if status.get(key))
+    return None
+
+
+def _trouble(status: Object) -> tuple[str | None, bool]:
+    for kind in ("initContainerStatuses", "containerStatuses"):
+        for one in status.get(kind) or []:
+            waiting = (one.get("state") or {}).get("waiting") or {}
+            reason = waiting.get("reason", "")
+            if reason in _STUCK or reason == "ErrImagePull":
+                words = f"{reason}: {waiting.get('message') or one.get('image', '')}"
+                return f"container {one['name']}: {words}", reason in _STUCK
+    for condition in status.get("conditions") or []:
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return f"{condition.get('reason')}: {condition.get('message', '')}", False
+    return None, False
+
+
+def ranges(text: str | None) -> set[int]:
+    """The indexes that a Job's `completedIndexes` or `failedIndexes` names: `1,3-5`."""
+    found: set[int] = set()
+    for part in (text or "").split(","):
+        first, dash, last = part.partition("-")
+        if first:
+            found.update(range(int(first), int(last if dash else first) + 1))
+    return found

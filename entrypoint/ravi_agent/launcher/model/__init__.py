@@ -1,0 +1,1 @@
+"""What both engines share: agents and their states, what a run costs."""

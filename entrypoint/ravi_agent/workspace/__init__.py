@@ -1,0 +1,1 @@
+"""`.ravi/` and what harnesses read beside it: written, read, trusted and removed."""
