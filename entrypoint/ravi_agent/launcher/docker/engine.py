@@ -16,7 +16,7 @@ from ravi_agent.launcher.docker.attach import Attached, attach
 from ravi_agent.launcher.docker.calls import ask, engine_error, engine_words
 from ravi_agent.launcher.docker.container import container_settings
 from ravi_agent.launcher.docker.host import connect
-from ravi_agent.launcher.model.existing import Existing
+from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.planning.plan import Plan, Task
 
 _BACK_POLL_S = 0.5
@@ -103,7 +103,7 @@ class DockerEngine:
             fine=(404, 409),
         )
 
-    def containers(self, run: str | None = None) -> list[Existing]:
+    def containers(self, run: str | None = None) -> list[ContainerStatus]:
         """Every agent container of a run, or of all runs, in the order of their tasks."""
         label = contract.LABEL_INDEX if run is None else f"{contract.LABEL_RUN}={run}"
         found = ask(
@@ -188,14 +188,14 @@ class DockerEngine:
         return False
 
 
-def _existing(summary: Mapping[str, Any]) -> Existing:
+def _existing(summary: Mapping[str, Any]) -> ContainerStatus:
     labels = summary["Labels"]
     exit_code = None
     if summary["State"] in {"exited", "dead"}:
         # "Exited (137) 2 minutes ago": the list has the code in no other place.
         code = summary["Status"].partition("(")[2].partition(")")[0]
         exit_code = int(code) if code.isdigit() else UNKNOWN_CODE
-    return Existing(
+    return ContainerStatus(
         id=summary["Id"],
         run=labels[contract.LABEL_RUN],
         task=labels[contract.LABEL_TASK],

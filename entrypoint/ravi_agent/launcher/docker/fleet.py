@@ -34,7 +34,7 @@ from ravi_agent.launcher.model.agents import (
     State,
     TakenOver,
 )
-from ravi_agent.launcher.model.existing import Existing
+from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.model.timers import Timers
 from ravi_agent.launcher.planning.plan import Plan
 
@@ -78,7 +78,7 @@ class Fleet:
         handovers: Handovers,
         observer: Observer,
         *,
-        there: Mapping[int, Existing] | None = None,
+        there: Mapping[int, ContainerStatus] | None = None,
     ) -> None:
         """there: containers of this run that an earlier launcher has started, by index."""
         self.plan = plan

@@ -25,7 +25,7 @@ from ravi_agent.launcher.docker.runs import remove_all
 from ravi_agent.launcher.host_key import find_host_credential
 from ravi_agent.launcher.model.agents import State
 from ravi_agent.launcher.model.budget import make_budget
-from ravi_agent.launcher.model.existing import Existing
+from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.planning.plan import Plan, make_plan
 from ravi_agent.launcher.planning.spec import Flow, RunSpec
 from ravi_agent.launcher.show.answer import Answer, Wishes
@@ -147,7 +147,7 @@ def _spec(request: Request, record: str | None) -> RunSpec:
 
 def _take_stock(
     plan: Plan, engine: DockerEngine, *, is_resuming: bool
-) -> tuple[dict[int, Existing], list[str]]:
+) -> tuple[dict[int, ContainerStatus], list[str]]:
     """What an earlier launcher has done of this run, by index, and the containers of the rest.
 
     Those never got to their agent: it was killed between their creation and the agent's start.
@@ -172,7 +172,7 @@ def _take_stock(
     return under_way, [one.id for one in there if under_way.get(one.index) is not one]
 
 
-def _is_under_way(one: Existing, engine: DockerEngine) -> bool:
+def _is_under_way(one: ContainerStatus, engine: DockerEngine) -> bool:
     """Whether a container has got to its agent, or still may."""
     if one.state in {"running", "paused"}:
         return True

@@ -15,7 +15,7 @@ from ravi_agent.launcher.docker.engine import DockerEngine
 from ravi_agent.launcher.docker.events import Watch
 from ravi_agent.launcher.docker.records import forget, load_record
 from ravi_agent.launcher.model.agents import Died, EngineBack, Event
-from ravi_agent.launcher.model.existing import Existing, refuse_running, select
+from ravi_agent.launcher.model.container_status import ContainerStatus, refuse_running, select
 from ravi_agent.launcher.show.progress import print_table
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _AT_ONCE = 16
 
 
-def find_all(engine: DockerEngine) -> list[Existing]:
+def find_all(engine: DockerEngine) -> list[ContainerStatus]:
     """The containers of all runs."""
     return engine.containers()
 
@@ -36,7 +36,7 @@ def stock(engine: DockerEngine) -> "DockerStock":
     return DockerStock(engine)
 
 
-def find(engine: DockerEngine, run: str, tasks: Sequence[str]) -> list[Existing]:
+def find(engine: DockerEngine, run: str, tasks: Sequence[str]) -> list[ContainerStatus]:
     """The containers of a run, or of some of its tasks; UsageError where one is not there."""
     found = engine.containers(run)
     if not found:
@@ -44,7 +44,7 @@ def find(engine: DockerEngine, run: str, tasks: Sequence[str]) -> list[Existing]
     return select(found, tasks, why=f"run {run} has no such container", fix=f"ravi-launch ps {run}")
 
 
-def show(found: Sequence[Existing], *, is_json: bool) -> None:
+def show(found: Sequence[ContainerStatus], *, is_json: bool) -> None:
     """`ps`: one row a container, on standard output."""
     if is_json:
         print(json.dumps([asdict(one) for one in found], indent=2))
@@ -57,7 +57,7 @@ def show(found: Sequence[Existing], *, is_json: bool) -> None:
 
 def print_logs(
     engine: DockerEngine,
-    found: Sequence[Existing],
+    found: Sequence[ContainerStatus],
     *,
     tail: int | None,
     since_s: int | None,
@@ -67,7 +67,7 @@ def print_logs(
     since = None if since_s is None else int(time.time()) - since_s
     lock = threading.Lock()
 
-    def follow(one: Existing) -> None:
+    def follow(one: ContainerStatus) -> None:
         rest = b""
         for chunk in engine.logs(one.id, tail=tail, since=since, follow=is_following):
             *lines, rest = (rest + chunk).split(b"\n")
@@ -105,7 +105,7 @@ def _ended(event: Event) -> dict[str, int]:
     return {}
 
 
-def stop(engine: DockerEngine, run: str, found: Sequence[Existing], *, time_s: int) -> None:
+def stop(engine: DockerEngine, run: str, found: Sequence[ContainerStatus], *, time_s: int) -> None:
     """`stop`: SIGTERM to all at once, and SIGKILL to what is there after `time_s` seconds."""
     events: queue.SimpleQueue[Event] = queue.SimpleQueue()
     watch = Watch(engine, run, events.put)

@@ -22,7 +22,7 @@ from ravi_agent.launcher.model.agents import (
     Started,
     TakenOver,
 )
-from ravi_agent.launcher.model.existing import Existing
+from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.planning.plan import Plan, Task
 
 # How long a start waits for an engine that went away.
@@ -56,7 +56,7 @@ class Starters:
         """Start a task's agent once there is a place; `replaced`: the container that failed."""
         self._submit(lambda: self._start(task, replaced))
 
-    def take_over(self, task: Task, existing: Existing) -> None:
+    def take_over(self, task: Task, existing: ContainerStatus) -> None:
         """Go on with what an earlier launcher has started."""
         self._submit(lambda: self._take_over(task, existing))
 
@@ -110,7 +110,7 @@ class Starters:
                 self._mux.add(task.index, attached)
                 return
 
-    def _take_over(self, task: Task, existing: Existing) -> None:
+    def _take_over(self, task: Task, existing: ContainerStatus) -> None:
         self._places.acquire()
         if self._is_over.is_set():
             return

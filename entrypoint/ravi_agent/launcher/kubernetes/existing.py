@@ -7,10 +7,10 @@ from ravi_agent import contract
 from ravi_agent.launcher.kubernetes import jobs, pods
 from ravi_agent.launcher.kubernetes.api import KubernetesApi, Object
 from ravi_agent.launcher.model.agents import State
-from ravi_agent.launcher.model.existing import Existing
+from ravi_agent.launcher.model.container_status import ContainerStatus
 
 
-def list_existing(api: KubernetesApi, run: str | None = None) -> list[Existing]:
+def list_existing(api: KubernetesApi, run: str | None = None) -> list[ContainerStatus]:
     """Every agent of a run, or of all runs of the namespace, in the order of their tasks."""
     selector = contract.LABEL_RUN if run is None else f"{contract.LABEL_RUN}={run}"
     found_jobs, _ = api.list("jobs", label_selector=selector)
@@ -28,7 +28,7 @@ def list_existing(api: KubernetesApi, run: str | None = None) -> list[Existing]:
         for index in range(job["spec"]["completions"]):
             task, identity_name = names.get(index) or _numbered(job, index)
             row = _row(job, index, latest.get((name, index)), index in over)
-            rows.append(Existing(run=name, task=task, identity_name=identity_name, **row))
+            rows.append(ContainerStatus(run=name, task=task, identity_name=identity_name, **row))
     return sorted(rows, key=lambda one: (one.run, one.index))
 
 

@@ -17,7 +17,7 @@ from ravi_agent.launcher.kubernetes.logs import FOLLOWED_LIMIT
 from ravi_agent.launcher.kubernetes.names import job_name
 from ravi_agent.launcher.kubernetes.watch import Watch
 from ravi_agent.launcher.model.agents import State
-from ravi_agent.launcher.model.existing import Existing, refuse_running, select
+from ravi_agent.launcher.model.container_status import ContainerStatus, refuse_running, select
 from ravi_agent.launcher.show.progress import print_table
 
 if TYPE_CHECKING:
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 OVER = {State.EXITED, State.FAILED, State.STOPPED}
 
 
-def find_all(api: KubernetesApi) -> list[Existing]:
+def find_all(api: KubernetesApi) -> list[ContainerStatus]:
     """The agents of all runs of the namespace."""
     return list_existing(api)
 
 
-def find(api: KubernetesApi, run: str, tasks: Sequence[str]) -> list[Existing]:
+def find(api: KubernetesApi, run: str, tasks: Sequence[str]) -> list[ContainerStatus]:
     """The agents of a run, or of some of its tasks; UsageError where one is not there."""
     jobs.find(api, run)
     found = list_existing(api, run)
@@ -43,7 +43,7 @@ def find(api: KubernetesApi, run: str, tasks: Sequence[str]) -> list[Existing]:
     )
 
 
-def show(found: Sequence[Existing], *, is_json: bool) -> None:
+def show(found: Sequence[ContainerStatus], *, is_json: bool) -> None:
     """`ps`: one row an agent, on standard output."""
     if is_json:
         print(json.dumps([asdict(one) for one in found], indent=2))
@@ -56,7 +56,7 @@ def show(found: Sequence[Existing], *, is_json: bool) -> None:
 
 def print_logs(
     api: KubernetesApi,
-    found: Sequence[Existing],
+    found: Sequence[ContainerStatus],
     *,
     tail: int | None,
     since_s: int | None,
@@ -77,7 +77,7 @@ def print_logs(
     asked = {name: value for name, value in options.items() if value is not None}
     lock = threading.Lock()
 
-    def follow(one: Existing) -> None:
+    def follow(one: ContainerStatus) -> None:
         try:
             stream = api.open_log(one.id, is_following=is_following, **asked)
         except EngineError as exc:
@@ -119,7 +119,7 @@ def wait(api: KubernetesApi, run: str, tasks: Sequence[str]) -> int:
         watch.close()
 
 
-def stop(api: KubernetesApi, run: str, found: Sequence[Existing], *, time_s: int) -> None:
+def stop(api: KubernetesApi, run: str, found: Sequence[ContainerStatus], *, time_s: int) -> None:
     """`stop`: SIGTERM to all, and SIGKILL to what is there after `time_s` seconds.
 
     A whole run is suspended, so that `--resume` can go on with it; of some tasks the pods go.

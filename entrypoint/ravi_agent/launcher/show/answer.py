@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ravi_agent.launcher.model.agents import Agent
 from ravi_agent.launcher.model.budget import Budget
-from ravi_agent.launcher.model.existing import Existing
+from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.planning.plan import Plan
 from ravi_agent.launcher.show.json_lines import JsonLines
 from ravi_agent.launcher.show.log_files import LogFiles
@@ -71,7 +71,7 @@ class Answer:
         if not self._wishes.is_quiet:
             print(text, file=sys.stderr, flush=True)
 
-    def dry_run(self, budget: Budget, there: Mapping[int, Existing]) -> None:
+    def dry_run(self, budget: Budget, there: Mapping[int, ContainerStatus]) -> None:
         """What would be done, instead of doing it."""
         tasks = [
             {

@@ -7,7 +7,7 @@ from ravi_agent.errors import UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Existing:
+class ContainerStatus:
     """`exit_code` None while it has not ended.
 
     id: its container's, or its pod's name, empty while it has none. state, status: in the engine's
@@ -27,8 +27,8 @@ class Existing:
 
 
 def select(
-    found: Sequence[Existing], tasks: Sequence[str], *, why: str, fix: str
-) -> list[Existing]:
+    found: Sequence[ContainerStatus], tasks: Sequence[str], *, why: str, fix: str
+) -> list[ContainerStatus]:
     """Those of some tasks, or all; raises UsageError, with `why` and `fix`, for one not there."""
     known = {one.task for one in found}
     for task in tasks:
@@ -37,7 +37,7 @@ def select(
     return [one for one in found if not tasks or one.task in tasks]
 
 
-def refuse_running(run: str, running: Sequence[Existing]) -> None:
+def refuse_running(run: str, running: Sequence[ContainerStatus]) -> None:
     """Raises UsageError where agents that are to be removed still run."""
     if running:
         raise UsageError(

@@ -1,0 +1,83 @@
+"""The interface between the launcher's commands and an engine, and the engines there are.
+
+An engine is imported when it is chosen: whoever runs on Docker needs no Kubernetes client.
+"""
+
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from types import TracebackType
+from typing import Protocol, Self
+
+from ravi_agent.errors import UsageError
+from ravi_agent.launcher.model.container_status import ContainerStatus
+from ravi_agent.launcher.model.findings import Finding
+from ravi_agent.launcher.model.inventory import Inventory, ReapOptions
+from ravi_agent.launcher.model.request import Connection, DoctorTarget, LogOptions, RunRequest
+
+DOCKER, KUBERNETES = "docker", "kubernetes"
+# Where each engine's `open_backend(connection)` is.
+_MODULES = {
+    DOCKER: "ravi_agent.launcher.docker.backend",
+    KUBERNETES: "ravi_agent.launcher.kubernetes.backend",
+}
+
+
+class Backend(Protocol):
+    """One engine: it carries out runs and knows those that are there. A context; closed at its end.
+
+    Every method raises UsageError for a run or a task that is not there and EngineError where the
+    engine does not answer or refuses.
+    """
+
+    def launch(self, request: RunRequest) -> int:
+        """Carry out a run; the launcher's exit code.
+
+        Raises RaviError before anything is created where the run cannot succeed.
+        """
+
+    def agents(self, run: str | None = None, tasks: Sequence[str] = ()) -> list[ContainerStatus]:
+        """The agents of a run, of some of its tasks, or of all runs, in task order."""
+
+    def logs(self, agents: Sequence[ContainerStatus], options: LogOptions) -> None:
+        """Print what agents have written, each line behind its task's name."""
+
+    def wait(self, run: str, tasks: Sequence[str]) -> int:
+        """Until the agents have ended: 0 if every one ended with 0, else 1."""
+
+    def stop(self, run: str, agents: Sequence[ContainerStatus], *, grace_s: int) -> None:
+        """SIGTERM to all at once, and SIGKILL to what is there after `grace_s` seconds."""
+
+    def remove(self, run: str, tasks: Sequence[str], *, is_forced: bool) -> str:
+        """Remove agents, and with the last one all else of the run; what was removed, in words.
+
+        Raises UsageError, with nothing removed, while one still runs and `is_forced` is not set.
+        """
+
+    def inventory(self, options: ReapOptions) -> Inventory:
+        """What runs have left behind on this engine, and the identities that are in use."""
+
+    def diagnose(self, target: DoctorTarget) -> Iterable[Finding]:
+        """What stands in the way of a run on this engine, one finding a thing checked."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
+
+def open_backend(name: str, connection: Connection) -> Backend:
+    """Connect to the engine of that name.
+
+    Raises UsageError for an unknown one, or for an option of the other; SettingsError where a
+    Python package it needs is not installed; EngineError where it does not answer.
+    """
+    if name not in _MODULES:
+        raise UsageError(
+            f"--backend {name!r}", f"choose {' or '.join(_MODULES)}", f"--backend {DOCKER}"
+        )
+    backend: Backend = import_module(_MODULES[name]).open_backend(connection)
+    return backend

@@ -1,0 +1,91 @@
+"""What a command asks of an engine, in types that no engine has to be loaded for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ravi_agent.launcher.planning.spec import RunSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Connection:
+    """Where an engine is. None leaves a choice to its own client's configuration.
+
+    host: a Docker engine's address. context: of Docker, or of the kubeconfig. namespace: of
+    Kubernetes.
+    """
+
+    host: str | None = None
+    context: str | None = None
+    namespace: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewOptions:
+    """How a run is shown. output: `table`, `json` or `jsonl`. log_dir: a file per agent there."""
+
+    output: str = "table"
+    log_dir: str | None = None
+    is_quiet: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobOptions:
+    """What only a run on Kubernetes has; None leaves a choice to the cluster.
+
+    secret: an existing Secret that has the key as `management_key`; None creates one.
+    successes: agents that are enough for the run to succeed. deadline_s: seconds for the whole
+    run. ttl_s: seconds the Job stays after its end. tolerations: as a pod has them.
+    """
+
+    secret: str | None = None
+    init_image: str | None = None
+    successes: int | None = None
+    deadline_s: int | None = None
+    ttl_s: int | None = None
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    tolerations: Sequence[Mapping[str, str]] = ()
+    service_account: str | None = None
+    pull_secrets: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRequest:
+    """One run to carry out, or to go on with.
+
+    flow: the fields of `Flow` that the command line sets. is_new: nobody chose the name.
+    has_tasks: the command line says who the agents are; a resumed run may leave that, and all
+    else, to its record. environ: the host's variables, with what flags say instead.
+    """
+
+    run: str
+    spec: RunSpec
+    flow: Mapping[str, Any]
+    is_new: bool
+    is_resuming: bool
+    has_tasks: bool
+    environ: Mapping[str, str]
+    view: ViewOptions = field(default_factory=ViewOptions)
+    job: JobOptions = field(default_factory=JobOptions)
+    is_detached: bool = False
+    is_dry_run: bool = False
+    max_identities: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogOptions:
+    """What `logs` prints. tail: last lines of each agent. since_s: only the last seconds."""
+
+    is_following: bool = False
+    tail: int | None = None
+    since_s: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorTarget:
+    """The run that `doctor` checks for."""
+
+    image: str
+    count: int
+    is_local: bool
+    environ: Mapping[str, str]
