@@ -38,7 +38,10 @@ VARIABLES = {
     "RAVI_PHONE_POLICY": ("auto", "`auto`, `require` or `never`"),
     "RAVI_PROVISION_TIMEOUT": ("60", "seconds for everything before the agent starts"),
     "RAVI_GRACE": ("8", "seconds from the first stop signal to SIGKILL"),
-    "RAVI_SIGNAL_SCOPE": ("group", "`group`, or `child` for the agent's process alone"),
+    "RAVI_SIGNAL_SCOPE": (
+        "stop",
+        "`stop` (stop signals to the agent's group, others to it alone), `agent` or `group`",
+    ),
     "RAVI_SIGNAL_MAP": ("", "rewrite signals, `TERM:INT,HUP:0`; 0 drops one"),
     "RAVI_EXIT_REMAP": ("", "rewrite exit codes, `143:0`"),
     "RAVI_ON_EXIT": ("keep", "`keep`, `forget` (remove `.ravi/`) or `delete` (the identity too)"),
@@ -86,7 +89,11 @@ class Settings:
         )
         self.provision_timeout_s: float = parsed("RAVI_PROVISION_TIMEOUT", seconds)
         self.grace_s: float = parsed("RAVI_GRACE", seconds)
-        self.signal_scope: str = parsed("RAVI_SIGNAL_SCOPE", one_of(("group", "child")))
+        if environ.get("RAVI_SIGNAL_SCOPE") == "child":
+            raise SettingsError(
+                "RAVI_SIGNAL_SCOPE='child'", "it is now called agent", "RAVI_SIGNAL_SCOPE=agent"
+            )
+        self.signal_scope: str = parsed("RAVI_SIGNAL_SCOPE", one_of(("stop", "agent", "group")))
         self.signal_map: dict[int, int] = parsed("RAVI_SIGNAL_MAP", signal_map)
         self.exit_remap: dict[int, int] = parsed("RAVI_EXIT_REMAP", exit_remap)
         self.on_exit: str = parsed("RAVI_ON_EXIT", one_of((ON_EXIT_KEEP, "forget", ON_EXIT_DELETE)))

@@ -42,7 +42,7 @@ def mounted_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("phone_policy", "auto"),
         ("provision_timeout_s", 60.0),
         ("grace_s", 8.0),
-        ("signal_scope", "group"),
+        ("signal_scope", "stop"),
         ("signal_map", {}),
         ("exit_remap", {}),
         ("on_exit", "keep"),
@@ -74,7 +74,7 @@ def test_a_setting_that_is_unset_or_empty_has_its_default(
         ("RAVI_PROVISION_TIMEOUT", "0.5", "provision_timeout_s", 0.5),
         ("RAVI_PROVISION_TIMEOUT", "86400", "provision_timeout_s", 86400.0),
         ("RAVI_GRACE", "30", "grace_s", 30.0),
-        ("RAVI_SIGNAL_SCOPE", "child", "signal_scope", "child"),
+        ("RAVI_SIGNAL_SCOPE", "agent", "signal_scope", "agent"),
         ("RAVI_SIGNAL_MAP", "TERM:INT", "signal_map", {15: 2}),
         ("RAVI_SIGNAL_MAP", "SIGTERM:sigquit,1:0,", "signal_map", {15: 3, 1: 0}),
         ("RAVI_SIGNAL_MAP", "RTMIN+3:15", "signal_map", {signal.SIGRTMIN + 3: 15}),
@@ -116,6 +116,7 @@ def test_a_setting_is_what_its_variable_says(
         ("RAVI_GRACE", "0"),
         ("RAVI_GRACE", "soon"),
         ("RAVI_SIGNAL_SCOPE", "all"),
+        ("RAVI_SIGNAL_SCOPE", "child"),
         ("RAVI_SIGNAL_MAP", "TERM"),
         ("RAVI_SIGNAL_MAP", "TERM:"),
         ("RAVI_SIGNAL_MAP", ":INT"),
@@ -146,6 +147,13 @@ def test_a_bad_value_is_refused_naming_the_variable_and_a_remedy(variable: str, 
     assert caught.value.exit_code == 78
     assert variable in caught.value.what
     assert caught.value.fix
+
+
+def test_the_former_name_of_a_signal_scope_is_refused_with_the_new_one() -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings({"RAVI_SIGNAL_SCOPE": "child"})
+
+    assert caught.value.fix == "RAVI_SIGNAL_SCOPE=agent"
 
 
 def test_http_to_any_host_has_to_be_asked_for() -> None:

@@ -6,6 +6,7 @@ import time
 
 from ravi_agent import contract
 from ravi_agent.container.ensure import load_provisioned
+from ravi_agent.container.options import from_release_words
 from ravi_agent.container.user import ActingAs, AgentUser, find_agent_user
 from ravi_agent.errors import RaviError, RefusedError
 from ravi_agent.identity import Identity
@@ -64,8 +65,7 @@ def release_command(argv: list[str], environ: "Mapping[str, str]") -> int:
 
 def main_on_exit(argv: list[str]) -> "NoReturn":
     """The last phase of PID 1: `CODE key=value…`; leaves with the agent's CODE whatever happens."""
-    code = int(argv[0])
-    environ = {f"RAVI_{name}": value for name, value in (word.split("=", 1) for word in argv[1:])}
+    code, environ = from_release_words(argv)
     settings = Settings(environ)
     log = settings.log_for("ravi-entrypoint")
     try:
