@@ -213,9 +213,9 @@ def test_signals_and_codes_can_be_rewritten(
 
 
 @pytest.mark.parametrize(
-    ("scope", "heard"), [("group", {"parent", "child"}), ("child", {"parent"})]
+    ("scope", "heard"), [("group", {"parent", "child"}), ("agent", {"parent"})]
 )
-def test_a_signal_reaches_the_group_or_the_child_alone(
+def test_a_signal_reaches_the_group_or_the_agent_alone(
     start: Start, scope: str, heard: set[str]
 ) -> None:
     listen = "signal.signal(signal.SIGUSR1, lambda *_: print(who, flush=True))"

@@ -1,37 +1,16 @@
 """What variables may say, and what is said of those that may not."""
 
-import json
 import os
 import signal
-from collections.abc import Callable
-from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from conftest import MANAGEMENT_KEY
 from ravi_agent import contract
 from ravi_agent.errors import SettingsError
-from ravi_agent.settings import (
-    VARIABLES,
-    Credential,
-    Settings,
-    check_token,
-    no_credential,
-    read_credential,
-    unknown_variables,
-)
+from ravi_agent.settings import VARIABLES, Settings, unknown_variables
 
 ACCESS_TOKEN = "ravi_jwt_PLANTED_9876543210"
-REFRESH_TOKEN = "ravi_refresh_PLANTED_5555"
-
-
-@pytest.fixture(autouse=True)
-def mounted_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where a secret would be mounted: a path of this test's, with nothing at it."""
-    path = tmp_path / "run" / "ravi_management_key"
-    monkeypatch.setattr(contract, "MANAGEMENT_KEY_PATH", str(path))
-    return path
 
 
 @pytest.mark.parametrize(
@@ -42,7 +21,7 @@ def mounted_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("phone_policy", "auto"),
         ("provision_timeout_s", 60.0),
         ("grace_s", 8.0),
-        ("signal_scope", "group"),
+        ("signal_scope", "stop"),
         ("signal_map", {}),
         ("exit_remap", {}),
         ("on_exit", "keep"),
@@ -74,7 +53,7 @@ def test_a_setting_that_is_unset_or_empty_has_its_default(
         ("RAVI_PROVISION_TIMEOUT", "0.5", "provision_timeout_s", 0.5),
         ("RAVI_PROVISION_TIMEOUT", "86400", "provision_timeout_s", 86400.0),
         ("RAVI_GRACE", "30", "grace_s", 30.0),
-        ("RAVI_SIGNAL_SCOPE", "child", "signal_scope", "child"),
+        ("RAVI_SIGNAL_SCOPE", "agent", "signal_scope", "agent"),
         ("RAVI_SIGNAL_MAP", "TERM:INT", "signal_map", {15: 2}),
         ("RAVI_SIGNAL_MAP", "SIGTERM:sigquit,1:0,", "signal_map", {15: 3, 1: 0}),
         ("RAVI_SIGNAL_MAP", "RTMIN+3:15", "signal_map", {signal.SIGRTMIN + 3: 15}),
@@ -116,6 +95,7 @@ def test_a_setting_is_what_its_variable_says(
         ("RAVI_GRACE", "0"),
         ("RAVI_GRACE", "soon"),
         ("RAVI_SIGNAL_SCOPE", "all"),
+        ("RAVI_SIGNAL_SCOPE", "child"),
         ("RAVI_SIGNAL_MAP", "TERM"),
         ("RAVI_SIGNAL_MAP", "TERM:"),
         ("RAVI_SIGNAL_MAP", ":INT"),
@@ -146,6 +126,13 @@ def test_a_bad_value_is_refused_naming_the_variable_and_a_remedy(variable: str, 
     assert caught.value.exit_code == 78
     assert variable in caught.value.what
     assert caught.value.fix
+
+
+def test_the_former_name_of_a_signal_scope_is_refused_with_the_new_one() -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings({"RAVI_SIGNAL_SCOPE": "child"})
+
+    assert caught.value.fix == "RAVI_SIGNAL_SCOPE=agent"
 
 
 def test_http_to_any_host_has_to_be_asked_for() -> None:
@@ -207,252 +194,6 @@ def test_a_bad_prefix_is_refused_by_its_own_name() -> None:
         Settings({"RAVI_NAME_PREFIX": "it's-"})
 
 
-def test_no_source_of_a_key_is_no_credential(tmp_path: Path) -> None:
-    assert read_credential({"HOME": str(tmp_path)}) is None
-    assert no_credential().exit_code == 78
-
-
-@pytest.mark.parametrize("variable", ["RAVI_MANAGEMENT_KEY", "RAVI_ACCESS_TOKEN"])
-def test_a_key_comes_from_its_variable(variable: str) -> None:
-    credential = read_credential({variable: f"  {MANAGEMENT_KEY}\n"})
-
-    assert credential
-    assert (credential.token, credential.source) == (MANAGEMENT_KEY, variable)
-
-
-@pytest.mark.parametrize("variable", ["RAVI_MANAGEMENT_KEY_FILE", "RAVI_ACCESS_TOKEN_FILE"])
-def test_a_key_comes_from_the_file_its_variable_names(variable: str, tmp_path: Path) -> None:
-    file = tmp_path / "key"
-    file.write_text(f"{MANAGEMENT_KEY}\r\n")
-
-    credential = read_credential({variable: str(file)})
-
-    assert credential
-    assert (credential.token, credential.source) == (MANAGEMENT_KEY, variable)
-
-
-def test_a_mounted_secret_is_the_key_where_nothing_else_is_given(mounted_key: Path) -> None:
-    mounted_key.parent.mkdir()
-    mounted_key.write_text(MANAGEMENT_KEY)
-
-    found = read_credential({})
-    given = read_credential({"RAVI_ACCESS_TOKEN": ACCESS_TOKEN})
-
-    assert found
-    assert (found.token, found.source) == (MANAGEMENT_KEY, str(mounted_key))
-    assert given
-    assert given.token == ACCESS_TOKEN
-
-
-@pytest.fixture
-def auth_file(tmp_path: Path) -> Path:
-    """Where an older official CLI keeps its tokens; the home is `tmp_path`."""
-    path = tmp_path / ".ravi" / "auth.json"
-    path.parent.mkdir()
-    return path
-
-
-def test_the_tokens_of_an_older_cli_come_last(auth_file: Path, tmp_path: Path) -> None:
-    home = {"HOME": str(tmp_path)}
-    auth_file.write_text(
-        json.dumps(
-            {
-                "access_token": ACCESS_TOKEN,
-                "refresh_token": REFRESH_TOKEN,
-                "expires_at": "2026-01-02T03:04:05Z",
-            }
-        )
-    )
-
-    found = read_credential(home)
-    given = read_credential({**home, "RAVI_MANAGEMENT_KEY": MANAGEMENT_KEY})
-
-    assert found
-    assert (found.token, found.refresh_token) == (ACCESS_TOKEN, REFRESH_TOKEN)
-    assert found.source == str(auth_file)
-    assert found.expires_at == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp()
-    assert ACCESS_TOKEN not in repr(found)
-    assert REFRESH_TOKEN not in repr(found)
-    assert given
-    assert given.token == MANAGEMENT_KEY
-
-
-def test_an_access_token_alone_will_do(auth_file: Path, tmp_path: Path) -> None:
-    auth_file.write_text(json.dumps({"access_token": ACCESS_TOKEN, "expires_at": ""}))
-
-    found = read_credential({"HOME": str(tmp_path)})
-
-    assert found
-    assert (found.refresh_token, found.expires_at) == (None, None)
-
-
-@pytest.mark.parametrize(
-    "record", [{}, {"access_token": ""}, {"access_token": None}, {"management_key": "x"}], ids=repr
-)
-def test_a_file_without_an_access_token_gives_none(
-    auth_file: Path, tmp_path: Path, record: dict[str, object]
-) -> None:
-    auth_file.write_text(json.dumps(record))
-
-    assert read_credential({"HOME": str(tmp_path)}) is None
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        pytest.param("", id="empty"),
-        pytest.param(ACCESS_TOKEN, id="no JSON"),
-        pytest.param(json.dumps([ACCESS_TOKEN]), id="a list"),
-        pytest.param("[" * 100_000, id="deeply nested"),
-        pytest.param(json.dumps({"access_token": f"{ACCESS_TOKEN}\nx"}), id="two lines"),
-        pytest.param(
-            json.dumps({"access_token": ACCESS_TOKEN, "refresh_token": f"{REFRESH_TOKEN} x"}),
-            id="no refresh token",
-        ),
-        pytest.param(
-            json.dumps({"access_token": ACCESS_TOKEN, "expires_at": "tomorrow"}), id="no date"
-        ),
-        pytest.param(
-            json.dumps({"access_token": ACCESS_TOKEN, "expires_at": 1767323045}), id="a number"
-        ),
-    ],
-)
-def test_an_auth_file_that_makes_no_sense_is_refused_showing_nothing_of_it(
-    auth_file: Path, tmp_path: Path, text: str
-) -> None:
-    auth_file.write_text(text)
-
-    with pytest.raises(SettingsError) as caught:
-        read_credential({"HOME": str(tmp_path)})
-
-    assert caught.value.exit_code == 78
-    assert str(auth_file) in caught.value.lines("test")
-    assert "PLANTED" not in caught.value.lines("test")
-
-
-SOURCES = [
-    "RAVI_MANAGEMENT_KEY",
-    "RAVI_MANAGEMENT_KEY_FILE",
-    "RAVI_ACCESS_TOKEN",
-    "RAVI_ACCESS_TOKEN_FILE",
-]
-
-
-@pytest.mark.parametrize(
-    "pair",
-    [
-        pytest.param((one, two), id=f"{one} and {two}")
-        for at, one in enumerate(SOURCES)
-        for two in SOURCES[at + 1 :]
-    ],
-)
-def test_two_sources_are_refused_naming_both(pair: tuple[str, str], tmp_path: Path) -> None:
-    file = tmp_path / "key"
-    file.write_text(MANAGEMENT_KEY)
-    environ = {name: str(file) if name.endswith("_FILE") else ACCESS_TOKEN for name in pair}
-
-    with pytest.raises(SettingsError) as caught:
-        read_credential(environ)
-
-    text = caught.value.lines("test")
-    assert caught.value.exit_code == 78
-    assert all(name in text for name in pair)
-    assert MANAGEMENT_KEY not in text
-    assert ACCESS_TOKEN not in text
-
-
-def _missing(path: Path) -> None:
-    assert not path.exists()
-
-
-def _directory(path: Path) -> None:
-    path.mkdir()
-
-
-def _loop(path: Path) -> None:
-    path.symlink_to(path)
-
-
-def _below_a_file(path: Path) -> None:
-    path.parent.rmdir()
-    path.parent.write_text(MANAGEMENT_KEY)
-
-
-@pytest.mark.parametrize("make", [_missing, _directory, _loop, _below_a_file])
-@pytest.mark.parametrize("variable", ["RAVI_MANAGEMENT_KEY_FILE", "RAVI_ACCESS_TOKEN_FILE"])
-def test_a_key_file_that_cannot_be_read_is_refused_naming_it(
-    make: Callable[[Path], None], variable: str, tmp_path: Path
-) -> None:
-    file = tmp_path / "secrets" / "key"
-    file.parent.mkdir()
-    make(file)
-
-    with pytest.raises(SettingsError) as caught:
-        read_credential({variable: str(file)})
-
-    text = caught.value.lines("test")
-    assert caught.value.exit_code == 78
-    assert variable in text
-    assert str(file) in text
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        pytest.param(b"", id="empty"),
-        pytest.param(b" \r\n\t", id="white space"),
-        pytest.param(f"{MANAGEMENT_KEY}\n{ACCESS_TOKEN}\n".encode(), id="two lines"),
-        pytest.param(f"key={MANAGEMENT_KEY} # mine".encode(), id="a sentence"),
-        pytest.param(f"{MANAGEMENT_KEY}\0".encode(), id="a null byte"),
-        pytest.param(f"\ufeff{MANAGEMENT_KEY}".encode(), id="a byte-order mark"),
-        pytest.param(MANAGEMENT_KEY.encode("utf-16"), id="UTF-16"),
-        pytest.param(MANAGEMENT_KEY.encode() * 2000, id="a book"),
-    ],
-)
-def test_a_file_that_holds_no_key_is_refused_showing_nothing_of_it(
-    content: bytes, tmp_path: Path
-) -> None:
-    file = tmp_path / "key"
-    file.write_bytes(content)
-
-    with pytest.raises(SettingsError) as caught:
-        read_credential({"RAVI_MANAGEMENT_KEY_FILE": str(file)})
-
-    text = caught.value.lines("test")
-    assert caught.value.exit_code == 78
-    assert str(file) in text
-    assert MANAGEMENT_KEY not in text
-    assert ACCESS_TOKEN not in text
-
-
-@pytest.mark.parametrize(
-    "token",
-    [
-        "",
-        " ",
-        f"{MANAGEMENT_KEY}\n{MANAGEMENT_KEY}",
-        f"{MANAGEMENT_KEY}é",
-        f"Bearer {MANAGEMENT_KEY}",
-    ],
-    ids=["empty", "blank", "two lines", "not ASCII", "a header"],
-)
-def test_what_is_no_token_is_refused_without_showing_it(token: str) -> None:
-    with pytest.raises(SettingsError, match="RAVI_MANAGEMENT_KEY") as caught:
-        check_token(token, "RAVI_MANAGEMENT_KEY")
-
-    assert MANAGEMENT_KEY not in caught.value.lines("test")
-
-
-def test_no_repr_shows_a_key() -> None:
-    environ = {"RAVI_MANAGEMENT_KEY": MANAGEMENT_KEY}
-    credential = read_credential(environ)
-    settings = Settings(environ)
-
-    assert credential
-    assert repr(credential) == "Credential(<hidden> from RAVI_MANAGEMENT_KEY)"
-    assert MANAGEMENT_KEY not in f"{credential} {[credential]} {settings!r} {vars(settings)!r}"
-
-
 @pytest.mark.parametrize("variable", sorted(VARIABLES))
 def test_no_error_shows_a_key_that_is_set_beside_a_bad_value(variable: str) -> None:
     environ = {
@@ -504,7 +245,3 @@ def test_a_misspelt_setting_is_hinted_at(name: str, meant: str) -> None:
 )
 def test_what_is_ours_or_clearly_another_program_s_is_not_hinted_at(name: str) -> None:
     assert unknown_variables([name]) == []
-
-
-def test_a_credential_keeps_its_token_for_those_who_ask() -> None:
-    assert Credential(MANAGEMENT_KEY, "test").token == MANAGEMENT_KEY

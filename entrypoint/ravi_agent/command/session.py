@@ -5,10 +5,16 @@ import os
 import re
 
 from ravi_agent import contract
-from ravi_agent.cli_config import home_folder, management_key, read_config
+from ravi_agent.credential import (
+    Credential,
+    check_token,
+    home_folder,
+    host_credential,
+    no_host_credential,
+    read_config,
+)
 from ravi_agent.errors import RefusedError, SettingsError, WorkspaceError
 from ravi_agent.service_url import check_service_url
-from ravi_agent.settings import Credential, check_token, read_credential
 from ravi_agent.workspace.git import Worktree
 
 TYPE_CHECKING = False
@@ -70,17 +76,9 @@ class Session:
 
     def account_credential(self) -> Credential:
         """What speaks for the account: the variables, this folder's key, then that of `~/.ravi`."""
-        credential = (
-            read_credential(self._environ)
-            or management_key(self.folder)
-            or management_key(home_folder(self._environ))
-        )
+        credential = host_credential(self._environ, self.folder)
         if credential is None:
-            raise SettingsError(
-                "no management key",
-                "no variable, no config.json and no auth.json gives one",
-                "export RAVI_MANAGEMENT_KEY_FILE=/path/to/key",
-            )
+            raise no_host_credential()
         return credential
 
     def api_url(self, credential: Credential) -> str:

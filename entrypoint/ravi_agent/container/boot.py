@@ -220,7 +220,7 @@ def _warn_of_readable_key(
 ) -> None:
     """A key that the agent can read is no secret of ours any more."""
     from ravi_agent.container.user import can_read
-    from ravi_agent.settings import key_path
+    from ravi_agent.credential import key_path
 
     path = key_path(environ)
     if not can_read(user, path):
@@ -241,38 +241,41 @@ def _exec_supervise(
     settings: "Settings",
     user: "AgentUser | None",
     status: str | None,
-    on_exit: list[str],
+    on_exit: dict[str, str],
     command: list[str],
     environment: dict[str, str],
 ) -> "NoReturn":
     """Become supervise: this program's memory and environment, keys and all, are gone with it."""
+    from ravi_agent.container.options import Options
     from ravi_agent.container.phases import exec_phase
 
-    options = [
-        f"grace={settings.grace_s}",
-        f"log={settings.log_level}:{settings.log_format}",
-        f"scope={settings.signal_scope}",
-        f"signals={_pairs(settings.signal_map)}",
-        f"exits={_pairs(settings.exit_remap)}",
-        f"status={status or ''}",
-    ]
-    if user:
-        options.append(f"user={user.to_argument()}")
-    exec_phase("supervise", [*options, *on_exit, "--", *command], environment)
+    options = Options(
+        command,
+        grace_s=settings.grace_s,
+        log_level=settings.log_level,
+        log_format=settings.log_format,
+        signal_scope=settings.signal_scope,
+        signal_map=settings.signal_map,
+        exit_remap=settings.exit_remap,
+        status_path=status,
+        user=user.to_ids() if user else None,
+        on_exit=on_exit,
+    )
+    exec_phase("supervise", options.to_words(), environment)
 
 
-def _pairs(mapping: dict[int, int]) -> str:
-    return ",".join(f"{left}:{right}" for left, right in mapping.items())
+def _on_exit(settings: "Settings", environ: "Mapping[str, str]") -> dict[str, str]:
+    """What release is told; {} where nothing is to be released.
 
-
-def _on_exit(settings: "Settings", environ: "Mapping[str, str]") -> list[str]:
-    """What the last phase is told; raises SettingsError where it could not do what it is to do."""
-    from ravi_agent.container.phases import ON_EXIT, ON_EXIT_VARIABLES
+    Raises SettingsError where it could not do what it is asked to.
+    """
+    from ravi_agent.container.phases import ON_EXIT_VARIABLES
+    from ravi_agent.credential import key_path
     from ravi_agent.errors import SettingsError
-    from ravi_agent.settings import ON_EXIT_DELETE, ON_EXIT_KEEP, key_path
+    from ravi_agent.settings import ON_EXIT_DELETE, ON_EXIT_KEEP
 
     if settings.on_exit == ON_EXIT_KEEP:
-        return []
+        return {}
     key_file = key_path(environ)
     if settings.on_exit == ON_EXIT_DELETE and not os.path.exists(key_file):
         raise SettingsError(
@@ -280,8 +283,4 @@ def _on_exit(settings: "Settings", environ: "Mapping[str, str]") -> list[str]:
             "at the exit only a file still has the management key",
             f"mount it at {key_file}, or take RAVI_ON_EXIT=forget",
         )
-    return [
-        f"{ON_EXIT}{name.removeprefix('RAVI_')}={environ[name]}"
-        for name in ON_EXIT_VARIABLES
-        if environ.get(name)
-    ]
+    return {name: environ[name] for name in ON_EXIT_VARIABLES if environ.get(name)}

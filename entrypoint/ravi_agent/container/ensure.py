@@ -7,9 +7,14 @@ from ravi_agent import contract
 from ravi_agent.container.status import write_status
 from ravi_agent.container.stop import StopWatch
 from ravi_agent.container.user import ActingAs, AgentUser
+from ravi_agent.credential import (
+    Credential,
+    container_credential,
+    no_container_credential,
+)
 from ravi_agent.errors import SettingsError, WorkspaceError
 from ravi_agent.identity import Identity
-from ravi_agent.settings import PHONE_REQUIRE, Credential, Settings, no_credential, read_credential
+from ravi_agent.settings import PHONE_REQUIRE, Settings
 from ravi_agent.workspace import store as workspace
 
 TYPE_CHECKING = False
@@ -48,9 +53,9 @@ def provision_workspace(
     handover = _take_handover(deadline) if settings.is_handover_expected else None
     credential = None
     if handover is None:
-        credential = read_credential(environ)
+        credential = container_credential(environ)
         if credential is None:
-            raise no_credential()
+            raise no_container_credential()
     prepare_directory(settings.workspace, user)
     with ActingAs(user), workspace.Claim(settings.workspace) as claim:
         _hold(claim, deadline)
@@ -137,7 +142,7 @@ def _create(
         write_status(status, phase="provisioning", attempts=count)
 
     if credential is None:
-        raise no_credential()
+        raise no_container_credential()
     with RaviApi(settings.api_url, credential) as api:
         provisioner = Provisioner(
             api,

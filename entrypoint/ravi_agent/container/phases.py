@@ -7,8 +7,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-# Begins the words of supervise's command line that are for release.
-ON_EXIT = "on-exit."
 # The variables release needs. No key: it reads its file again.
 ON_EXIT_VARIABLES = (
     "RAVI_ON_EXIT",

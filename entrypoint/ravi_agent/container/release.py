@@ -6,17 +6,17 @@ import time
 
 from ravi_agent import contract
 from ravi_agent.container.ensure import load_provisioned
+from ravi_agent.container.options import from_release_words
 from ravi_agent.container.user import ActingAs, AgentUser, find_agent_user
+from ravi_agent.credential import (
+    Credential,
+    container_credential,
+    no_container_credential,
+)
 from ravi_agent.errors import RaviError, RefusedError
 from ravi_agent.identity import Identity
 from ravi_agent.log import Log
-from ravi_agent.settings import (
-    ON_EXIT_DELETE,
-    Credential,
-    Settings,
-    no_credential,
-    read_credential,
-)
+from ravi_agent.settings import ON_EXIT_DELETE, Settings
 from ravi_agent.workspace import store as workspace
 from ravi_agent.workspace.credential_files import CredentialFiles
 
@@ -55,21 +55,20 @@ def release_command(argv: list[str], environ: "Mapping[str, str]") -> int:
     is_deleting = bool(given)
     settings = Settings(environ)
     log = settings.log_for(PROGRAM)
-    credential = read_credential(environ) if is_deleting else None
+    credential = container_credential(environ) if is_deleting else None
     if is_deleting and credential is None:
-        raise no_credential()
+        raise no_container_credential()
     release(settings, None, credential, log, timeout_s=_DELETE_TIMEOUT_S)
     return 0
 
 
 def main_on_exit(argv: list[str]) -> "NoReturn":
     """The last phase of PID 1: `CODE key=value…`; leaves with the agent's CODE whatever happens."""
-    code = int(argv[0])
-    environ = {f"RAVI_{name}": value for name, value in (word.split("=", 1) for word in argv[1:])}
+    code, environ = from_release_words(argv)
     settings = Settings(environ)
     log = settings.log_for("ravi-entrypoint")
     try:
-        credential = read_credential(environ) if settings.on_exit == ON_EXIT_DELETE else None
+        credential = container_credential(environ) if settings.on_exit == ON_EXIT_DELETE else None
         user = find_agent_user(settings.agent_user, is_asked_for=False)
         release(settings, user, credential, log, timeout_s=_DELETE_ON_EXIT_TIMEOUT_S)
     except RaviError as exc:

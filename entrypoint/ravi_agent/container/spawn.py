@@ -5,13 +5,12 @@ import os
 import signal
 
 from ravi_agent import contract
+from ravi_agent.container.options import AgentIds
 from ravi_agent.log import Log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
-
-AgentIds = tuple[int, int, list[int]]  # uid, gid, supplementary groups
 
 
 def spawn(command: list[str], environment: dict[str, str], ids: AgentIds | None, log: Log) -> int:

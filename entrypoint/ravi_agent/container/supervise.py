@@ -12,7 +12,8 @@ import sys
 from ravi_agent import contract
 from ravi_agent.container.descendants import has_children, signal_descendants
 from ravi_agent.container.environ import initial_environ
-from ravi_agent.container.phases import ON_EXIT, exec_phase
+from ravi_agent.container.options import SCOPE_AGENT, Options, to_release_words
+from ravi_agent.container.phases import exec_phase
 from ravi_agent.container.spawn import give_terminal, spawn
 from ravi_agent.container.status import write_status
 from ravi_agent.container.stop import STOP_SIGNALS, block_signals
@@ -31,61 +32,39 @@ KILL_WAIT_S = 1.0
 GRACE_SIGNAL = signal.SIGTERM
 
 
-class Options:
-    """What boot passes on: `key=value` words before `--`, then the command."""
-
-    def __init__(self, argv: list[str]) -> None:
-        end = argv.index("--")
-        values = dict(word.split("=", 1) for word in argv[:end])
-        self.command = argv[end + 1 :]
-        self.grace_s = float(values["grace"])
-        level, _, form = values["log"].partition(":")
-        self.log = Log(PROGRAM, level=level, is_json=form == "json")
-        self.is_group_signalled = values["scope"] == "group"
-        self.signal_map = _pairs(values["signals"])
-        self.exit_remap = _pairs(values["exits"])
-        self.status_path = values["status"] or None
-        # What the last phase needs to know, where there is to be one.
-        self.release = [
-            word.removeprefix(ON_EXIT) for word in argv[:end] if word.startswith(ON_EXIT)
-        ]
-        self.user: tuple[int, int, list[int]] | None = None
-        if "user" in values:
-            uid, gid, groups = values["user"].split(":")
-            self.user = int(uid), int(gid), [int(group) for group in groups.split(",")]
-
-
 def main(argv: list[str]) -> "NoReturn":
     """Run the agent and leave with its code, or 128+n, 126, 127."""
     block_signals()
     # Whoever waits for the end of a pipe that somebody left open would wait for us.
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
-    options = Options(argv)
+    options = Options.from_words(argv)
+    log = Log(PROGRAM, level=options.log_level, is_json=options.log_format == "json")
     pending = signal.sigpending()
     for number in STOP_SIGNALS:  # came while boot was at it: nothing runs yet, so nothing will
         if number in pending:
             os._exit(contract.EXIT_SIGNAL_BASE + number)
     if os.getpid() != 1:
-        become_subreaper(options.log)
+        become_subreaper(log)
     environment = initial_environ()
-    agent = spawn(options.command, environment, options.user, options.log)
+    agent = spawn(options.command, environment, options.user, log)
     os.chdir("/")  # so that what is mounted at the agent's directory can be unmounted
     uuid = environment.get("RAVI_IDENTITY_UUID")
     write_status(options.status_path, phase="running", uuid=uuid, agent_pid=agent)
-    code = Supervisor(agent, options).run()
+    code = Supervisor(agent, options, log).run()
     write_status(options.status_path, phase="ended", uuid=uuid, exit_code=code)
     code = options.exit_remap.get(code, code)
-    if options.release:
-        exec_phase("release", [str(code), *options.release], environment)
+    if options.on_exit:
+        exec_phase("release", to_release_words(code, options.on_exit), environment)
     os._exit(code)
 
 
 class Supervisor:
     """One agent and all that it starts, until nothing of it is left."""
 
-    def __init__(self, agent: int, options: Options) -> None:
+    def __init__(self, agent: int, options: Options, log: Log) -> None:
         self._agent = agent
         self._options = options
+        self._log = log
         self._status: int | None = None  # as waitpid gives it, once the agent has ended
         self._deadline: float | None = None
         self._stopped_by: int | None = None
@@ -122,7 +101,7 @@ class Supervisor:
             self._begin_grace()
         if number in STOP_SIGNALS:
             self._stopped_by = number
-        sends = (os.killpg, os.kill) if self._options.is_group_signalled else (os.kill,)
+        sends = (os.killpg, os.kill) if self._options.signal_scope != SCOPE_AGENT else (os.kill,)
         for send in sends:
             if self._status is not None and send is os.kill:
                 return  # reaped: its number could be somebody else's by now
@@ -170,7 +149,7 @@ class Supervisor:
             self._deadline = _now() + self._options.grace_s
 
     def _kill(self) -> None:
-        self._options.log.warning(f"not gone after {self._options.grace_s:g} s: SIGKILL")
+        self._log.warning(f"not gone after {self._options.grace_s:g} s: SIGKILL")
         self._deadline, self._is_killing = _now() + KILL_WAIT_S, True
         signal_descendants(signal.SIGKILL)
 
@@ -179,7 +158,7 @@ class Supervisor:
         if self._status is None:
             return contract.EXIT_SIGNAL_BASE + signal.SIGKILL
         code = os.waitstatus_to_exitcode(self._status)
-        log = self._options.log
+        log = self._log
         after = f" after {_signal_name(self._stopped_by)}" if self._stopped_by else ""
         if code == 0:
             log.debug(f"the agent ended with 0{after}")
@@ -222,12 +201,6 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:  # a real-time one
         return f"signal {number}"
-
-
-def _pairs(text: str) -> dict[int, int]:
-    """`15:2,1:0` as a mapping."""
-    pairs = (pair.split(":") for pair in text.split(",") if pair)
-    return {int(left): int(right) for left, right in pairs}
 
 
 def _now() -> float:

@@ -21,9 +21,9 @@ class AgentUser:
         self.groups = groups
         self.home = home
 
-    def to_argument(self) -> str:
-        """`uid:gid:group,group`, as `supervise` reads it."""
-        return f"{self.uid}:{self.gid}:{','.join(map(str, self.groups))}"
+    def to_ids(self) -> tuple[int, int, list[int]]:
+        """The ids alone: uid, gid, supplementary groups."""
+        return self.uid, self.gid, self.groups
 
 
 def find_agent_user(spec: str, *, is_asked_for: bool) -> AgentUser | None:

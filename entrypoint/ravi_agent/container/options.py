@@ -1,0 +1,127 @@
+"""What one phase of PID 1 tells the next on its command line: written and read here.
+
+boot → supervise: `key=value` words, `--`, the agent's command. supervise → release: the agent's
+exit code, then `NAME=value` words. Every process of the container can read both in
+/proc/1/cmdline, so no word is a secret; none can change them, so release believes them.
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Which processes get a signal. Stop signals go to the agent's group and all others to the agent;
+# all to the agent; all to the group.
+SCOPE_STOP, SCOPE_AGENT, SCOPE_GROUP = "stop", "agent", "group"
+# Begins the words of supervise's command line that it passes on to release.
+_ON_EXIT = "on-exit."
+
+AgentIds = tuple[int, int, list[int]]  # uid, gid, supplementary groups
+
+
+class Options:
+    """How supervise runs the agent.
+
+    signal_map and exit_remap: numbers by number. status_path: the status file, None for none.
+    user: ids to run the agent as, None to stay. on_exit: what release is told once the agent has
+    ended; with nothing in it there is no release phase.
+    """
+
+    __slots__ = (
+        "command",
+        "exit_remap",
+        "grace_s",
+        "log_format",
+        "log_level",
+        "on_exit",
+        "signal_map",
+        "signal_scope",
+        "status_path",
+        "user",
+    )
+
+    def __init__(
+        self,
+        command: list[str],
+        *,
+        grace_s: float,
+        log_level: str = "info",
+        log_format: str = "text",
+        signal_scope: str = SCOPE_STOP,
+        signal_map: "Mapping[int, int] | None" = None,
+        exit_remap: "Mapping[int, int] | None" = None,
+        status_path: str | None = None,
+        user: AgentIds | None = None,
+        on_exit: "Mapping[str, str] | None" = None,
+    ) -> None:
+        self.command = command
+        self.grace_s = grace_s
+        self.log_level = log_level
+        self.log_format = log_format
+        self.signal_scope = signal_scope
+        self.signal_map = signal_map or {}
+        self.exit_remap = exit_remap or {}
+        self.status_path = status_path
+        self.user = user
+        self.on_exit = on_exit or {}
+
+    def to_words(self) -> list[str]:
+        """The command line of supervise."""
+        words = [
+            f"grace={self.grace_s}",
+            f"log={self.log_level}:{self.log_format}",
+            f"scope={self.signal_scope}",
+            f"signals={_encode_pairs(self.signal_map)}",
+            f"exits={_encode_pairs(self.exit_remap)}",
+            f"status={self.status_path or ''}",
+        ]
+        if self.user:
+            uid, gid, groups = self.user
+            words.append(f"user={uid}:{gid}:{','.join(map(str, groups))}")
+        words += [f"{_ON_EXIT}{name}={value}" for name, value in self.on_exit.items()]
+        return [*words, "--", *self.command]
+
+    @classmethod
+    def from_words(cls, words: list[str]) -> "Options":
+        """The options that `to_words` has written."""
+        end = words.index("--")
+        values = dict(word.split("=", 1) for word in words[:end])
+        level, _, form = values["log"].partition(":")
+        user = None
+        if "user" in values:
+            uid, gid, groups = values["user"].split(":")
+            user = int(uid), int(gid), [int(group) for group in groups.split(",") if group]
+        return cls(
+            words[end + 1 :],
+            grace_s=float(values["grace"]),
+            log_level=level,
+            log_format=form,
+            signal_scope=values["scope"],
+            signal_map=_decode_pairs(values["signals"]),
+            exit_remap=_decode_pairs(values["exits"]),
+            status_path=values["status"] or None,
+            user=user,
+            on_exit={
+                name.removeprefix(_ON_EXIT): value
+                for name, value in values.items()
+                if name.startswith(_ON_EXIT)
+            },
+        )
+
+
+def to_release_words(code: int, on_exit: "Mapping[str, str]") -> list[str]:
+    """The command line of release. code: what the container ends with."""
+    return [str(code), *(f"{name}={value}" for name, value in on_exit.items())]
+
+
+def from_release_words(words: list[str]) -> tuple[int, dict[str, str]]:
+    """The exit code and the values that `to_release_words` has written."""
+    return int(words[0]), dict(word.split("=", 1) for word in words[1:])
+
+
+def _encode_pairs(mapping: "Mapping[int, int]") -> str:
+    return ",".join(f"{left}:{right}" for left, right in mapping.items())
+
+
+def _decode_pairs(text: str) -> dict[int, int]:
+    pairs = (pair.split(":") for pair in text.split(",") if pair)
+    return {int(left): int(right) for left, right in pairs}
