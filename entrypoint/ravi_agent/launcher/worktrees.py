@@ -6,9 +6,10 @@ import sys
 from collections.abc import Mapping
 
 from ravi_agent.errors import UsageError
-from ravi_agent.launcher.docker.local_ravi import LOCAL_CREDENTIAL, LOCAL_HOST_URL
 from ravi_agent.launcher.host_key import find_host_credential
-from ravi_agent.launcher.reap import Reaping, ask, delete, is_older
+from ravi_agent.launcher.model.account import LOCAL_CREDENTIAL, LOCAL_HOST_URL
+from ravi_agent.launcher.model.inventory import ReapOptions
+from ravi_agent.launcher.reap import ask, delete, is_older
 from ravi_agent.service.api import RaviApi
 from ravi_agent.settings import Settings
 from ravi_agent.workspace import ledger
@@ -19,7 +20,7 @@ _GIT_TIMEOUT_S = 60
 def reap_worktrees(
     repository: str,
     environ: Mapping[str, str],
-    reaping: Reaping,
+    reaping: ReapOptions,
     *,
     is_local: bool,
     is_forced: bool,
