@@ -119,7 +119,7 @@ def agent_environment(
 ) -> dict[str, str]:
     """What the agent gets: its own variables without our knobs and keys, and its identity."""
     from ravi_agent.settings import VARIABLES
-    from ravi_agent.workspace.store import agent_variables
+    from ravi_agent.workspace.contents import agent_variables
 
     environment = {name: value for name, value in environ.items() if name not in VARIABLES}
     environment |= agent_variables(settings.workspace, identity, settings.api_url)

@@ -17,8 +17,8 @@ from ravi_agent.errors import RaviError, RefusedError
 from ravi_agent.identity import Identity
 from ravi_agent.log import Log
 from ravi_agent.settings import ON_EXIT_DELETE, Settings
-from ravi_agent.workspace import store as workspace
 from ravi_agent.workspace.credential_files import CredentialFiles
+from ravi_agent.workspace.removal import remove
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def release(
     with ActingAs(user):
         if os.path.isdir(settings.workspace):
             CredentialFiles(settings.workspace, settings.credential_files).remove()
-        is_removed = workspace.release(settings.workspace)
+        is_removed = remove(settings.workspace)
     if is_removed:
         log.info(f"removed {os.path.join(settings.workspace, contract.RAVI_DIR)}")
 
