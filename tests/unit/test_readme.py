@@ -79,10 +79,11 @@ def test_every_setting_says_what_it_means() -> None:
 
 
 def test_settings_without_a_flag_are_named(capsys: pytest.CaptureFixture[str]) -> None:
-    from ravi_agent.container.arguments import parse_settings
+    from ravi_agent.container import init
+    from ravi_agent.container.arguments import Parser, parse_settings
 
     with pytest.raises(SystemExit):
-        parse_settings("ravi-init", "", ["--help"], {})
+        parse_settings(Parser(prog="ravi-init"), init.VARIABLES, ["--help"], {})
     flags = set(re.findall(r"--[a-z][a-z-]*", capsys.readouterr().out))
     renamed = {"RAVI_IDENTITY_NAME": "--name"}
     no_flag = [
