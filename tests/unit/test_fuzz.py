@@ -24,7 +24,8 @@ from ravi_agent.log import Log
 from ravi_agent.service.api import RaviApi
 from ravi_agent.service.provision import Provisioner
 from ravi_agent.settings import VARIABLES, Settings
-from ravi_agent.workspace.store import Claim, load
+from ravi_agent.workspace.claim import Claim
+from ravi_agent.workspace.reader import load
 
 IDENTITY_KEY = "ravi_id_PLANTED_0123456789"
 

@@ -16,7 +16,7 @@ from ravi_agent.launcher import cli
 from ravi_agent.launcher.commands import launch
 from ravi_agent.launcher.model import exit_codes
 from ravi_agent.settings import VARIABLES
-from ravi_agent.workspace.store import Claim
+from ravi_agent.workspace.claim import Claim
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -79,10 +79,11 @@ def test_every_setting_says_what_it_means() -> None:
 
 
 def test_settings_without_a_flag_are_named(capsys: pytest.CaptureFixture[str]) -> None:
-    from ravi_agent.container.arguments import parse_settings
+    from ravi_agent.container import init
+    from ravi_agent.container.arguments import Parser, parse_settings
 
     with pytest.raises(SystemExit):
-        parse_settings("ravi-init", "", ["--help"], {})
+        parse_settings(Parser(prog="ravi-init"), init.VARIABLES, ["--help"], {})
     flags = set(re.findall(r"--[a-z][a-z-]*", capsys.readouterr().out))
     renamed = {"RAVI_IDENTITY_NAME": "--name"}
     no_flag = [

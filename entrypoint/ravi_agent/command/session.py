@@ -15,7 +15,7 @@ from ravi_agent.credential import (
 )
 from ravi_agent.errors import RefusedError, SettingsError, WorkspaceError
 from ravi_agent.service_url import check_service_url
-from ravi_agent.workspace.git import Worktree
+from ravi_agent.workspace import trust
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -132,23 +132,10 @@ def _nearest(directory: str | None) -> str | None:
 
 
 def _check_owner(folder: str) -> None:
-    if why := _distrust(folder):
+    if why := trust.why_not_found_one(folder):
         raise WorkspaceError(
             f"{folder} is not used", why, f"export RAVI_CONFIG_DIR={folder} if you trust it"
         )
-
-
-def _distrust(folder: str) -> str | None:
-    """Why a directory that was merely found may be somebody else's choice; None where it is not."""
-    try:
-        owner = os.stat(folder).st_uid
-        if os.geteuid() not in {0, owner} and owner:
-            return f"it belongs to uid {owner}"
-        tree = Worktree.find(os.path.dirname(folder))
-        is_tracked = tree is not None and tree.tracks(contract.RAVI_DIR)
-    except OSError as exc:
-        return f"{exc.filename}: {exc.strerror}"
-    return "it came with the repository: git tracks it" if is_tracked else None
 
 
 def _recorded_url(path: str) -> str | None:

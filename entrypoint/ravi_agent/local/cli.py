@@ -32,6 +32,7 @@ def serve(argv: list[str]) -> int:
         description="A Ravi to develop against. Its identities are not real.",
         allow_abbrev=False,
     )
+    parser.add_version()
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="TCP port (%(default)s)")
     parser.add_argument(
