@@ -147,7 +147,7 @@ def test_a_module_imports_only_what_its_layer_may(module: str) -> None:
                 "ravi_agent.launcher.commands.runs",
             },
         ),
-        ("rich", {"ravi_agent.launcher.show.progress"}),
+        ("rich", {"ravi_agent.launcher.show.progress", "ravi_agent.launcher.show.tables"}),
         ("ruamel", {"ravi_agent.workspace.front_matter"}),
         ("uvicorn", {"ravi_agent.local.server"}),
         ("sqlite3", {"ravi_agent.local.store"}),
@@ -316,11 +316,37 @@ def test_the_command_line_of_the_launcher_does_not_wait_for_docker() -> None:
     assert not tops(loaded) & {"docker", "requests", "kubernetes", "httpx", "starlette", "uvicorn"}
 
 
-def test_the_docker_path_of_the_launcher_knows_nothing_of_kubernetes() -> None:
-    loaded = loaded_by("import ravi_agent.launcher.cli, ravi_agent.launcher.docker.foreground")
+# What each engine loads, and nothing of the other.
+ENGINES = {
+    "docker": {"docker", "requests", "psutil"},
+    "kubernetes": {"kubernetes"},
+}
 
-    assert "docker" in loaded
-    assert not tops(loaded) & {"kubernetes", "httpx", "starlette", "uvicorn", "sqlite3"}
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_engine_loads_its_own_client_and_nothing_of_the_other(engine: str) -> None:
+    loaded = loaded_by(f"import ravi_agent.launcher.cli, ravi_agent.launcher.{engine}.backend")
+
+    (other,) = ENGINES.keys() - {engine}
+    assert ENGINES[engine] <= tops(loaded)
+    assert not tops(loaded) & ENGINES[other]
+    assert not [name for name in loaded if name.startswith(f"ravi_agent.launcher.{other}")]
+    assert not tops(loaded) & {"httpx", "starlette", "uvicorn", "sqlite3"}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_nothing_outside_an_engine_s_own_folder_imports_it(engine: str) -> None:
+    own = f"ravi_agent.launcher.{engine}"
+    importers = {
+        module
+        for module, file in modules().items()
+        if not module.startswith(own) and any(name.startswith(own) for name in imported(file))
+    }
+
+    assert importers <= {
+        "ravi_agent.launcher.commands.launch",
+        "ravi_agent.launcher.commands.kubernetes",
+    }
 
 
 def test_the_local_ravi_says_what_is_wrong_without_its_web_server() -> None:

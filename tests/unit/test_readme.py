@@ -14,7 +14,7 @@ from ravi_agent import contract, errors
 from ravi_agent.identity import Identity
 from ravi_agent.launcher import cli
 from ravi_agent.launcher.commands import launch
-from ravi_agent.launcher.docker import foreground
+from ravi_agent.launcher.model import exit_codes
 from ravi_agent.settings import VARIABLES
 from ravi_agent.workspace.store import Claim
 
@@ -113,7 +113,7 @@ def test_every_failure_leaves_with_a_code_of_the_table() -> None:
 def test_the_launchers_exit_codes_are_those_of_the_code() -> None:
     written = [code for code, _ in tables("Exit codes")[1]]
 
-    assert written == ["0", str(foreground.EXIT_AGENTS_FAILED), str(cli.EXIT_INTERRUPTED)]
+    assert written == ["0", str(exit_codes.EXIT_AGENTS_FAILED), str(cli.EXIT_INTERRUPTED)]
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o2775], ids=["plain", "setgid"])

@@ -3,14 +3,14 @@
 An engine is imported when it is chosen: whoever runs on Docker needs no Kubernetes client.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from types import TracebackType
 from typing import Protocol, Self
 
-from ravi_agent.errors import UsageError
+from ravi_agent.errors import RaviError, SettingsError, UsageError
 from ravi_agent.launcher.model.container_status import ContainerStatus
-from ravi_agent.launcher.model.findings import Finding
+from ravi_agent.launcher.model.findings import Finding, diagnose_account, failure
 from ravi_agent.launcher.model.inventory import Inventory, ReapOptions
 from ravi_agent.launcher.model.request import Connection, DoctorTarget, LogOptions, RunRequest
 
@@ -20,6 +20,9 @@ _MODULES = {
     DOCKER: "ravi_agent.launcher.docker.backend",
     KUBERNETES: "ravi_agent.launcher.kubernetes.backend",
 }
+# What `pip` installs for each, and the packages that are missing without it.
+_EXTRAS = {DOCKER: "launch", KUBERNETES: "launch,kubernetes"}
+_PACKAGES = frozenset({"docker", "kubernetes", "psutil", "requests", "urllib3", "yaml"})
 
 
 class Backend(Protocol):
@@ -79,5 +82,25 @@ def open_backend(name: str, connection: Connection) -> Backend:
         raise UsageError(
             f"--backend {name!r}", f"choose {' or '.join(_MODULES)}", f"--backend {DOCKER}"
         )
-    backend: Backend = import_module(_MODULES[name]).open_backend(connection)
+    try:
+        module = import_module(_MODULES[name])
+    except ModuleNotFoundError as exc:
+        if (exc.name or "").partition(".")[0] not in _PACKAGES:
+            raise
+        raise SettingsError(
+            f"--backend {name}",
+            f"the Python package {exc.name!r} is not installed",
+            f"pip install 'ravi-agent-base[{_EXTRAS[name]}]'",
+        ) from exc
+    backend: Backend = module.open_backend(connection)
     return backend
+
+
+def diagnose(name: str, connection: Connection, target: DoctorTarget) -> Iterator[Finding]:
+    """All that `doctor` checks: the engine, the run on it, and the account."""
+    try:
+        with open_backend(name, connection) as backend:
+            yield from backend.diagnose(target)
+    except RaviError as exc:
+        yield failure("engine", exc)
+    yield from diagnose_account(target.environ, is_local=target.is_local)

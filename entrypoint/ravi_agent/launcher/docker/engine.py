@@ -45,6 +45,11 @@ class DockerEngine:
         if self._tunnel:
             self._tunnel.close()
 
+    def version(self) -> str:
+        """The engine's version and API version."""
+        found = ask("the engine's version", self._api.version)
+        return f"Docker {found['Version']}, API {found['ApiVersion']}"
+
     def launch(
         self, plan: Plan, task: Task, handover: bytes, network: str | None
     ) -> tuple[str, Attached]:

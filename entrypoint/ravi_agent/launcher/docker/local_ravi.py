@@ -8,15 +8,13 @@ import docker
 import docker.errors
 import requests
 
-from ravi_agent.contract import LOCAL_NAME as NAME
-from ravi_agent.contract import LOCAL_PORT as PORT
 from ravi_agent.errors import EngineError
 from ravi_agent.launcher.docker.calls import engine_words
 from ravi_agent.launcher.docker.engine import DockerEngine
+from ravi_agent.launcher.model.account import LOCAL_NAME, LOCAL_NETWORK, LOCAL_PORT
 
 IMAGE = "ravi-local"
-VOLUME = "ravi-local"
-NETWORK = "ravi"
+_VOLUME = "ravi-local"
 _LISTENING = b"listening on"
 
 
@@ -39,29 +37,31 @@ def start_local_ravi(engine: DockerEngine, networks: Sequence[str]) -> None:
             _wait_until_listening(container, started_at)
     except (docker.errors.APIError, requests.RequestException) as exc:
         raise EngineError(
-            "the local Ravi did not start", engine_words(exc), f"docker rm -f {NAME}; try again"
+            "the local Ravi did not start",
+            engine_words(exc),
+            f"docker rm -f {LOCAL_NAME}; try again",
         ) from None
 
 
 def make_network(engine: DockerEngine) -> None:
     """Have the network on which agents of local runs are, and the local Ravi."""
     networks = engine.client.networks
-    if not networks.list(names=[f"^{NETWORK}$"]):
-        networks.create(NETWORK, driver="bridge")
+    if not networks.list(names=[f"^{LOCAL_NETWORK}$"]):
+        networks.create(LOCAL_NETWORK, driver="bridge")
 
 
 def _find_or_create(client: docker.DockerClient) -> Any:
     try:
-        return client.containers.get(NAME)
+        return client.containers.get(LOCAL_NAME)
     except docker.errors.NotFound:
         pass
     try:
         return client.containers.create(
             IMAGE,
-            name=NAME,
-            network=NETWORK,
-            ports={f"{PORT}/tcp": ("127.0.0.1", PORT)},
-            volumes={VOLUME: {"bind": "/data", "mode": "rw"}},
+            name=LOCAL_NAME,
+            network=LOCAL_NETWORK,
+            ports={f"{LOCAL_PORT}/tcp": ("127.0.0.1", LOCAL_PORT)},
+            volumes={_VOLUME: {"bind": "/data", "mode": "rw"}},
             cap_drop=["ALL"],
             security_opt=["no-new-privileges"],
         )
@@ -84,5 +84,5 @@ def _wait_until_listening(container: Any, started_at: float) -> None:
     raise EngineError(
         "the local Ravi ended at once",
         " ".join(heard.decode(errors="replace").split())[-300:] or "it said nothing",
-        f"docker logs {NAME}; docker rm -f {NAME}",
+        f"docker logs {LOCAL_NAME}; docker rm -f {LOCAL_NAME}",
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ravi_agent.credential import Credential
 from ravi_agent.errors import RaviError, UsageError
+from ravi_agent.launcher.model.account import Account
 from ravi_agent.launcher.planning.plan import Plan
 
 
@@ -56,18 +57,18 @@ class Budget:
             )
 
 
-def make_budget(plan: Plan, api_url: str, credential: Credential) -> Budget:
-    """Look up what names the run will find; a run with a new name can find none, and asks nobody.
+def make_budget(plan: Plan, account: Account) -> Budget:
+    """Look up which identities exist already; none can where the run's name is new.
 
-    A service that does not answer here may well answer in the containers: no error.
+    No error where the service does not answer: it may well answer in the containers.
     """
     if plan.is_fresh:
         return Budget(plan=plan, uuids={})
-    # Only a run with a name waits for httpx.
+    # httpx is imported only where the service is asked.
     from ravi_agent.service.api import RaviApi
 
     try:
-        with RaviApi(api_url, credential) as api:
+        with RaviApi(account.url, account.credential) as api:
             uuids = {one.name: one.uuid for one in api.list_identities("")}
     except RaviError as exc:
         return Budget(plan=plan, uuids=None, why_unknown=str(exc))

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from ravi_agent.launcher.planning.spec import RunSpec
 
@@ -53,14 +52,14 @@ class JobOptions:
 class RunRequest:
     """One run to carry out, or to go on with.
 
-    flow: the fields of `Flow` that the command line sets. is_new: nobody chose the name.
+    flow: the fields of `Flow` that the command line sets, by name. is_new: nobody chose the name.
     has_tasks: the command line says who the agents are; a resumed run may leave that, and all
     else, to its record. environ: the host's variables, with what flags say instead.
     """
 
     run: str
     spec: RunSpec
-    flow: Mapping[str, Any]
+    flow: Mapping[str, int]
     is_new: bool
     is_resuming: bool
     has_tasks: bool
