@@ -316,11 +316,9 @@ def test_the_command_line_of_the_launcher_does_not_wait_for_docker() -> None:
     assert not tops(loaded) & {"docker", "requests", "kubernetes", "httpx", "starlette", "uvicorn"}
 
 
-# What each engine loads, and nothing of the other.
-ENGINES = {
-    "docker": {"docker", "requests", "psutil"},
-    "kubernetes": {"kubernetes"},
-}
+# What each engine loads, and nothing of the other. The official client for Kubernetes loads
+# `requests` by itself (kubernetes/config/kube_config.py, for OAuth).
+ENGINES = {"docker": {"docker", "psutil"}, "kubernetes": {"kubernetes"}}
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -343,10 +341,8 @@ def test_nothing_outside_an_engine_s_own_folder_imports_it(engine: str) -> None:
         if not module.startswith(own) and any(name.startswith(own) for name in imported(file))
     }
 
-    assert importers <= {
-        "ravi_agent.launcher.commands.launch",
-        "ravi_agent.launcher.commands.kubernetes",
-    }
+    # They print a run without a cluster, and check what is typed for the fields of a pod.
+    assert {one.rpartition(".")[0] for one in importers} <= {"ravi_agent.launcher.commands"}
 
 
 def test_the_local_ravi_says_what_is_wrong_without_its_web_server() -> None:
