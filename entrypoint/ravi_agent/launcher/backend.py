@@ -5,7 +5,7 @@ An engine is imported when it is chosen: whoever runs on Docker needs no Kuberne
 
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Protocol, Self
 
 from ravi_agent.errors import RaviError, SettingsError, UsageError
@@ -15,12 +15,7 @@ from ravi_agent.launcher.model.inventory import Inventory, ReapOptions
 from ravi_agent.launcher.model.request import Connection, DoctorTarget, LogOptions, RunRequest
 
 DOCKER, KUBERNETES = "docker", "kubernetes"
-# Where each engine's `open_backend(connection)` is.
-_MODULES = {
-    DOCKER: "ravi_agent.launcher.docker.backend",
-    KUBERNETES: "ravi_agent.launcher.kubernetes.backend",
-}
-# What `pip` installs for each, and the packages that are missing without it.
+# The extras that `pip` installs for each engine, and packages that are missing without them.
 _EXTRAS = {DOCKER: "launch", KUBERNETES: "launch,kubernetes"}
 _PACKAGES = frozenset({"docker", "kubernetes", "psutil", "requests", "urllib3", "yaml"})
 
@@ -78,22 +73,34 @@ def open_backend(name: str, connection: Connection) -> Backend:
     Raises UsageError for an unknown one, or for an option of the other; SettingsError where a
     Python package it needs is not installed; EngineError where it does not answer.
     """
-    if name not in _MODULES:
+    if name not in _EXTRAS:
         raise UsageError(
-            f"--backend {name!r}", f"choose {' or '.join(_MODULES)}", f"--backend {DOCKER}"
+            f"--backend {name!r}", f"choose {' or '.join(_EXTRAS)}", f"--backend {DOCKER}"
         )
+    backend: Backend = _load(name, "backend").open_backend(connection)
+    return backend
+
+
+def render(request: RunRequest, namespace: str | None) -> str:
+    """A run as YAML for `kubectl apply`; no cluster is asked.
+
+    Raises UsageError for a run that no Job can be, SettingsError as `open_backend` does.
+    """
+    text: str = _load(KUBERNETES, "render").render_request(request, namespace)
+    return text
+
+
+def _load(engine: str, module: str) -> ModuleType:
     try:
-        module = import_module(_MODULES[name])
+        return import_module(f"ravi_agent.launcher.{engine}.{module}")
     except ModuleNotFoundError as exc:
         if (exc.name or "").partition(".")[0] not in _PACKAGES:
             raise
         raise SettingsError(
-            f"--backend {name}",
+            f"--backend {engine}",
             f"the Python package {exc.name!r} is not installed",
-            f"pip install 'ravi-agent-base[{_EXTRAS[name]}]'",
+            f"pip install 'ravi-agent-base[{_EXTRAS[engine]}]'",
         ) from exc
-    backend: Backend = module.open_backend(connection)
-    return backend
 
 
 def diagnose(name: str, connection: Connection, target: DoctorTarget) -> Iterator[Finding]:

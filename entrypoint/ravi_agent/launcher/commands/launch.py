@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ravi_agent.errors import UsageError
-from ravi_agent.launcher.backend import DOCKER, KUBERNETES, open_backend
+from ravi_agent.launcher.backend import DOCKER, KUBERNETES, open_backend, render
 from ravi_agent.launcher.commands.kubernetes import RENDER, JobFlags
 from ravi_agent.launcher.model.request import Connection, RunRequest, ViewOptions
 from ravi_agent.launcher.planning.container import ContainerOptions
@@ -287,9 +287,7 @@ def launch(
         max_identities=max_identities,
     )
     if ctx.info_name == RENDER:
-        from ravi_agent.launcher.kubernetes.render import render_request
-
-        print(render_request(request, namespace), end="")
+        print(render(request, namespace), end="")
         return 0
     with open_backend(
         backend, Connection(host=host, context=context, namespace=namespace)
