@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from ravi_agent.errors import EngineError
 from ravi_agent.launcher.kubernetes import jobs, pods
-from ravi_agent.launcher.kubernetes.api import KubernetesApi, Object
+from ravi_agent.launcher.kubernetes.api import KubernetesApi
 from ravi_agent.launcher.kubernetes.logs import FOLLOWED_LIMIT, Followers, last_lines
-from ravi_agent.launcher.kubernetes.names import job_name
+from ravi_agent.launcher.kubernetes.names import Object, job_name
 from ravi_agent.launcher.kubernetes.watch import Watch
 from ravi_agent.launcher.model.agents import KEPT_LINES, Agent, State
 from ravi_agent.launcher.model.observer import Observer

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ravi_agent.errors import EngineError, UsageError
 from ravi_agent.launcher.kubernetes import jobs
-from ravi_agent.launcher.kubernetes.api import KubernetesApi, Object
+from ravi_agent.launcher.kubernetes.api import KubernetesApi
 from ravi_agent.launcher.kubernetes.logs import FOLLOWED_LIMIT
-from ravi_agent.launcher.kubernetes.names import job_name
+from ravi_agent.launcher.kubernetes.names import Object, job_name
 from ravi_agent.launcher.kubernetes.statuses import list_statuses
 from ravi_agent.launcher.kubernetes.watch import Watch
 from ravi_agent.launcher.model.container_status import ContainerStatus, refuse_running, select

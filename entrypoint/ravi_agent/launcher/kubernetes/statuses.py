@@ -5,7 +5,8 @@ from datetime import datetime
 
 from ravi_agent import contract
 from ravi_agent.launcher.kubernetes import jobs, pods
-from ravi_agent.launcher.kubernetes.api import KubernetesApi, Object
+from ravi_agent.launcher.kubernetes.api import KubernetesApi
+from ravi_agent.launcher.kubernetes.names import Object
 from ravi_agent.launcher.model.agents import State
 from ravi_agent.launcher.model.container_status import ContainerStatus
 

@@ -82,9 +82,10 @@ class LogOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class DoctorTarget:
-    """The run that `doctor` checks for."""
+    """The run that `doctor` checks for. secret: on Kubernetes, an existing one to use."""
 
     image: str
     count: int
     is_local: bool
     environ: Mapping[str, str]
+    secret: str | None = None
