@@ -6,10 +6,9 @@ from typing import Any
 
 import docker
 import docker.errors
-import requests
 
 from ravi_agent.errors import EngineError
-from ravi_agent.launcher.docker.calls import engine_words
+from ravi_agent.launcher.docker.calls import SDK_ERRORS, engine_words
 from ravi_agent.launcher.docker.engine import DockerEngine
 from ravi_agent.launcher.model.account import LOCAL_NAME, LOCAL_NETWORK, LOCAL_PORT
 
@@ -35,12 +34,12 @@ def start_local_ravi(engine: DockerEngine, networks: Sequence[str]) -> None:
             started_at = time.time()
             container.start()
             _wait_until_listening(container, started_at)
-    except (docker.errors.APIError, requests.RequestException) as exc:
+    except SDK_ERRORS as exc:
         raise EngineError(
             "the local Ravi did not start",
             engine_words(exc),
             f"docker rm -f {LOCAL_NAME}; try again",
-        ) from None
+        ) from exc
 
 
 def make_network(engine: DockerEngine) -> None:
@@ -65,10 +64,10 @@ def _find_or_create(client: docker.DockerClient) -> Any:
             cap_drop=["ALL"],
             security_opt=["no-new-privileges"],
         )
-    except docker.errors.ImageNotFound:
+    except docker.errors.ImageNotFound as exc:
         raise EngineError(
             f"image {IMAGE!r} is not here", "the local Ravi runs from it", "make images"
-        ) from None
+        ) from exc
 
 
 def _wait_until_listening(container: Any, started_at: float) -> None:

@@ -89,7 +89,7 @@ def read_tasks(path: str) -> list[Row]:
                 text = file.read()
         return parse_tasks(name, text.decode("utf-8-sig"))
     except OSError as exc:
-        raise UsageError(f"--tasks {path}", str(exc.strerror), "--tasks FILE, or -") from None
+        raise UsageError(f"--tasks {path}", str(exc.strerror), "--tasks FILE, or -") from exc
     except UnicodeDecodeError as exc:
         raise UsageError(
             f"--tasks {path}", f"byte {exc.start + 1} is no UTF-8", "save the file as UTF-8"
