@@ -17,6 +17,7 @@ from pathlib import Path
 
 from fake_kubernetes.controllers import Controllers, Outcome
 from fake_kubernetes.server import FakeKubernetes
+from ravi_agent.credential import Credential
 from ravi_agent.launcher.kubernetes import jobs
 from ravi_agent.launcher.kubernetes.api import KubernetesApi
 from ravi_agent.launcher.kubernetes.fleet import KubernetesFleet
@@ -25,7 +26,6 @@ from ravi_agent.launcher.model.agents import Agent
 from ravi_agent.launcher.model.request import JobOptions, RunRequest
 from ravi_agent.launcher.planning.spec import RunSpec
 from ravi_agent.local.server import LocalRavi
-from ravi_agent.settings import Credential
 
 
 class _Nobody:

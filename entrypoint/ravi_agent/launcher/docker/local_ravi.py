@@ -7,11 +7,12 @@ from typing import Any
 import docker
 import docker.errors
 
+from ravi_agent.contract import LOCAL_NAME, LOCAL_PORT
 from ravi_agent.errors import EngineError
 from ravi_agent.launcher.docker.calls import SDK_ERRORS, engine_words
 from ravi_agent.launcher.docker.engine import DockerEngine
-from ravi_agent.launcher.model.account import LOCAL_NAME, LOCAL_NETWORK, LOCAL_PORT
 
+NETWORK = "ravi"
 IMAGE = "ravi-local"
 _VOLUME = "ravi-local"
 _LISTENING = b"listening on"
@@ -45,8 +46,8 @@ def start_local_ravi(engine: DockerEngine, networks: Sequence[str]) -> None:
 def make_network(engine: DockerEngine) -> None:
     """Have the network on which agents of local runs are, and the local Ravi."""
     networks = engine.client.networks
-    if not networks.list(names=[f"^{LOCAL_NETWORK}$"]):
-        networks.create(LOCAL_NETWORK, driver="bridge")
+    if not networks.list(names=[f"^{NETWORK}$"]):
+        networks.create(NETWORK, driver="bridge")
 
 
 def _find_or_create(client: docker.DockerClient) -> Any:
@@ -58,7 +59,7 @@ def _find_or_create(client: docker.DockerClient) -> Any:
         return client.containers.create(
             IMAGE,
             name=LOCAL_NAME,
-            network=LOCAL_NETWORK,
+            network=NETWORK,
             ports={f"{LOCAL_PORT}/tcp": ("127.0.0.1", LOCAL_PORT)},
             volumes={_VOLUME: {"bind": "/data", "mode": "rw"}},
             cap_drop=["ALL"],

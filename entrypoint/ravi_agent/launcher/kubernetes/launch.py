@@ -3,15 +3,14 @@
 import signal
 import time
 
+from ravi_agent.credential import host_account
 from ravi_agent.errors import UsageError
-from ravi_agent.launcher.host_key import find_host_credential
 from ravi_agent.launcher.kubernetes import jobs, limits
 from ravi_agent.launcher.kubernetes.api import KubernetesApi
 from ravi_agent.launcher.kubernetes.fleet import KubernetesFleet
 from ravi_agent.launcher.kubernetes.names import Object
 from ravi_agent.launcher.kubernetes.planning import make_job_plan
 from ravi_agent.launcher.kubernetes.statuses import list_statuses
-from ravi_agent.launcher.model.account import Account
 from ravi_agent.launcher.model.agents import State
 from ravi_agent.launcher.model.budget import make_budget
 from ravi_agent.launcher.model.exit_codes import EXIT_AGENTS_FAILED
@@ -64,9 +63,9 @@ def _make(plan: Plan, request: RunRequest, api: KubernetesApi, answer: Answer) -
     secret = request.job.secret
     # Where the Secret exists, this host need not have the key.
     is_key_needed = secret is None or request.max_identities is not None
-    credential = find_host_credential(request.environ) if is_key_needed else None
+    credential = host_account(request.environ, is_local=False)[1] if is_key_needed else None
     if credential:
-        budget = make_budget(plan, Account(url=plan.api_url, credential=credential))
+        budget = make_budget(plan, plan.api_url, credential)
         budget.check(request.max_identities)
         answer.step(budget.line())
         if request.is_dry_run:
