@@ -5,7 +5,6 @@ import pytest
 from conftest import MANAGEMENT_KEY
 from ravi_agent.credential import Credential
 from ravi_agent.errors import UsageError
-from ravi_agent.launcher.model.account import Account
 from ravi_agent.launcher.model.budget import Budget, make_budget
 from ravi_agent.launcher.planning.plan import Plan, make_plan
 from ravi_agent.launcher.planning.spec import RunSpec
@@ -76,7 +75,7 @@ def test_a_limit_that_nobody_can_keep_is_refused_and_no_limit_is_not() -> None:
 
 
 def test_a_run_with_a_new_name_asks_nobody(local: LocalRavi) -> None:
-    budget = make_budget(plan_of(3, is_fresh=True), Account(url=local.url, credential=CREDENTIAL))
+    budget = make_budget(plan_of(3, is_fresh=True), local.url, CREDENTIAL)
 
     assert (budget.adopted, budget.created) == (0, 3)
     assert list(local.requests.entries) == []
@@ -86,7 +85,7 @@ def test_a_run_with_a_name_asks_once_for_all(local: LocalRavi) -> None:
     made = local.store.create(name="task-nightly-0001", email=None, with_phone=False)
     local.store.create(name="task-weekly-0000", email=None, with_phone=False)
 
-    budget = make_budget(plan_of(3), Account(url=local.url, credential=CREDENTIAL))
+    budget = make_budget(plan_of(3), local.url, CREDENTIAL)
 
     assert (budget.adopted, budget.created) == (1, 2)
     assert budget.uuids is not None
@@ -104,7 +103,7 @@ def test_a_service_that_does_not_say_is_no_error_and_its_reason_shows_no_key(
 ) -> None:
     local.faults.append(fault)
 
-    budget = make_budget(plan_of(3), Account(url=local.url, credential=CREDENTIAL))
+    budget = make_budget(plan_of(3), local.url, CREDENTIAL)
 
     assert budget.uuids is None
     assert budget.why_unknown

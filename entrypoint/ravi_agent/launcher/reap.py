@@ -5,10 +5,10 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from ravi_agent.credential import host_account
 from ravi_agent.errors import RaviError, UsageError
 from ravi_agent.identity import Identity
 from ravi_agent.launcher.backend import Backend
-from ravi_agent.launcher.model.account import find_account
 from ravi_agent.launcher.model.inventory import Leftover, ReapOptions
 from ravi_agent.launcher.planning.values import parse_seconds
 from ravi_agent.service.api import RaviApi
@@ -36,8 +36,8 @@ def reap_leftovers(
     elsewhere look the same, so the prefix must be this engine's own. 1 if something stays that
     should not; it is named.
     """
-    account = find_account(environ, is_local=is_local)
-    with RaviApi(account.url, account.credential) as api:
+    url, credential = host_account(environ, is_local=is_local)
+    with RaviApi(url, credential) as api:
         stock = backend.inventory(reaping)
         ended, names = stock.leftovers, stock.names_in_use
         orphans = [

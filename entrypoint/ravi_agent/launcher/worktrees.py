@@ -5,8 +5,8 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
+from ravi_agent.credential import host_account
 from ravi_agent.errors import UsageError
-from ravi_agent.launcher.model.account import find_account
 from ravi_agent.launcher.model.inventory import ReapOptions
 from ravi_agent.launcher.reap import ask, delete, is_older
 from ravi_agent.service.api import RaviApi
@@ -32,9 +32,9 @@ def reap_worktrees(
     common_dir = os.path.normpath(
         os.path.join(repository, _git(repository, "rev-parse", "--git-common-dir").strip())
     )
-    account = find_account(environ, is_local=is_local)
-    gone = _gone(repository, common_dir, account.url)
-    with RaviApi(account.url, account.credential) as api:
+    url, credential = host_account(environ, is_local=is_local)
+    gone = _gone(repository, common_dir, url)
+    with RaviApi(url, credential) as api:
         known = {one.uuid: one for one in api.list_identities(reaping.prefix)}
         found = [
             known[uuid] for uuid in gone if uuid in known and is_older(known[uuid], reaping.before)

@@ -5,7 +5,6 @@ from typing import Protocol
 
 from ravi_agent.credential import Credential
 from ravi_agent.handover import Handover
-from ravi_agent.launcher.model.account import Account
 from ravi_agent.launcher.planning.plan import Plan, Task
 from ravi_agent.log import Log
 
@@ -49,7 +48,8 @@ class IdentityHandovers:
     def __init__(
         self,
         plan: Plan,
-        account: Account,
+        api_url: str,
+        credential: Credential,
         *,
         phone_policy: str,
         timeout_s: float,
@@ -60,7 +60,7 @@ class IdentityHandovers:
         from ravi_agent.service.provision import Pacer, Provisioner
 
         self._provisioner = Provisioner
-        self._api = RaviApi(account.url, account.credential)
+        self._api = RaviApi(api_url, credential)
         self._pacer = Pacer()
         self._is_fresh = plan.is_fresh
         self._phone_policy = phone_policy

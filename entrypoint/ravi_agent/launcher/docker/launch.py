@@ -5,17 +5,17 @@ import time
 from dataclasses import replace
 
 from ravi_agent.contract import LOCAL_URL
+from ravi_agent.credential import Credential, host_account
 from ravi_agent.errors import UsageError
 from ravi_agent.launcher.docker import capacity
 from ravi_agent.launcher.docker.engine import DockerEngine
 from ravi_agent.launcher.docker.fleet import Fleet
 from ravi_agent.launcher.docker.handovers import Handovers, IdentityHandovers, KeyHandovers
 from ravi_agent.launcher.docker.images import Images
-from ravi_agent.launcher.docker.local_ravi import LOCAL_NETWORK, start_local_ravi
+from ravi_agent.launcher.docker.local_ravi import NETWORK, start_local_ravi
 from ravi_agent.launcher.docker.networks import Networks
 from ravi_agent.launcher.docker.records import forget, load_record, save_record
 from ravi_agent.launcher.docker.runs import remove_all
-from ravi_agent.launcher.model.account import Account, find_account
 from ravi_agent.launcher.model.budget import make_budget
 from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.model.request import RunRequest
@@ -35,19 +35,21 @@ def launch(engine: DockerEngine, request: RunRequest) -> int:
     record = load_record(engine, request.run) if request.is_resuming else None
     spec = _spec(request, record)
     plan = make_plan(request.run, spec, is_fresh=request.is_new)
-    account = find_account(request.environ, is_local=spec.is_local)
+    api_url, credential = host_account(request.environ, is_local=spec.is_local)
+    if not spec.is_local:
+        _check_service(request.run, spec, api_url)
     plan = replace(plan, api_url=LOCAL_URL) if spec.is_local else plan
     plan = capacity.measured(plan, has_logs=request.view.log_dir is not None)
     there, unfinished = _find_earlier(plan, engine, is_resuming=request.is_resuming)
     answer = Answer(plan, request, backend="docker")
     images = Images(engine.client, platform=plan.container.platform, say=answer.step)
-    networks = Networks(engine.client, plan, default=LOCAL_NETWORK if spec.is_local else None)
+    networks = Networks(engine.client, plan, default=NETWORK if spec.is_local else None)
 
     if request.is_dry_run:
         images.look_at(plan.images)
     else:
         _make_ready(plan, engine, images, is_local=spec.is_local)
-    budget = make_budget(plan, account)
+    budget = make_budget(plan, api_url, credential)
     budget.check(request.max_identities)
     answer.step(budget.line())
     if request.is_dry_run:
@@ -59,7 +61,7 @@ def launch(engine: DockerEngine, request: RunRequest) -> int:
     if spec.is_local and networks.names:
         start_local_ravi(engine, networks.names)
     remove_all(engine, unfinished)
-    handovers = _handovers(plan, settings, account, spec)
+    handovers = _handovers(plan, settings, api_url, credential, spec)
     fleet = Fleet(plan, engine, networks, handovers, answer.observer, there=there)
     # A service manager's stop is handled like Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -79,7 +81,7 @@ def _make_ready(plan: Plan, engine: DockerEngine, images: Images, *, is_local: b
     """Prepare what the engine needs before the cost of a run can be looked up."""
     images.make_ready(plan.images, plan.container.pull)
     if is_local:
-        start_local_ravi(engine, [plan.container.network or LOCAL_NETWORK])
+        start_local_ravi(engine, [plan.container.network or NETWORK])
 
 
 def _spec(request: RunRequest, record: str | None) -> RunSpec:
@@ -145,12 +147,25 @@ def _is_under_way(one: ContainerStatus, engine: DockerEngine) -> bool:
     return one.exit_code is not None and engine.ready_line(one.id) is not None
 
 
-def _handovers(plan: Plan, settings: Settings, account: Account, spec: RunSpec) -> Handovers:
+def _check_service(run: str, spec: RunSpec, api_url: str) -> None:
+    """The key goes to the service that this host's settings name, whatever a record says."""
+    if spec.api_url != api_url:
+        raise UsageError(
+            f"--resume {run}",
+            f"it uses {spec.api_url}, and this host's key is for {api_url}",
+            f"--api-url {spec.api_url}",
+        )
+
+
+def _handovers(
+    plan: Plan, settings: Settings, api_url: str, credential: Credential, spec: RunSpec
+) -> Handovers:
     if not spec.is_provisioning_here:
-        return KeyHandovers(plan, account.credential)
+        return KeyHandovers(plan, credential)
     return IdentityHandovers(
         plan,
-        account,
+        api_url,
+        credential,
         phone_policy=settings.phone_policy,
         timeout_s=settings.provision_timeout_s,
         log=settings.log_for("ravi-launch"),

@@ -6,15 +6,14 @@ from typing import Any
 
 import docker
 import docker.errors
-import requests
 
 from ravi_agent.contract import LOCAL_NAME, LOCAL_PORT
 from ravi_agent.errors import EngineError
-from ravi_agent.launcher.docker.calls import engine_words
+from ravi_agent.launcher.docker.calls import SDK_ERRORS, engine_words
 from ravi_agent.launcher.docker.engine import DockerEngine
 
+NETWORK = "ravi"
 IMAGE = "ravi-local"
-LOCAL_NETWORK = "ravi"  # the agents of local runs are on it
 _VOLUME = "ravi-local"
 _LISTENING = b"listening on"
 
@@ -36,19 +35,19 @@ def start_local_ravi(engine: DockerEngine, networks: Sequence[str]) -> None:
             started_at = time.time()
             container.start()
             _wait_until_listening(container, started_at)
-    except (docker.errors.APIError, requests.RequestException) as exc:
+    except SDK_ERRORS as exc:
         raise EngineError(
             "the local Ravi did not start",
             engine_words(exc),
             f"docker rm -f {LOCAL_NAME}; try again",
-        ) from None
+        ) from exc
 
 
 def make_network(engine: DockerEngine) -> None:
     """Have the network on which agents of local runs are, and the local Ravi."""
     networks = engine.client.networks
-    if not networks.list(names=[f"^{LOCAL_NETWORK}$"]):
-        networks.create(LOCAL_NETWORK, driver="bridge")
+    if not networks.list(names=[f"^{NETWORK}$"]):
+        networks.create(NETWORK, driver="bridge")
 
 
 def _find_or_create(client: docker.DockerClient) -> Any:
@@ -60,16 +59,16 @@ def _find_or_create(client: docker.DockerClient) -> Any:
         return client.containers.create(
             IMAGE,
             name=LOCAL_NAME,
-            network=LOCAL_NETWORK,
+            network=NETWORK,
             ports={f"{LOCAL_PORT}/tcp": ("127.0.0.1", LOCAL_PORT)},
             volumes={_VOLUME: {"bind": "/data", "mode": "rw"}},
             cap_drop=["ALL"],
             security_opt=["no-new-privileges"],
         )
-    except docker.errors.ImageNotFound:
+    except docker.errors.ImageNotFound as exc:
         raise EngineError(
             f"image {IMAGE!r} is not here", "the local Ravi runs from it", "make images"
-        ) from None
+        ) from exc
 
 
 def _wait_until_listening(container: Any, started_at: float) -> None:

@@ -209,6 +209,7 @@ class KubernetesApi:
                 _preload_content=False, **arguments
             )
         except client.ApiException as exc:
+            # Without the cause: its body may quote the Secret that was sent.
             raise self._refusal(verb, resource, exc.status or 0, exc.body) from None
         except (urllib3.exceptions.HTTPError, OSError) as exc:
             raise EngineError(

@@ -25,9 +25,9 @@ def _load_incluster(configuration: client.Configuration, context: str | None, wh
             "/var/run/secrets/kubernetes.io/serviceaccount/namespace", encoding="ascii"
         ) as file:
             return file.read().strip()
-    except (config.ConfigException, OSError):
+    except (config.ConfigException, OSError) as exc:
         raise UsageError(
             "no Kubernetes cluster" if context is None else f"--context {context!r}",
             why,
             "kubectl config get-contexts, and set KUBECONFIG or --context",
-        ) from None
+        ) from exc

@@ -3,6 +3,7 @@
 import signal
 import time
 
+from ravi_agent.credential import host_account
 from ravi_agent.errors import UsageError
 from ravi_agent.launcher.kubernetes import jobs, limits
 from ravi_agent.launcher.kubernetes.api import KubernetesApi
@@ -10,7 +11,6 @@ from ravi_agent.launcher.kubernetes.fleet import KubernetesFleet
 from ravi_agent.launcher.kubernetes.names import Object
 from ravi_agent.launcher.kubernetes.planning import make_job_plan
 from ravi_agent.launcher.kubernetes.statuses import list_statuses
-from ravi_agent.launcher.model.account import find_account
 from ravi_agent.launcher.model.agents import State
 from ravi_agent.launcher.model.budget import make_budget
 from ravi_agent.launcher.model.exit_codes import EXIT_AGENTS_FAILED
@@ -63,9 +63,9 @@ def _make(plan: Plan, request: RunRequest, api: KubernetesApi, answer: Answer) -
     secret = request.job.secret
     # Where the Secret exists, this host need not have the key.
     is_key_needed = secret is None or request.max_identities is not None
-    account = find_account(request.environ, is_local=False) if is_key_needed else None
-    if account:
-        budget = make_budget(plan, account)
+    credential = host_account(request.environ, is_local=False)[1] if is_key_needed else None
+    if credential:
+        budget = make_budget(plan, plan.api_url, credential)
         budget.check(request.max_identities)
         answer.step(budget.line())
         if request.is_dry_run:
@@ -73,9 +73,7 @@ def _make(plan: Plan, request: RunRequest, api: KubernetesApi, answer: Answer) -
             return None
     elif request.is_dry_run:
         raise UsageError("--dry-run and --secret", "this host has no key", "ravi-launch render")
-    return jobs.start(
-        api, plan, request.job, None if secret or account is None else account.credential
-    )
+    return jobs.start(api, plan, request.job, None if secret else credential)
 
 
 def _follow(

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ravi_agent.credential import Credential
 from ravi_agent.errors import RaviError, UsageError
-from ravi_agent.launcher.model.account import Account
 from ravi_agent.launcher.planning.plan import Plan
 
 
@@ -56,7 +56,7 @@ class Budget:
             )
 
 
-def make_budget(plan: Plan, account: Account) -> Budget:
+def make_budget(plan: Plan, api_url: str, credential: Credential) -> Budget:
     """Look up which identities exist already; none can where the run's name is new.
 
     No error where the service does not answer: it may well answer in the containers.
@@ -67,7 +67,7 @@ def make_budget(plan: Plan, account: Account) -> Budget:
     from ravi_agent.service.api import RaviApi
 
     try:
-        with RaviApi(account.url, account.credential) as api:
+        with RaviApi(api_url, credential) as api:
             uuids = {one.name: one.uuid for one in api.list_identities("")}
     except RaviError as exc:
         return Budget(plan=plan, uuids=None, why_unknown=str(exc))

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ravi_agent.credential import key_path
+from ravi_agent.credential import host_account, key_path
 from ravi_agent.errors import RaviError
-from ravi_agent.launcher.model.account import find_account
 
 
 class Verdict(StrEnum):
@@ -45,11 +44,11 @@ def attempt(what: str, check: Callable[[], str]) -> Finding:
 def diagnose_account(environ: Mapping[str, str], *, is_local: bool) -> Iterator[Finding]:
     """Whether this host has a key, and whether the service accepts it."""
     try:
-        account = find_account(environ, is_local=is_local)
+        api_url, credential = host_account(environ, is_local=is_local)
     except RaviError as exc:
         yield failure("settings", exc)
         return
-    yield Finding(what="key", verdict=Verdict.GOOD, says=f"from {account.credential.source}")
+    yield Finding(what="key", verdict=Verdict.GOOD, says=f"from {credential.source}")
     path = key_path(environ)
     if not is_local and os.path.exists(path):
         mode = stat.S_IMODE(os.stat(path).st_mode)
@@ -60,7 +59,7 @@ def diagnose_account(environ: Mapping[str, str], *, is_local: bool) -> Iterator[
     from ravi_agent.service.api import RaviApi
 
     def ask() -> str:
-        with RaviApi(account.url, account.credential) as api:
-            return f"{account.url} accepts the key; {len(api.list_identities(''))} identities"
+        with RaviApi(api_url, credential) as api:
+            return f"{api_url} accepts the key; {len(api.list_identities(''))} identities"
 
     yield attempt("service", ask)

@@ -89,10 +89,10 @@ class RunSpec:
                     "flow": Flow(**record["flow"]),
                 }
             )
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError) as exc:
             raise UsageError(
                 "--resume", "another version of ravi-launch started this run", "resume with that"
-            ) from None
+            ) from exc
 
     def differences(self, other: "RunSpec") -> list[str]:
         """The names of the fields in which two specs are of different runs; flow is no matter."""
@@ -145,7 +145,7 @@ def read_env_file(path: str, host: Mapping[str, str]) -> dict[str, str]:
         try:
             environment |= parse_environment([entry], host)
         except UsageError as exc:
-            raise exc.restated(f"{path}, line {number}, column 1") from None
+            raise exc.restated(f"{path}, line {number}, column 1") from exc
     return environment
 
 
