@@ -25,7 +25,7 @@ ROOT = Path(ravi_agent.__file__).parent
 LAYERS = ("root", "service", "workspace", "container", "command", "launcher", "local")
 OUTSIDE = {
     "root": set[str](),
-    "service": {"httpx"},
+    "service": {"httpcore", "httpx"},
     "workspace": {"ruamel"},
     "container": set[str](),
     "command": set[str](),
