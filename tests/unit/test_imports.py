@@ -30,7 +30,7 @@ OUTSIDE = {
     "container": set[str](),
     "command": set[str](),
     "launcher": {"typer", "rich", "docker", "requests", "kubernetes", "psutil", "urllib3", "yaml"},
-    "local": {"aiosmtpd", "starlette", "uvicorn"},
+    "local": {"aiosmtpd", "cryptography", "httpx", "starlette", "uvicorn"},
 }
 # Which of the package's own layers each may import.
 BELOW = {
@@ -138,7 +138,7 @@ def test_a_module_imports_only_what_its_layer_may(module: str) -> None:
 @pytest.mark.parametrize(
     ("name", "importers"),
     [
-        ("httpx", {"ravi_agent.service.api"}),
+        ("httpx", {"ravi_agent.local.webhooks", "ravi_agent.service.api"}),
         (
             "typer",
             {
@@ -149,8 +149,9 @@ def test_a_module_imports_only_what_its_layer_may(module: str) -> None:
         ),
         ("rich", {"ravi_agent.launcher.show.progress"}),
         ("ruamel", {"ravi_agent.workspace.front_matter"}),
-        ("uvicorn", {"ravi_agent.local.server"}),
-        ("sqlite3", {"ravi_agent.local.store"}),
+        ("uvicorn", {"ravi_agent.local.connection", "ravi_agent.local.server"}),
+        ("cryptography", {"ravi_agent.local.sealed"}),
+        ("sqlite3", {"ravi_agent.local.database"}),
     ],
 )
 def test_one_module_alone_imports_it(name: str, importers: set[str]) -> None:
