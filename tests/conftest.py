@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from ravi_agent.local.app import REFRESH_TOKEN
 from ravi_agent.local.server import LocalRavi
 from ravi_agent.log import Log
 
@@ -27,7 +28,9 @@ def pytest_configure() -> None:
 @pytest.fixture
 def local() -> Iterator[LocalRavi]:
     """A local Ravi over HTTP, with an empty database and every request remembered."""
-    with LocalRavi(database=":memory:", management_key=MANAGEMENT_KEY) as server:
+    with LocalRavi(
+        database=":memory:", management_key=MANAGEMENT_KEY, refresh_token=REFRESH_TOKEN
+    ) as server:
         yield server
 
 

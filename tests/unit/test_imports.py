@@ -33,7 +33,7 @@ OUTSIDE = {
         *("typer", "rich", "docker", "requests", "kubernetes", "psutil", "urllib3", "yaml"),
         "ruamel",
     },
-    "local": {"aiosmtpd", "starlette", "uvicorn"},
+    "local": {"aiosmtpd", "cryptography", "httpx", "starlette", "uvicorn"},
 }
 # Which of the package's own layers each may import.
 BELOW = {
@@ -141,7 +141,7 @@ def test_a_module_imports_only_what_its_layer_may(module: str) -> None:
 @pytest.mark.parametrize(
     ("name", "importers"),
     [
-        ("httpx", {"ravi_agent.service.api"}),
+        ("httpx", {"ravi_agent.local.webhooks", "ravi_agent.service.api"}),
         (
             "typer",
             {
@@ -155,8 +155,9 @@ def test_a_module_imports_only_what_its_layer_may(module: str) -> None:
             "ruamel",
             {"ravi_agent.workspace.front_matter", "ravi_agent.launcher.planning.tasks_file"},
         ),
-        ("uvicorn", {"ravi_agent.local.server"}),
-        ("sqlite3", {"ravi_agent.local.store"}),
+        ("uvicorn", {"ravi_agent.local.connection", "ravi_agent.local.server"}),
+        ("cryptography", {"ravi_agent.local.sealed"}),
+        ("sqlite3", {"ravi_agent.local.database"}),
     ],
 )
 def test_one_module_alone_imports_it(name: str, importers: set[str]) -> None:
