@@ -201,7 +201,7 @@ class RaviApi:
             raise _failure(exc, what) from None
         self.server_time = unix_time(response.headers.get("date", ""))
         check_status(response.status_code, response.headers, content, what)
-        if not limit:
+        if not limit or response.status_code == 204:
             return None
         try:
             return json.loads(content)
