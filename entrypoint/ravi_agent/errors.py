@@ -9,6 +9,7 @@ RaviError
 │   ├── NotSentError          the request surely never reached the service
 │   └── OutcomeUnknownError   it may have been carried out
 ├── ThrottledError        75  the service said: later
+├── TimeUpError           75  what was waited for did not come
 ├── AnswerError           76  an answer that makes no sense
 ├── RefusedError          77  the service said no
 └── EngineError           69  the container engine failed (launcher)
@@ -126,6 +127,12 @@ class ThrottledError(RaviError):
     ) -> None:
         super().__init__(what, why, fix)
         self.retry_after_s = retry_after_s
+
+
+class TimeUpError(RaviError):
+    """What was waited for did not come in time."""
+
+    exit_code = contract.EXIT_THROTTLED
 
 
 class AnswerError(RaviError):

@@ -13,7 +13,7 @@ import pytest
 
 from conftest import MANAGEMENT_KEY
 from ravi_agent.command.cli import ravi
-from ravi_agent.errors import RefusedError
+from ravi_agent.errors import AbsentError
 from ravi_agent.local.server import LocalRavi
 from ravi_agent.local.store import Record
 
@@ -102,7 +102,7 @@ def test_a_mail_is_in_the_inbox_of_its_recipient_alone(
     assert message["message_id"] == "<1@shop.example>"
     assert as_(anna, "message", "email", str(message["id"])) == message
     assert as_(bert, "message", "email") == []
-    with pytest.raises(RefusedError, match="404"):
+    with pytest.raises(AbsentError, match="404"):
         as_(bert, "message", "email", str(message["id"]))
 
 
