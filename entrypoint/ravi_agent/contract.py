@@ -42,6 +42,14 @@ TERMINATION_LOG_LIMIT = 4096  # bytes
 DEFAULT_API_URL = "https://ravi.id"
 DEFAULT_WORKSPACE = "/workspace"
 
+# What `--local` means: a container of this name, on the agents' network under its name and
+# published on the host's loopback address.
+LOCAL_NAME = "ravi-local"
+LOCAL_PORT = 8787
+LOCAL_URL = f"http://{LOCAL_NAME}:{LOCAL_PORT}"  # for the agents
+LOCAL_HOST_URL = f"http://127.0.0.1:{LOCAL_PORT}"
+LOCAL_MANAGEMENT_KEY = "ravi_mgmt_local"  # the same everywhere, so it is no secret
+
 # What the agent finds in its environment.
 AGENT_VARIABLES = (
     "RAVI_CONFIG_DIR",

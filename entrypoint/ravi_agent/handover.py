@@ -8,9 +8,9 @@ import json
 import os
 
 from ravi_agent import contract
+from ravi_agent.credential import Credential, check_token
 from ravi_agent.errors import AnswerError, SettingsError
 from ravi_agent.identity import Identity
-from ravi_agent.settings import Credential, check_token
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,5 +1,30 @@
 """Which service roots a key may be sent to."""
 
+from ravi_agent import contract
+from ravi_agent.errors import SettingsError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def read_service_url(environ: "Mapping[str, str]") -> str:
+    """RAVI_API_URL or the default: the service that an account's credential belongs to.
+
+    Raises SettingsError for a URL that no key may be sent to.
+    """
+    url = environ.get("RAVI_API_URL") or contract.DEFAULT_API_URL
+    try:
+        return check_service_url(url, environ.get("RAVI_ALLOW_HTTP") == "1")
+    except ValueError as exc:
+        # A URL with a user in it has a password there: show what stands behind it.
+        shown = url.rpartition("@")[2]
+        raise SettingsError(
+            f"RAVI_API_URL={shown!r}",
+            str(exc),
+            f"unset RAVI_API_URL for {contract.DEFAULT_API_URL}",
+        ) from None
+
 
 def check_service_url(url: str, is_http_allowed: bool = False) -> str:
     """The service root without a trailing slash; raises ValueError saying what is wrong.

@@ -6,7 +6,7 @@ from ravi_agent import contract
 from ravi_agent.errors import SettingsError
 from ravi_agent.identity import is_plain
 from ravi_agent.log import LEVELS, Log
-from ravi_agent.service_url import check_service_url
+from ravi_agent.service_url import read_service_url
 from ravi_agent.setting_values import (
     CredentialFile,
     absolute_path,
@@ -51,7 +51,6 @@ VARIABLES = {
     "RAVI_LOG_LEVEL": ("info", "`debug`, `info`, `warning` or `error`"),
     contract.HANDOVER_VARIABLE: ("", "`stdin`: the launcher hands over there"),
 }
-_AUTH_FILE = ".ravi/auth.json"  # in the home of whoever provisions
 # Set by us or by the launcher for the agent to read, never settings of ours.
 _FOR_THE_AGENT = frozenset({*contract.AGENT_VARIABLES, "RAVI_RUN"})
 
@@ -73,16 +72,11 @@ class Settings:
             try:
                 return parse(given(name))
             except ValueError as exc:
-                # A URL with a user in it has a password there: show what stands behind it.
-                shown = given(name).rpartition("@")[2]
-                raise SettingsError(f"{name}={shown!r}", str(exc), _fix(name)) from None
+                raise SettingsError(f"{name}={given(name)!r}", str(exc), _fix(name)) from exc
 
         self.log_format: str = parsed("RAVI_LOG_FORMAT", one_of(("text", "json")))
         self.log_level: str = parsed("RAVI_LOG_LEVEL", one_of(LEVELS))
-        is_http_allowed = environ.get("RAVI_ALLOW_HTTP") == "1"
-        self.api_url: str = parsed(
-            "RAVI_API_URL", lambda url: check_service_url(url, is_http_allowed)
-        )
+        self.api_url: str = read_service_url(environ)
         self.workspace: str = parsed("RAVI_WORKSPACE", absolute_path)
         self.phone_policy: str = parsed(
             "RAVI_PHONE_POLICY", one_of(("auto", PHONE_REQUIRE, PHONE_NEVER))
@@ -136,76 +130,6 @@ class Settings:
         return Log(program, level=self.log_level, is_json=self.log_format == "json")
 
 
-class Credential:
-    """A token that speaks for the account, and the variable or file it came from.
-
-    Older accounts have access tokens that expire: `expires_at` in Unix seconds, None where that
-    is not known, and a `refresh_token` to get the next one with.
-    """
-
-    __slots__ = ("expires_at", "refresh_token", "source", "token")
-
-    def __init__(
-        self,
-        token: str,
-        source: str,
-        *,
-        refresh_token: str | None = None,
-        expires_at: float | None = None,
-    ) -> None:
-        self.token = token
-        self.source = source
-        self.refresh_token = refresh_token
-        self.expires_at = expires_at
-
-    def __repr__(self) -> str:
-        return f"Credential(<hidden> from {self.source})"
-
-
-def read_credential(environ: "Mapping[str, str]") -> Credential | None:
-    """The account's credential, or None where no variable and no file gives one.
-
-    Raises SettingsError where two sources are given, or the one given cannot be read.
-    """
-    key = _given_or_file(environ, "RAVI_MANAGEMENT_KEY")
-    token = _given_or_file(environ, "RAVI_ACCESS_TOKEN")
-    if key and token:
-        raise SettingsError(
-            "credential given twice", f"{key.source} and {token.source}", f"unset {token.source}"
-        )
-    if key or token:
-        return key or token
-    if os.path.exists(contract.MANAGEMENT_KEY_PATH):
-        return _from_file(contract.MANAGEMENT_KEY_PATH, contract.MANAGEMENT_KEY_PATH)
-    return _from_auth_file(os.path.join(environ.get("HOME") or "/", _AUTH_FILE))
-
-
-def key_path(environ: "Mapping[str, str]") -> str:
-    """Where the management key's file is, if there is one."""
-    return environ.get("RAVI_MANAGEMENT_KEY_FILE") or contract.MANAGEMENT_KEY_PATH
-
-
-def no_credential() -> SettingsError:
-    """The error for a start that needs a management key and has none."""
-    return SettingsError(
-        "no management key",
-        f"neither RAVI_MANAGEMENT_KEY_FILE nor {contract.MANAGEMENT_KEY_PATH} is there",
-        f"docker run -v /path/to/key:{contract.MANAGEMENT_KEY_PATH}:ro …",
-    )
-
-
-def check_token(token: str, source: str) -> str:
-    """The token without the white space around it; raises SettingsError, never showing it."""
-    token = token.strip()
-    if not token:
-        raise SettingsError(f"{source}", "holds no key", f"write the key to {source}")
-    if not (token.isascii() and token.isprintable()) or " " in token or len(token) > 16 * 1024:
-        raise SettingsError(
-            f"{source}", "holds something that is no key", "give one key on one line"
-        )
-    return token
-
-
 def unknown_variables(environ: "Iterable[str]") -> list[tuple[str, str]]:
     """Pairs of a `RAVI_…` variable that nobody reads and the setting it was likely meant as."""
     unknown = [
@@ -222,60 +146,6 @@ def unknown_variables(environ: "Iterable[str]") -> list[tuple[str, str]]:
         for name in unknown
         if (near := difflib.get_close_matches(name, VARIABLES, n=1, cutoff=0.85))
     ]
-
-
-def _given_or_file(environ: "Mapping[str, str]", name: str) -> Credential | None:
-    file_name = f"{name}_FILE"
-    value, path = environ.get(name), environ.get(file_name)
-    if path and not path.startswith("/"):  # the phases of PID 1 have different directories
-        raise SettingsError(
-            f"{file_name}={path!r}", "not an absolute path", f"{file_name}=/path/to/key"
-        )
-    if value and path:
-        raise SettingsError(
-            "credential given twice", f"both {name} and {file_name} are set", f"unset {name}"
-        )
-    if value:
-        return Credential(check_token(value, name), name)
-    return _from_file(path, file_name) if path else None
-
-
-def _from_file(path: str, source: str) -> Credential:
-    try:
-        with open(path, encoding="ascii", errors="replace") as file:
-            text = file.read(32 * 1024)
-    except OSError as exc:
-        raise SettingsError(
-            source, f"{path}: {exc.strerror}", f"mount a file this user can read at {path}"
-        ) from None
-    return Credential(check_token(text, path), source)
-
-
-def _from_auth_file(path: str) -> Credential | None:
-    """What older official CLIs keep: `access_token`, `refresh_token`, `expires_at` (ISO 8601)."""
-    import json
-    from datetime import datetime
-
-    try:
-        with open(path, encoding="utf-8") as file:
-            record = json.load(file)
-        token, refresh = record.get("access_token"), record.get("refresh_token")
-        expires = record.get("expires_at")
-        expires_at = datetime.fromisoformat(expires).timestamp() if expires else None
-    except FileNotFoundError:
-        return None
-    except OSError as exc:
-        raise SettingsError(path, str(exc.strerror), f"make {path} readable") from None
-    except (ValueError, TypeError, AttributeError, RecursionError):
-        raise SettingsError(path, "is no auth.json of the Ravi CLI", "log in again") from None
-    if not isinstance(token, str) or not token:
-        return None
-    return Credential(
-        check_token(token, path),
-        path,
-        refresh_token=check_token(refresh, path) if isinstance(refresh, str) and refresh else None,
-        expires_at=expires_at,
-    )
 
 
 def _fix(name: str) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from fake_kubernetes.controllers import Controllers, Outcome
 from fake_kubernetes.server import FakeKubernetes
+from ravi_agent.credential import Credential
 from ravi_agent.launcher.docker.foreground import Request
 from ravi_agent.launcher.kubernetes import jobs
 from ravi_agent.launcher.kubernetes.api import KubernetesApi
@@ -26,7 +27,6 @@ from ravi_agent.launcher.kubernetes.names import JobOptions
 from ravi_agent.launcher.model.agents import Agent
 from ravi_agent.launcher.planning.spec import RunSpec
 from ravi_agent.local.server import LocalRavi
-from ravi_agent.settings import Credential
 
 
 class _Nobody:

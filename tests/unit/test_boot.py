@@ -15,7 +15,7 @@ from ravi_agent.container.user import AgentUser
 from ravi_agent.errors import UsageError
 from ravi_agent.identity import Identity
 from ravi_agent.settings import VARIABLES, Settings
-from ravi_agent.workspace.store import Claim
+from ravi_agent.workspace.claim import Claim
 
 IDENTITY = Identity(
     uuid="0a1b",

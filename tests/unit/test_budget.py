@@ -3,13 +3,13 @@
 import pytest
 
 from conftest import MANAGEMENT_KEY
+from ravi_agent.credential import Credential
 from ravi_agent.errors import UsageError
 from ravi_agent.launcher.model.budget import Budget, make_budget
 from ravi_agent.launcher.planning.plan import Plan, make_plan
 from ravi_agent.launcher.planning.spec import RunSpec
 from ravi_agent.local.faults import Fault
 from ravi_agent.local.server import LocalRavi
-from ravi_agent.settings import Credential
 
 CREDENTIAL = Credential(MANAGEMENT_KEY, "test")
 

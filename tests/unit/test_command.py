@@ -31,7 +31,7 @@ from ravi_agent.identity import Identity
 from ravi_agent.local.faults import Fault
 from ravi_agent.local.server import LocalRavi
 from ravi_agent.local.store import Record
-from ravi_agent.workspace.store import Claim
+from ravi_agent.workspace.claim import Claim
 
 RAVI = str(Path(sys.executable).with_name("ravi"))
 Call = Callable[..., Any]
@@ -347,12 +347,12 @@ def test_without_a_key_it_says_how_to_give_one(call: Call) -> None:
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        ("[]", "no JSON object"),
-        ("{", "no JSON object"),
-        ("[" * 100_000, "no JSON object"),
+        ("[]", "not a JSON object"),
+        ("{", "not a JSON object"),
+        ("[" * 100_000, "not a JSON object"),
         ('{"identity_uuid": "../identities"}', "no UUID"),
         ('{"identity_uuid": "ä"}', "no UUID"),
-        ('{"identity_key": "a b"}', "no key"),
+        ('{"identity_key": "a b"}', "look like a key"),
     ],
     ids=["a list", "half an object", "deep", "a path", "not ASCII", "a key with a space"],
 )

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from conftest import MANAGEMENT_KEY
+from ravi_agent.credential import Credential, container_credential
 from ravi_agent.errors import RaviError
 from ravi_agent.handover import Handover, parse_ready_line
 from ravi_agent.identity import Identity
@@ -22,8 +23,9 @@ from ravi_agent.local.server import LocalRavi
 from ravi_agent.log import Log
 from ravi_agent.service.api import RaviApi
 from ravi_agent.service.provision import Provisioner
-from ravi_agent.settings import VARIABLES, Credential, Settings, read_credential
-from ravi_agent.workspace.store import Claim, load
+from ravi_agent.settings import VARIABLES, Settings
+from ravi_agent.workspace.claim import Claim
+from ravi_agent.workspace.reader import load
 
 IDENTITY_KEY = "ravi_id_PLANTED_0123456789"
 
@@ -74,7 +76,7 @@ def test_settings_are_understood_or_refused(environ: dict[str, str]) -> None:
     environ |= {"RAVI_MANAGEMENT_KEY": MANAGEMENT_KEY, "HOME": "/nonexistent"}
     try:
         Settings(environ)
-        assert MANAGEMENT_KEY not in repr(read_credential(environ))
+        assert MANAGEMENT_KEY not in repr(container_credential(environ))
     except RaviError as exc:
         assert_clear(exc)
 

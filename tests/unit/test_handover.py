@@ -10,10 +10,10 @@ import pytest
 
 from conftest import MANAGEMENT_KEY
 from ravi_agent import contract
+from ravi_agent.credential import Credential
 from ravi_agent.errors import SettingsError
 from ravi_agent.handover import Handover, parse_ready_line, read_handover, ready_line
 from ravi_agent.identity import Identity
-from ravi_agent.settings import Credential
 
 KEY = "ravi_id_PLANTED_0123456789"
 IDENTITY = Identity(

@@ -18,7 +18,7 @@ import pytest
 import ravi_agent
 from ravi_agent import contract
 from ravi_agent.identity import Identity
-from ravi_agent.workspace.store import Claim
+from ravi_agent.workspace.claim import Claim
 
 ROOT = Path(ravi_agent.__file__).parent
 # What each layer may import from outside; everything else is the standard library.
@@ -254,7 +254,7 @@ def test_a_provisioned_start_does_not_wait_for_the_network_half(
 
     assert {
         "ravi_agent.container.boot",
-        "ravi_agent.workspace.store",
+        "ravi_agent.workspace.reader",
         "json",
     } <= loaded  # it was watched
     assert not loaded & {

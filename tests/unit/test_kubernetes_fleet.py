@@ -15,6 +15,7 @@ from conftest import MANAGEMENT_KEY
 from fake_kubernetes.cluster import Object
 from fake_kubernetes.controllers import Controllers, Outcome
 from fake_kubernetes.server import FakeKubernetes, Fault
+from ravi_agent.credential import Credential
 from ravi_agent.errors import EngineError, UsageError
 from ravi_agent.launcher.kubernetes import jobs
 from ravi_agent.launcher.kubernetes.api import KubernetesApi
@@ -23,7 +24,6 @@ from ravi_agent.launcher.kubernetes.names import JobOptions
 from ravi_agent.launcher.model.agents import Agent, State
 from ravi_agent.launcher.planning.plan import Plan, Task
 from ravi_agent.launcher.planning.spec import Flow
-from ravi_agent.settings import Credential
 
 CREDENTIAL = Credential(MANAGEMENT_KEY, "a test")
 IMAGE_GONE = (

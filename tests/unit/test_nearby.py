@@ -14,7 +14,7 @@ from ravi_agent.container.nearby import _nearest_workspace
 from ravi_agent.errors import SettingsError
 from ravi_agent.identity import Identity
 from ravi_agent.local.server import LocalRavi
-from ravi_agent.workspace.store import Claim
+from ravi_agent.workspace.claim import Claim
 
 ENTRYPOINT = Path(sys.executable).with_name("ravi-entrypoint")
 SHOW = ["python3", "-c", "import json, os; print(json.dumps([os.getcwd(), dict(os.environ)]))"]

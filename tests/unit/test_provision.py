@@ -5,6 +5,7 @@ import time
 import pytest
 
 from conftest import MANAGEMENT_KEY
+from ravi_agent.credential import Credential
 from ravi_agent.errors import (
     AnswerError,
     RaviError,
@@ -19,7 +20,6 @@ from ravi_agent.local.server import LocalRavi
 from ravi_agent.log import Log
 from ravi_agent.service.api import RaviApi
 from ravi_agent.service.provision import Provisioner
-from ravi_agent.settings import Credential
 
 IDENTITIES = "/api/identities/"
 KEYS = "/api/auth/keys/"

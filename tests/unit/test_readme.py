@@ -16,7 +16,7 @@ from ravi_agent.launcher import cli
 from ravi_agent.launcher.commands import launch
 from ravi_agent.launcher.docker import foreground
 from ravi_agent.settings import VARIABLES
-from ravi_agent.workspace.store import Claim
+from ravi_agent.workspace.claim import Claim
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

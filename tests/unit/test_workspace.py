@@ -15,13 +15,10 @@ import pytest
 from ravi_agent import contract
 from ravi_agent.errors import WorkspaceError
 from ravi_agent.identity import Identity
-from ravi_agent.workspace.store import (
-    Claim,
-    agent_variables,
-    exclude_from_git,
-    load,
-    release,
-)
+from ravi_agent.workspace.claim import Claim, exclude_from_git
+from ravi_agent.workspace.contents import agent_variables
+from ravi_agent.workspace.reader import load
+from ravi_agent.workspace.removal import remove
 
 API_URL = "https://ravi.example"
 KEY = "ravi_id_PLANTED_0123456789"
@@ -307,7 +304,7 @@ LIMITED = """
 import resource, sys
 from ravi_agent.errors import WorkspaceError
 from ravi_agent.identity import Identity
-from ravi_agent.workspace.store import Claim
+from ravi_agent.workspace.claim import Claim
 
 path, limit = sys.argv[1], int(sys.argv[2])
 identity = Identity(uuid="u", name="n" * 200, email="e@x", phone=None, created_at="", key="k")
@@ -355,7 +352,7 @@ def test_a_failure_while_filling_in_place_leaves_no_mixture_of_two_identities(
 SAVER = """
 import sys
 from ravi_agent.identity import Identity
-from ravi_agent.workspace.store import Claim
+from ravi_agent.workspace.claim import Claim
 
 identity = Identity(uuid="u", name="n", email="e@x", phone=None, created_at="", key="k")
 for number in range(1000):
@@ -505,7 +502,7 @@ def test_an_identity_that_is_not_utf8_is_refused_or_harmless(workspace: Path) ->
     save(workspace)
     (workspace / ".ravi" / "identity.json").write_bytes(b'{"uuid": "\xff\xfe')
 
-    _assert_refused(workspace, "no JSON")
+    _assert_refused(workspace, "not JSON")
 
 
 def test_an_identity_of_another_service_is_refused(workspace: Path) -> None:
@@ -582,7 +579,7 @@ def test_outside_a_work_tree_there_is_nothing_to_exclude(workspace: Path) -> Non
 
 HOLDER = """
 import sys
-from ravi_agent.workspace.store import Claim
+from ravi_agent.workspace.claim import Claim
 
 with Claim(sys.argv[1]) as claim:
     print(claim.is_free(), flush=True)
@@ -654,7 +651,7 @@ def test_a_workspace_that_is_a_file_is_an_error_of_the_workspace(tmp_path: Path)
 
     assert caught.value.exit_code == 73
     with pytest.raises(WorkspaceError):
-        release(str(file))
+        remove(str(file))
 
 
 # --- and away ----------------------------------------------------------------------------------
@@ -668,10 +665,10 @@ def test_release_removes_everything_of_ours_and_nothing_else(workspace: Path) ->
     (workspace / contract.STAGING_DIR).mkdir()
     os.mkfifo(workspace / ".ravi" / "fifo")
 
-    assert release(str(workspace)) is True
+    assert remove(str(workspace)) is True
     assert names(workspace) == {"work"}
-    assert release(str(workspace)) is False
-    assert release(str(workspace / "not there")) is False
+    assert remove(str(workspace)) is False
+    assert remove(str(workspace / "not there")) is False
 
 
 def test_release_follows_no_link(workspace: Path, tmp_path: Path) -> None:
@@ -685,7 +682,7 @@ def test_release_follows_no_link(workspace: Path, tmp_path: Path) -> None:
     (ravi / "loop").symlink_to(ravi)
     (ravi / "nowhere").symlink_to("nowhere")
 
-    assert release(str(workspace))
+    assert remove(str(workspace))
     assert names(workspace) == set()
     assert (outside / "kept").read_text() == "kept"
 
@@ -695,7 +692,7 @@ def test_release_of_a_link_removes_the_link(workspace: Path, tmp_path: Path) -> 
     save(elsewhere)
     (workspace / ".ravi").symlink_to(elsewhere / ".ravi")
 
-    assert release(str(workspace))
+    assert remove(str(workspace))
     assert names(workspace) == set()
     assert load_any(elsewhere)
 
@@ -706,3 +703,32 @@ def test_a_fifo_where_git_keeps_its_files_makes_nobody_wait(workspace: Path) -> 
     save(workspace)
 
     assert load_any(workspace)
+
+
+# --- removal -----------------------------------------------------------------------------------
+
+
+def test_a_directory_deeper_than_a_path_can_be_long_is_removed(workspace: Path) -> None:
+    """Deeper than Python recurses, with more levels than a process may hold open, too."""
+    save(workspace)
+    levels = 3000
+    folder = os.open(workspace / ".ravi", os.O_RDONLY)
+    for _ in range(levels):
+        os.mkdir("deep-down", dir_fd=folder)
+        below = os.open("deep-down", os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = below
+    os.close(folder)
+
+    assert remove(str(workspace))
+    assert names(workspace) == set()
+
+
+def test_names_that_removal_itself_would_use_are_in_nobody_s_way(workspace: Path) -> None:
+    save(workspace)
+    for number in (1, 2, 3):
+        (workspace / ".ravi" / f".ravi.new.{number}" / "a" / "b").mkdir(parents=True)
+        (workspace / ".ravi" / f".ravi.new.{number}" / "a" / "file").write_text("")
+
+    assert remove(str(workspace))
+    assert names(workspace) == set()

@@ -5,11 +5,17 @@ import os
 import re
 
 from ravi_agent import contract
-from ravi_agent.cli_config import home_folder, management_key, read_config
+from ravi_agent.credential import (
+    Credential,
+    check_token,
+    home_folder,
+    host_credential,
+    no_host_credential,
+    read_config,
+)
 from ravi_agent.errors import RefusedError, SettingsError, WorkspaceError
 from ravi_agent.service_url import check_service_url
-from ravi_agent.settings import Credential, check_token, read_credential
-from ravi_agent.workspace.git import Worktree
+from ravi_agent.workspace import trust
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,17 +76,9 @@ class Session:
 
     def account_credential(self) -> Credential:
         """What speaks for the account: the variables, this folder's key, then that of `~/.ravi`."""
-        credential = (
-            read_credential(self._environ)
-            or management_key(self.folder)
-            or management_key(home_folder(self._environ))
-        )
+        credential = host_credential(self._environ, self.folder)
         if credential is None:
-            raise SettingsError(
-                "no management key",
-                "no variable, no config.json and no auth.json gives one",
-                "export RAVI_MANAGEMENT_KEY_FILE=/path/to/key",
-            )
+            raise no_host_credential()
         return credential
 
     def api_url(self, credential: Credential) -> str:
@@ -134,23 +132,10 @@ def _nearest(directory: str | None) -> str | None:
 
 
 def _check_owner(folder: str) -> None:
-    if why := _distrust(folder):
+    if why := trust.why_not_found_one(folder):
         raise WorkspaceError(
             f"{folder} is not used", why, f"export RAVI_CONFIG_DIR={folder} if you trust it"
         )
-
-
-def _distrust(folder: str) -> str | None:
-    """Why a directory that was merely found may be somebody else's choice; None where it is not."""
-    try:
-        owner = os.stat(folder).st_uid
-        if os.geteuid() not in {0, owner} and owner:
-            return f"it belongs to uid {owner}"
-        tree = Worktree.find(os.path.dirname(folder))
-        is_tracked = tree is not None and tree.tracks(contract.RAVI_DIR)
-    except OSError as exc:
-        return f"{exc.filename}: {exc.strerror}"
-    return "it came with the repository: git tracks it" if is_tracked else None
 
 
 def _recorded_url(path: str) -> str | None:

@@ -119,7 +119,7 @@ def agent_environment(
 ) -> dict[str, str]:
     """What the agent gets: its own variables without our knobs and keys, and its identity."""
     from ravi_agent.settings import VARIABLES
-    from ravi_agent.workspace.store import agent_variables
+    from ravi_agent.workspace.contents import agent_variables
 
     environment = {name: value for name, value in environ.items() if name not in VARIABLES}
     environment |= agent_variables(settings.workspace, identity, settings.api_url)
@@ -220,7 +220,7 @@ def _warn_of_readable_key(
 ) -> None:
     """A key that the agent can read is no secret of ours any more."""
     from ravi_agent.container.user import can_read
-    from ravi_agent.settings import key_path
+    from ravi_agent.credential import key_path
 
     path = key_path(environ)
     if not can_read(user, path):
@@ -270,8 +270,9 @@ def _on_exit(settings: "Settings", environ: "Mapping[str, str]") -> dict[str, st
     Raises SettingsError where it could not do what it is asked to.
     """
     from ravi_agent.container.phases import ON_EXIT_VARIABLES
+    from ravi_agent.credential import key_path
     from ravi_agent.errors import SettingsError
-    from ravi_agent.settings import ON_EXIT_DELETE, ON_EXIT_KEEP, key_path
+    from ravi_agent.settings import ON_EXIT_DELETE, ON_EXIT_KEEP
 
     if settings.on_exit == ON_EXIT_KEEP:
         return {}

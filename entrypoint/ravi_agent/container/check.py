@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from ravi_agent import contract
 from ravi_agent.container.ensure import load_provisioned
 from ravi_agent.container.user import ActingAs, AgentUser, can_read, find_agent_user
+from ravi_agent.credential import container_credential, key_path
 from ravi_agent.errors import RaviError
-from ravi_agent.settings import Settings, key_path, read_credential
+from ravi_agent.settings import Settings
 
 _CLOCK_LIMIT_S = 60.0  # tokens with a life of minutes fail beyond that
 _CALL_TIMEOUT_S = 10.0
@@ -81,7 +82,7 @@ def _service(
     settings: Settings, environ: Mapping[str, str], user: AgentUser | None
 ) -> Iterator[Finding]:
     try:
-        credential = read_credential(environ)
+        credential = container_credential(environ)
     except RaviError as exc:
         yield _problem("key", exc, "an unprovisioned start ends with 78")
         return

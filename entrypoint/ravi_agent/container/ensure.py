@@ -7,10 +7,15 @@ from ravi_agent import contract
 from ravi_agent.container.status import write_status
 from ravi_agent.container.stop import StopWatch
 from ravi_agent.container.user import ActingAs, AgentUser
+from ravi_agent.credential import (
+    Credential,
+    container_credential,
+    no_container_credential,
+)
 from ravi_agent.errors import SettingsError, WorkspaceError
 from ravi_agent.identity import Identity
-from ravi_agent.settings import PHONE_REQUIRE, Credential, Settings, no_credential, read_credential
-from ravi_agent.workspace import store as workspace
+from ravi_agent.settings import PHONE_REQUIRE, Settings
+from ravi_agent.workspace import reader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +23,7 @@ if TYPE_CHECKING:
 
     from ravi_agent.handover import Handover
     from ravi_agent.log import Log
+    from ravi_agent.workspace.claim import Claim
     from ravi_agent.workspace.credential_files import CredentialFiles
 
 _LOCK_RETRY_S = 0.05
@@ -26,9 +32,7 @@ _LOCK_RETRY_S = 0.05
 def load_provisioned(settings: Settings, user: AgentUser | None) -> Identity | None:
     """The identity that is there already: offline, without a key, in a millisecond."""
     with ActingAs(user):
-        return workspace.load(
-            settings.workspace, name=settings.asked_name, api_url=settings.api_url
-        )
+        return reader.load(settings.workspace, name=settings.asked_name, api_url=settings.api_url)
 
 
 def provision_workspace(
@@ -48,11 +52,13 @@ def provision_workspace(
     handover = _take_handover(deadline) if settings.is_handover_expected else None
     credential = None
     if handover is None:
-        credential = read_credential(environ)
+        credential = container_credential(environ)
         if credential is None:
-            raise no_credential()
+            raise no_container_credential()
     prepare_directory(settings.workspace, user)
-    with ActingAs(user), workspace.Claim(settings.workspace) as claim:
+    from ravi_agent.workspace.claim import Claim
+
+    with ActingAs(user), Claim(settings.workspace) as claim:
         _hold(claim, deadline)
         identity = load_provisioned(settings, None)  # by whoever held the claim before
         if identity:
@@ -94,8 +100,10 @@ def keep_credential_files(
     with ActingAs(user):
         if files.are_current(identity):
             return
+        from ravi_agent.workspace.claim import Claim
+
         files.prove_writable()
-        with workspace.Claim(settings.workspace) as claim:
+        with Claim(settings.workspace) as claim:
             _hold(claim, time.monotonic() + settings.provision_timeout_s)
             _exclude_from_git(settings.workspace, files.missing(), log)
             files.write(identity)
@@ -109,7 +117,7 @@ def _credential_files(settings: Settings) -> "CredentialFiles | None":
     return CredentialFiles(settings.workspace, settings.credential_files)
 
 
-def _hold(claim: workspace.Claim, deadline: float) -> None:
+def _hold(claim: "Claim", deadline: float) -> None:
     while not claim.is_free():
         if time.monotonic() > deadline:
             raise WorkspaceError(
@@ -137,7 +145,7 @@ def _create(
         write_status(status, phase="provisioning", attempts=count)
 
     if credential is None:
-        raise no_credential()
+        raise no_container_credential()
     with RaviApi(settings.api_url, credential) as api:
         provisioner = Provisioner(
             api,
@@ -188,8 +196,10 @@ def prepare_directory(path: str, user: AgentUser | None) -> None:
 
 
 def _exclude_from_git(path: str, files: list[str], log: "Log") -> None:
+    from ravi_agent.workspace.claim import exclude_from_git
+
     try:
-        workspace.exclude_from_git(path, *files)
+        exclude_from_git(path, *files)
     except OSError as exc:
         log.warning(f"git does not ignore {path}/.ravi: {exc}", "echo /.ravi/ >>.git/info/exclude")
 

@@ -4,6 +4,7 @@ import os
 
 from ravi_agent import contract
 from ravi_agent.errors import SettingsError
+from ravi_agent.workspace import trust
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def _nearest_workspace(here: str, uid: int) -> str:
             continue
         except OSError as exc:
             raise not_provisioned(f"{ravi_dir}: {exc.strerror}") from None
-        if owner not in {0, uid}:
+        if trust.is_foreign(owner, uid):
             raise not_provisioned(f"{ravi_dir} belongs to uid {owner}, this is uid {uid}")
         return folder
 

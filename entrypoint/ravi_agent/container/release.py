@@ -8,18 +8,17 @@ from ravi_agent import contract
 from ravi_agent.container.ensure import load_provisioned
 from ravi_agent.container.options import from_release_words
 from ravi_agent.container.user import ActingAs, AgentUser, find_agent_user
+from ravi_agent.credential import (
+    Credential,
+    container_credential,
+    no_container_credential,
+)
 from ravi_agent.errors import RaviError, RefusedError
 from ravi_agent.identity import Identity
 from ravi_agent.log import Log
-from ravi_agent.settings import (
-    ON_EXIT_DELETE,
-    Credential,
-    Settings,
-    no_credential,
-    read_credential,
-)
-from ravi_agent.workspace import store as workspace
+from ravi_agent.settings import ON_EXIT_DELETE, Settings
 from ravi_agent.workspace.credential_files import CredentialFiles
+from ravi_agent.workspace.removal import remove
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,9 +55,9 @@ def release_command(argv: list[str], environ: "Mapping[str, str]") -> int:
     is_deleting = bool(given)
     settings = Settings(environ)
     log = settings.log_for(PROGRAM)
-    credential = read_credential(environ) if is_deleting else None
+    credential = container_credential(environ) if is_deleting else None
     if is_deleting and credential is None:
-        raise no_credential()
+        raise no_container_credential()
     release(settings, None, credential, log, timeout_s=_DELETE_TIMEOUT_S)
     return 0
 
@@ -69,7 +68,7 @@ def main_on_exit(argv: list[str]) -> "NoReturn":
     settings = Settings(environ)
     log = settings.log_for("ravi-entrypoint")
     try:
-        credential = read_credential(environ) if settings.on_exit == ON_EXIT_DELETE else None
+        credential = container_credential(environ) if settings.on_exit == ON_EXIT_DELETE else None
         user = find_agent_user(settings.agent_user, is_asked_for=False)
         release(settings, user, credential, log, timeout_s=_DELETE_ON_EXIT_TIMEOUT_S)
     except RaviError as exc:
@@ -95,7 +94,7 @@ def release(
     with ActingAs(user):
         if os.path.isdir(settings.workspace):
             CredentialFiles(settings.workspace, settings.credential_files).remove()
-        is_removed = workspace.release(settings.workspace)
+        is_removed = remove(settings.workspace)
     if is_removed:
         log.info(f"removed {os.path.join(settings.workspace, contract.RAVI_DIR)}")
 

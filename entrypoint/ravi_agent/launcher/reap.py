@@ -8,16 +8,14 @@ from datetime import datetime
 from functools import partial
 from typing import Protocol
 
+from ravi_agent.credential import host_account
 from ravi_agent.errors import RaviError, UsageError
 from ravi_agent.identity import Identity
 from ravi_agent.launcher.docker.engine import DockerEngine
-from ravi_agent.launcher.docker.local_ravi import LOCAL_CREDENTIAL, LOCAL_HOST_URL
 from ravi_agent.launcher.docker.records import forget, records
-from ravi_agent.launcher.host_key import find_host_credential
 from ravi_agent.launcher.planning.spec import RunSpec
 from ravi_agent.launcher.planning.values import parse_seconds
 from ravi_agent.service.api import RaviApi
-from ravi_agent.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,8 +111,7 @@ def reap_leftovers(
     elsewhere look the same, so the prefix must be this engine's own. 1 if something stays that
     should not; it is named.
     """
-    credential = LOCAL_CREDENTIAL if is_local else find_host_credential(environ)
-    url = LOCAL_HOST_URL if is_local else Settings(environ).api_url
+    url, credential = host_account(environ, is_local=is_local)
     with RaviApi(url, credential) as api:
         ended, names = stock.take(reaping)
         orphans = [

@@ -5,12 +5,10 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
+from ravi_agent.credential import host_account
 from ravi_agent.errors import UsageError
-from ravi_agent.launcher.docker.local_ravi import LOCAL_CREDENTIAL, LOCAL_HOST_URL
-from ravi_agent.launcher.host_key import find_host_credential
 from ravi_agent.launcher.reap import Reaping, ask, delete, is_older
 from ravi_agent.service.api import RaviApi
-from ravi_agent.settings import Settings
 from ravi_agent.workspace import ledger
 
 _GIT_TIMEOUT_S = 60
@@ -33,9 +31,9 @@ def reap_worktrees(
     common_dir = os.path.normpath(
         os.path.join(repository, _git(repository, "rev-parse", "--git-common-dir").strip())
     )
-    url = LOCAL_HOST_URL if is_local else Settings(environ).api_url
+    url, credential = host_account(environ, is_local=is_local)
     gone = _gone(repository, common_dir, url)
-    with RaviApi(url, LOCAL_CREDENTIAL if is_local else find_host_credential(environ)) as api:
+    with RaviApi(url, credential) as api:
         known = {one.uuid: one for one in api.list_identities(reaping.prefix)}
         found = [
             known[uuid] for uuid in gone if uuid in known and is_older(known[uuid], reaping.before)

@@ -4,18 +4,19 @@ import os
 import sys
 from pathlib import Path
 
+from ravi_agent import contract
 from ravi_agent.container.arguments import Parser
 from ravi_agent.container.failure import run
+from ravi_agent.credential import check_token
 from ravi_agent.errors import SettingsError, UsageError
-from ravi_agent.settings import check_token
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ravi_agent.local.faults import Fault
 
 PROGRAM = "ravi-local"
-DEFAULT_KEY = "ravi_mgmt_local"
-DEFAULT_PORT = 8787
+DEFAULT_KEY = contract.LOCAL_MANAGEMENT_KEY
+DEFAULT_PORT = contract.LOCAL_PORT
 DEFAULT_SMTP_PORT = 1025
 
 

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import httpx
 
+from ravi_agent.credential import Credential
 from ravi_agent.errors import (
     AnswerError,
     NotSentError,
@@ -21,7 +22,6 @@ from ravi_agent.errors import (
 )
 from ravi_agent.identity import Identity
 from ravi_agent.service.status import check_status, unix_time
-from ravi_agent.settings import Credential
 
 # Seconds. The whole call: what the official CLI allows (a phone is bought while we wait).
 CALL_TIMEOUT_S = 30.0

@@ -14,7 +14,7 @@ from ravi_agent.errors import WorkspaceError
 from ravi_agent.identity import Identity
 from ravi_agent.setting_values import FRONT_MATTER, JSON, CredentialFile
 from ravi_agent.workspace.git import Worktree
-from ravi_agent.workspace.store import remove_dir
+from ravi_agent.workspace.removal import remove_dir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

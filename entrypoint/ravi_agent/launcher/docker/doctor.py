@@ -10,15 +10,13 @@ from enum import StrEnum
 
 import psutil
 
+from ravi_agent.credential import host_account, key_path
 from ravi_agent.errors import RaviError
 from ravi_agent.launcher.docker import capacity
 from ravi_agent.launcher.docker.engine import DockerEngine
 from ravi_agent.launcher.docker.images import Images
-from ravi_agent.launcher.docker.local_ravi import LOCAL_CREDENTIAL, LOCAL_HOST_URL
 from ravi_agent.launcher.docker.networks import PORTS
-from ravi_agent.launcher.host_key import find_host_credential
 from ravi_agent.launcher.show.progress import print_table
-from ravi_agent.settings import Credential, Settings, key_path
 
 # Python, its pipes and the engine's own share of one idle agent, measured at 22 MB.
 _AGENT_BYTES = 32 * 1024 * 1024
@@ -111,11 +109,8 @@ def _networks(patient: Patient) -> Finding:
 
 
 def _service(patient: Patient, environ: Mapping[str, str]) -> Iterator[Finding]:
-    credential: Credential = LOCAL_CREDENTIAL
     try:
-        url = LOCAL_HOST_URL if patient.is_local else Settings(environ).api_url
-        if not patient.is_local:
-            credential = find_host_credential(environ)
+        url, credential = host_account(environ, is_local=patient.is_local)
     except RaviError as exc:
         yield _bad("settings", exc)
         return

@@ -6,30 +6,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ravi_agent.contract import LOCAL_URL
+from ravi_agent.credential import Credential, host_account
 from ravi_agent.errors import UsageError
 from ravi_agent.launcher.docker import capacity
 from ravi_agent.launcher.docker.engine import DockerEngine
 from ravi_agent.launcher.docker.fleet import Fleet
 from ravi_agent.launcher.docker.handovers import Handovers, IdentityHandovers, KeyHandovers
 from ravi_agent.launcher.docker.images import Images
-from ravi_agent.launcher.docker.local_ravi import (
-    LOCAL_CREDENTIAL,
-    LOCAL_HOST_URL,
-    LOCAL_URL,
-    NETWORK,
-    start_local_ravi,
-)
+from ravi_agent.launcher.docker.local_ravi import NETWORK, start_local_ravi
 from ravi_agent.launcher.docker.networks import Networks
 from ravi_agent.launcher.docker.records import forget, load_record, save_record
 from ravi_agent.launcher.docker.runs import remove_all
-from ravi_agent.launcher.host_key import find_host_credential
 from ravi_agent.launcher.model.agents import State
 from ravi_agent.launcher.model.budget import make_budget
 from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.planning.plan import Plan, make_plan
 from ravi_agent.launcher.planning.spec import Flow, RunSpec
 from ravi_agent.launcher.show.answer import Answer, Wishes
-from ravi_agent.settings import Credential, Settings
+from ravi_agent.settings import Settings
 
 EXIT_AGENTS_FAILED = 1
 
@@ -63,8 +58,9 @@ def run_in_foreground(request: Request, environ: Mapping[str, str], wishes: Wish
         record = load_record(engine, request.run) if request.is_resuming else None
         spec = _spec(request, record)
         plan = make_plan(request.run, spec, is_fresh=request.is_new)
-        credential = LOCAL_CREDENTIAL if spec.is_local else find_host_credential(environ)
-        service_url = LOCAL_HOST_URL if spec.is_local else plan.api_url  # as seen from here
+        # As seen from here: the agents reach a local Ravi at another address.
+        service_url, credential = host_account(environ, is_local=spec.is_local)
+        service_url = service_url if spec.is_local else plan.api_url
         plan = replace(plan, api_url=LOCAL_URL) if spec.is_local else plan
         plan = capacity.measured(plan, has_logs=wishes.log_dir is not None)
         there, unfinished = _take_stock(plan, engine, is_resuming=request.is_resuming)

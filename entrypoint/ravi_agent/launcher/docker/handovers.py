@@ -3,10 +3,10 @@
 import time
 from typing import Protocol
 
+from ravi_agent.credential import Credential
 from ravi_agent.handover import Handover
 from ravi_agent.launcher.planning.plan import Plan, Task
 from ravi_agent.log import Log
-from ravi_agent.settings import Credential
 
 
 class Handovers(Protocol):

@@ -8,20 +8,15 @@ import docker
 import docker.errors
 import requests
 
+from ravi_agent.contract import LOCAL_NAME as NAME
+from ravi_agent.contract import LOCAL_PORT as PORT
 from ravi_agent.errors import EngineError
 from ravi_agent.launcher.docker.calls import engine_words
 from ravi_agent.launcher.docker.engine import DockerEngine
-from ravi_agent.settings import Credential
 
 IMAGE = "ravi-local"
-NAME = "ravi-local"
 VOLUME = "ravi-local"
 NETWORK = "ravi"
-PORT = 8787
-# The service root as agents on its network see it.
-LOCAL_URL = f"http://{NAME}:{PORT}"
-LOCAL_HOST_URL = f"http://127.0.0.1:{PORT}"
-LOCAL_CREDENTIAL = Credential("ravi_mgmt_local", "--local")
 _LISTENING = b"listening on"
 
 

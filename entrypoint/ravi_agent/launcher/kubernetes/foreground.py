@@ -5,9 +5,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
+from ravi_agent.credential import host_account
 from ravi_agent.errors import UsageError
 from ravi_agent.launcher.docker.foreground import EXIT_AGENTS_FAILED, Request
-from ravi_agent.launcher.host_key import find_host_credential
 from ravi_agent.launcher.kubernetes import jobs, limits
 from ravi_agent.launcher.kubernetes.api import KubernetesApi, Object
 from ravi_agent.launcher.kubernetes.existing import list_existing
@@ -109,7 +109,7 @@ def _make(
         return jobs.take_over(api, plan.run)
     # With a Secret that is there, the key need not be here.
     is_key_needed = options.secret is None or wishes.max_identities is not None
-    credential = find_host_credential(environ) if is_key_needed else None
+    credential = host_account(environ, is_local=False)[1] if is_key_needed else None
     if credential:
         budget = make_budget(plan, plan.api_url, credential)
         budget.check(wishes.max_identities)

@@ -4,12 +4,12 @@ import contextlib
 from dataclasses import dataclass
 
 from ravi_agent import contract
+from ravi_agent.credential import Credential
 from ravi_agent.errors import RaviError, UsageError
 from ravi_agent.launcher.kubernetes import manifests, task_files
 from ravi_agent.launcher.kubernetes.api import KubernetesApi, KubernetesError, Object
 from ravi_agent.launcher.kubernetes.names import JobOptions, job_name
 from ravi_agent.launcher.planning.plan import Plan
-from ravi_agent.settings import Credential
 
 _TAKEN = 409
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ravi_agent.credential import Credential
 from ravi_agent.errors import RaviError, UsageError
 from ravi_agent.launcher.planning.plan import Plan
-from ravi_agent.settings import Credential
 
 
 @dataclass(frozen=True, kw_only=True)

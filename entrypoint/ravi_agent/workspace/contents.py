@@ -1,0 +1,37 @@
+"""What the files of `.ravi/` hold, and the agent's variables, which say the same."""
+
+import json
+import os
+
+from ravi_agent import contract
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ravi_agent.identity import Identity
+
+
+def agent_variables(path: str, identity: "Identity", api_url: str) -> dict[str, str]:
+    """What the agent finds in its environment, and the `env` file holds."""
+    values = (
+        os.path.join(path, contract.RAVI_DIR),
+        identity.email,
+        identity.phone or "",
+        identity.uuid,
+        identity.name,
+        api_url,
+    )
+    return dict(zip(contract.AGENT_VARIABLES, values, strict=True))
+
+
+def file_contents(path: str, identity: "Identity", api_url: str) -> dict[str, str]:
+    """The text of each file by its name, in the order in which they are written."""
+    config = {"identity_uuid": identity.uuid, "identity_name": identity.name}
+    if identity.key:
+        config["identity_key"] = identity.key
+    variables = agent_variables(path, identity, api_url)
+    return {
+        contract.CONFIG_FILE: json.dumps(config, indent=2) + "\n",
+        contract.ENV_FILE: "".join(f"{name}='{value}'\n" for name, value in variables.items()),
+        contract.IDENTITY_FILE: json.dumps({**identity.public(), "api_url": api_url}, indent=2)
+        + "\n",
+    }

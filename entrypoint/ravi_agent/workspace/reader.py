@@ -1,0 +1,57 @@
+"""Reading a provisioned workspace: all that most starts do, so it imports next to nothing."""
+
+import json
+import os
+
+from ravi_agent import contract
+from ravi_agent.errors import AnswerError
+from ravi_agent.identity import Identity
+from ravi_agent.plain_file import read_plain_file
+from ravi_agent.workspace import trust
+
+
+def load(path: str, *, name: str | None, api_url: str) -> Identity | None:
+    """The identity of a provisioned workspace, without its key; None where there is none yet.
+
+    A workspace is provisioned when `identity.json` is there: it is written last.
+    name: what the identity must be called, None for any. api_url: the service it must be of.
+    Raises WorkspaceError for a `.ravi/` that may not be used (`trust`), or of another name or
+    service.
+    """
+    ravi_dir = os.path.join(path, contract.RAVI_DIR)
+    try:
+        text = _read_provisioned(path, ravi_dir)
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise trust.unreadable(ravi_dir, exc) from exc
+    try:
+        record = json.loads(text)
+        if not isinstance(record, dict):
+            raise AnswerError("identity not understood", "it is not a JSON object")
+        identity = Identity.from_public(record)
+    except (ValueError, RecursionError, AnswerError) as exc:
+        why = exc.why if isinstance(exc, AnswerError) else "it is not JSON"
+        raise trust.refused(f"{ravi_dir}/{contract.IDENTITY_FILE}", why) from exc
+    if record.get("api_url") != api_url:
+        raise trust.refused(ravi_dir, f"it belongs to another service than {api_url}")
+    if name is not None and identity.name != name:
+        raise trust.refused(
+            ravi_dir, f"its identity is {identity.name!r}, this start asks for {name!r}"
+        )
+    return identity
+
+
+def _read_provisioned(path: str, ravi_dir: str) -> bytes:
+    """What `identity.json` holds; FileNotFoundError where any of the files is missing."""
+    folder = os.open(ravi_dir, trust.OPEN_DIR)
+    try:
+        trust.check_folder(path, folder)
+        text, status = read_plain_file(contract.IDENTITY_FILE, trust.FILE_LIMIT, folder=folder)
+        trust.check_file(status, contract.IDENTITY_FILE)
+        for file in (contract.CONFIG_FILE, contract.ENV_FILE):
+            status = os.stat(file, dir_fd=folder, follow_symlinks=False)
+            trust.check_file(status, file)
+        return text
+    finally:
+        os.close(folder)
