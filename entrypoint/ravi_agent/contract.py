@@ -27,7 +27,7 @@ STAGING_DIR = ".ravi.new"
 CONFIG_FILE = "config.json"
 ENV_FILE = "env"
 IDENTITY_FILE = "identity.json"
-# Where a start is, for health checks: in /run/ravi for PID 1, else beside `.ravi`.
+# Where a start is, for health checks: in /run/ravi in a container, else beside `.ravi`.
 STATUS_PATH = "/run/ravi/status.json"
 STATUS_FILE = ".ravi-status.json"
 

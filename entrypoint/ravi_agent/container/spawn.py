@@ -5,21 +5,36 @@ import os
 import signal
 
 from ravi_agent import contract
+from ravi_agent.container import exec_error, ids
+from ravi_agent.container.bug import say_bug
 from ravi_agent.container.options import AgentIds
 from ravi_agent.log import Log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import NoReturn
 
 
-def spawn(command: list[str], environment: dict[str, str], ids: AgentIds | None, log: Log) -> int:
+def spawn(
+    command: list[str],
+    environment: dict[str, str],
+    user: AgentIds | None,
+    log: Log,
+    *,
+    ignored: "Iterable[int]" = (),
+) -> int:
     """The agent's pid, which is its process group too; expects all signals to be blocked.
 
-    Where the program cannot be run, the child says so and leaves with 126 or 127.
+    ignored: signals that the agent starts with ignored; all others have their default.
+    Raises ExecError where there can be no process. Where the program cannot be run, the child
+    says so and leaves with 126 or 127.
     """
     parent_group = os.getpgrp()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError as exc:
+        raise exec_error.no_process(exc) from exc
     if pid:
         try:
             os.setpgid(pid, pid)  # both sides: whichever is first, no signal misses the group
@@ -27,43 +42,82 @@ def spawn(command: list[str], environment: dict[str, str], ids: AgentIds | None,
             return pid  # it has done so itself, and runs already
         return pid
     try:
+        _become_agent(command, environment, user, log, parent_group, ignored)
+    except BaseException as exc:  # noqa: BLE001 - a child never goes on with its parent's work
+        say_bug(log.program, exc)
+    os._exit(contract.EXIT_BUG)
+
+
+def _become_agent(
+    command: list[str],
+    environment: dict[str, str],
+    user: AgentIds | None,
+    log: Log,
+    parent_group: int,
+    ignored: "Iterable[int]",
+) -> "NoReturn":
+    try:
         os.setpgid(0, 0)
         give_terminal(os.getpgrp(), parent_group)
-        if ids:
-            uid, gid, groups = ids
-            os.setgroups(groups)
-            os.setresgid(gid, gid, gid)
-            os.setresuid(uid, uid, uid)
-        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-            signal.signal(number, signal.SIG_DFL)  # Python ignores SIGPIPE and SIGXFSZ
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        execute(command, environment)
+        if user:
+            ids.become(*user)
     except OSError as exc:
-        os._exit(_explain(command[0], exc, log))
+        uid, gid = user[:2] if user else (os.getuid(), os.getgid())
+        why, fix = ids.explain_refusal(exc, uid, gid)
+        log.error(f"cannot become uid {uid}: {why}", fix)  # noqa: TRY400 - not logging's
+        os._exit(contract.EXIT_SETTINGS)
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        # Python ignores SIGPIPE and SIGXFSZ.
+        signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    try:
+        execute(command, environment)
+    except exec_error.ExecError as exc:
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # nobody may be there to read why
+        os._exit(exc.leave(command[0], log))
 
 
 def execute(command: list[str], environment: dict[str, str]) -> "NoReturn":
-    """execvp(3) with an environment of its own; os.execvpe takes 2 ms more to import."""
+    """execvp(3) with an environment of its own; os.execvpe takes 2 ms more to import.
+
+    Raises ExecError.
+    """
     program = command[0]
+    if not program:  # Python refuses it before the kernel could
+        raise exec_error.explain(FileNotFoundError(errno.ENOENT, ""), "", command, environment)
     if "/" in program:
         candidates = [program]
     else:
         path = environment.get("PATH", "/usr/local/bin:/usr/bin:/bin")
         candidates = [f"{folder or '.'}/{program}" for folder in path.split(":")]
-    refusal: OSError | None = None
+    refusal: tuple[OSError, str] | None = None
     for candidate in candidates:
         try:
             os.execve(candidate, command, environment)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
+        except (FileNotFoundError, NotADirectoryError) as exc:
+            # A file that is there has an interpreter that is not. The search goes on in any case.
+            if refusal is None and os.path.exists(candidate):
+                refusal = exc, candidate
         except PermissionError as exc:
-            refusal = exc  # the search goes on, but it is not "not found" any more
+            refusal = exc, candidate  # the search goes on, but it is not "not found" any more
         except OSError as exc:
-            if exc.errno != errno.ENOEXEC:
-                raise
-            # A script without "#!" is for the shell (POSIX, execvp).
-            os.execve("/bin/sh", ["/bin/sh", candidate, *command[1:]], environment)
-    raise refusal or FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+            if exc.errno == errno.ENOEXEC:
+                _execute_script(candidate, command, environment)
+            raise exec_error.explain(exc, candidate, command, environment) from exc
+    missing = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    cause, path = refusal or (missing, program)
+    raise exec_error.explain(cause, path, command, environment) from cause
+
+
+def _execute_script(path: str, command: list[str], environment: dict[str, str]) -> None:
+    """A script without "#!" is for the shell (POSIX, execvp); returns where it is none."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            if file.read(4) == b"\x7fELF":
+                return
+        os.execve("/bin/sh", ["/bin/sh", path, *command[1:]], environment)
+    except OSError:
+        return  # no such shell
 
 
 def give_terminal(group: int, giver: int) -> None:
@@ -76,10 +130,3 @@ def give_terminal(group: int, giver: int) -> None:
             os.tcsetpgrp(0, group)
     except OSError:
         return  # a terminal, but not our controlling one
-
-
-def _explain(program: str, exc: OSError, log: Log) -> int:
-    is_missing = isinstance(exc, FileNotFoundError | NotADirectoryError)
-    fix = "check the spelling, PATH and the image" if is_missing else f"chmod +x {program}"
-    log.error(f"cannot run {program!r}: {exc.strerror}", fix)
-    return contract.EXIT_NOT_FOUND if is_missing else contract.EXIT_NOT_EXECUTABLE

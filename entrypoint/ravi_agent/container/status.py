@@ -3,13 +3,38 @@
 import os
 
 from ravi_agent import contract
+from ravi_agent.log import json_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_READ_LIMIT = 4096  # bytes; ours are 300 long
 
 
-def status_path(workspace: str) -> str:
-    """The file this start writes: under /run if that is ours alone, else in the workspace."""
+def status_path(workspace: str) -> str | None:
+    """The file this start writes: under /run in a container, else in the workspace.
+
+    What an earlier start has left there is removed. None where another start that still runs
+    writes it: `docker exec` of a second one must not speak for the container.
+    """
+    path = _place(workspace)
+    record = read_status(path)
+    if record is not None and is_running(record) and record.get("pid") != os.getpid():
+        return None
+    try:
+        os.unlink(path)
+    except OSError:
+        return path  # there was none, or it is for write_status to try
+    return path
+
+
+def _place(workspace: str) -> str:
+    from ravi_agent.container.surroundings import is_started_by_engine
+
     beside = os.path.join(workspace, contract.STATUS_FILE)
-    if os.getpid() != 1:  # a host's /run, or a neighbour's in a shared pid namespace
-        return beside
+    if not is_started_by_engine():
+        return beside  # a host's /run, or one container's with many agents in it
     folder = os.path.dirname(contract.STATUS_PATH)
     try:
         os.mkdir(folder)
@@ -19,7 +44,55 @@ def status_path(workspace: str) -> str:
         pass  # from an earlier start, or from the image
     except OSError:
         return beside
-    return contract.STATUS_PATH if os.access(folder, os.W_OK, effective_ids=True) else beside
+    trial = f"{contract.STATUS_PATH}.{os.getpid()}"  # access(2) is a guess on older engines
+    try:
+        os.close(os.open(trial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        os.unlink(trial)
+    except OSError:
+        return beside
+    return contract.STATUS_PATH
+
+
+def read_status(path: str) -> dict[str, object] | None:
+    """What a status file holds; None for what is none. An agent may have put anything there."""
+    import json  # supervise only writes
+
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags)
+    except OSError:
+        return None
+    try:
+        record = json.loads(os.read(descriptor, _READ_LIMIT))
+    except (OSError, ValueError, RecursionError):
+        return None
+    finally:
+        os.close(descriptor)
+    return record if isinstance(record, dict) else None
+
+
+def is_running(record: "Mapping[str, object]") -> bool:
+    """Whether the process that wrote the record is still there, and not another of its number."""
+    pid = record.get("pid")
+    if not isinstance(pid, int) or pid < 1:
+        return False
+    birth = _birth(pid)
+    return birth is not None and birth == record.get("birth")
+
+
+def _birth(pid: int) -> str | None:
+    """When a process was started, as no other of that pid ever was; None if it is gone.
+
+    The boot of the kernel, and the clock ticks since then (proc(5), field 22).
+    """
+    try:
+        with open("/proc/sys/kernel/random/boot_id", "rb", buffering=0) as file:
+            boot = file.read().decode().strip()
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+            ticks = file.read().rpartition(b")")[2].split()[19].decode()
+    except (OSError, IndexError, UnicodeDecodeError):
+        return None
+    return f"{boot}/{ticks}"
 
 
 def write_status(
@@ -40,6 +113,8 @@ def write_status(
         return
     fields = {
         "phase": phase,
+        "pid": os.getpid(),
+        "birth": _birth(os.getpid()),
         "attempts": attempts,
         "uuid": uuid,
         "agent_pid": agent_pid,
@@ -65,8 +140,4 @@ def write_status(
 
 
 def _json(value: str | int) -> str:
-    """A number, or a printable text, which has only these two characters to escape."""
-    if isinstance(value, int):
-        return str(value)
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    return json_text(value) if isinstance(value, str) else str(value)

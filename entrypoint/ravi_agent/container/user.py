@@ -3,11 +3,15 @@
 import os
 import pwd
 
+from ravi_agent.container.ids import HIGHEST_ID, explain_refusal, set_groups
 from ravi_agent.errors import SettingsError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
+
+
+_DEFAULT_ID = 1000  # the user `agent` of the image; node and ubuntu have one of their own name
 
 
 class AgentUser:
@@ -27,27 +31,38 @@ class AgentUser:
 
 
 def find_agent_user(spec: str, *, is_asked_for: bool) -> AgentUser | None:
-    """The user to step down to, or None to stay: not root, or an image without such a user.
+    """The user to step down to; None to stay: this is not root, or root was asked for by number.
 
-    spec: `name`, `uid`, `name:group` or `uid:gid`, as for `docker run --user`. Raises
-    SettingsError for one that does not exist, where it was asked for.
+    spec: `name`, `uid`, `name:group` or `uid:gid`, as for `docker run --user`. Where nobody asked
+    for the default and the image has no user of that name, it is uid 1000, whatever its name is
+    there: an agent never becomes root by the renaming of a user. Raises SettingsError for a user
+    that does not exist, or is root by another name.
     """
     if os.geteuid() != 0:
         return None
     name, _, group = spec.partition(":")
-    try:
-        entry = pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
-    except KeyError:
+    is_number = name.isascii() and name.isdigit()
+    if not is_number:
+        entry = _entry_of_name(name)
+        if entry is None and not is_asked_for:
+            name, is_number = str(_DEFAULT_ID), True
+        elif entry is None:
+            raise SettingsError(
+                f"RAVI_AGENT_USER={spec!r}",
+                f"no user {name!r} in this image",
+                "give a uid, or add the user in the Dockerfile",
+            )
+        elif entry.pw_uid == 0 and name != "root":
+            raise SettingsError(
+                f"RAVI_AGENT_USER={spec!r}",
+                f"the user {name!r} is root (uid 0) in this image",
+                "RAVI_AGENT_USER=0 to run the agent as root, or name another user",
+            )
+    else:
         entry = None
-    if entry is None and not name.isdigit():
-        if not is_asked_for:
-            return None
-        raise SettingsError(
-            f"RAVI_AGENT_USER={spec!r}",
-            f"no user {name!r} in this image",
-            "give a uid, or add the user in the Dockerfile",
-        )
-    uid = entry.pw_uid if entry else int(name)
+    if is_number:
+        entry = _entry_of_uid(_id_of(name, spec))
+    uid = entry.pw_uid if entry else _id_of(name, spec)
     if uid == 0:
         return None
     gid = _find_group(group, spec) if group else (entry.pw_gid if entry else uid)
@@ -57,9 +72,35 @@ def find_agent_user(spec: str, *, is_asked_for: bool) -> AgentUser | None:
     return AgentUser(uid, gid, sorted(groups), entry.pw_dir if entry else None)
 
 
+def _entry_of_name(name: str) -> pwd.struct_passwd | None:
+    try:
+        return pwd.getpwnam(name)
+    except KeyError:
+        return None
+
+
+def _entry_of_uid(uid: int) -> pwd.struct_passwd | None:
+    try:
+        return pwd.getpwuid(uid)
+    except KeyError:
+        return None
+
+
+def _id_of(text: str, spec: str) -> int:
+    # Ten digits first: Python refuses to read thousands of them.
+    number = int(text) if len(text) <= 10 else HIGHEST_ID + 1
+    if number > HIGHEST_ID:
+        raise SettingsError(
+            f"RAVI_AGENT_USER={spec!r}",
+            f"{text} is no id: the highest is {HIGHEST_ID}",
+            "give the uid of a user in this image",
+        )
+    return number
+
+
 def _find_group(group: str, spec: str) -> int:
-    if group.isdigit():
-        return int(group)
+    if group.isascii() and group.isdigit():
+        return _id_of(group, spec)
     import grp  # hardly anyone names a group
 
     try:
@@ -71,9 +112,13 @@ def _find_group(group: str, spec: str) -> int:
 
 
 def can_read(user: AgentUser | None, path: str) -> bool:
-    """Whether the agent could read a file."""
+    """Whether the agent could read a file, by trying: access(2) is a guess on older engines."""
     with ActingAs(user):
-        return os.access(path, os.R_OK, effective_ids=True)
+        try:
+            os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC))
+        except OSError:
+            return False
+        return True
 
 
 class ActingAs:
@@ -91,17 +136,15 @@ class ActingAs:
     def __enter__(self) -> None:
         if not self._user:
             return
+        user = self._user
         try:
-            os.setgroups(self._user.groups)
-            os.setegid(self._user.gid)
-            os.seteuid(self._user.uid)
-        except PermissionError as exc:
-            raise SettingsError(
-                f"cannot step down from root to uid {self._user.uid}",
-                str(exc.strerror),
-                "docker run --cap-add SETUID --cap-add SETGID …, or docker run --user "
-                f"{self._user.uid}:{self._user.gid} …",
-            ) from None
+            set_groups(user.groups)
+            os.setegid(user.gid)
+            os.seteuid(user.uid)
+        except OSError as exc:
+            self._leave()
+            why, fix = explain_refusal(exc, user.uid, user.gid)
+            raise SettingsError(f"cannot step down from root to uid {user.uid}", why, fix) from exc
 
     def __exit__(
         self,
@@ -110,6 +153,9 @@ class ActingAs:
         traceback: "TracebackType | None",
     ) -> None:
         if self._user:
-            os.seteuid(0)
-            os.setegid(self._gid)
-            os.setgroups(self._groups)
+            self._leave()
+
+    def _leave(self) -> None:
+        os.seteuid(0)
+        os.setegid(self._gid)
+        set_groups(self._groups)

@@ -1,0 +1,40 @@
+"""The descriptors that this process was started with."""
+
+import os
+
+# Where /proc is missing: enough for what anybody opens, and closed in milliseconds one by one.
+_HIGHEST = 65536
+
+
+def open_standard() -> None:
+    """Open /dev/null as each of 0, 1 and 2 that is closed.
+
+    Else the next file to be opened would get that number, and messages meant for people.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            try:
+                os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number
+            except OSError:
+                return  # an image without /dev/null
+
+
+def close_others() -> None:
+    """Close all but 0, 1 and 2: whoever waits for the end of a pipe would wait for us.
+
+    Those that are open, and not every number there may be: where an engine refuses close_range(2)
+    and sets the highest limit, that would be 2^30 calls.
+    """
+    try:
+        numbers = [int(name) for name in os.listdir("/proc/self/fd")]
+    except OSError:
+        os.closerange(3, min(_HIGHEST, os.sysconf("SC_OPEN_MAX")))
+        return
+    for number in numbers:
+        if number > 2:
+            try:
+                os.close(number)
+            except OSError:
+                continue  # the one that was reading the directory
