@@ -111,7 +111,7 @@ def write_status(
     """
     if path is None:
         return
-    fields = {
+    fields: dict[str, str | int | None] = {
         "phase": phase,
         "pid": os.getpid(),
         "birth": _birth(os.getpid()),
