@@ -9,6 +9,7 @@ RaviError
 │   ├── NotSentError          the request surely never reached the service
 │   └── OutcomeUnknownError   it may have been carried out
 ├── ThrottledError        75  the service said: later
+├── TimeUpError           75  what was waited for did not come
 ├── AnswerError           76  an answer that makes no sense
 ├── RefusedError          77  the service said no
 └── EngineError           69  the container engine failed (launcher)
@@ -99,13 +100,21 @@ class OutcomeUnknownError(UnreachableError):
     """The request was sent and may have been carried out.
 
     may_still_run: the service might be working on it even now (a time-out).
+    retry_after_s: in seconds, None where the service did not say.
     """
 
     def __init__(
-        self, what: str, why: str, fix: str | None = None, *, may_still_run: bool = False
+        self,
+        what: str,
+        why: str,
+        fix: str | None = None,
+        *,
+        may_still_run: bool = False,
+        retry_after_s: float | None = None,
     ) -> None:
         super().__init__(what, why, fix)
         self.may_still_run = may_still_run
+        self.retry_after_s = retry_after_s
 
 
 class ThrottledError(RaviError):
@@ -120,6 +129,12 @@ class ThrottledError(RaviError):
         self.retry_after_s = retry_after_s
 
 
+class TimeUpError(RaviError):
+    """What was waited for did not come in time."""
+
+    exit_code = contract.EXIT_THROTTLED
+
+
 class AnswerError(RaviError):
     """The service answered something that is not what it documents."""
 
@@ -130,13 +145,28 @@ class AnswerError(RaviError):
 
 
 class RefusedError(RaviError):
-    """The service said no, with HTTP status `status`; asking again changes nothing."""
+    """The service said no, with HTTP status `status`; asking again changes nothing.
+
+    code: the service's own name for the cause, "" where it gives none. fields: the parts of the
+    request that it names.
+    """
 
     exit_code = contract.EXIT_REFUSED
 
-    def __init__(self, what: str, why: str, fix: str | None = None, *, status: int) -> None:
+    def __init__(
+        self,
+        what: str,
+        why: str,
+        fix: str | None = None,
+        *,
+        status: int,
+        code: str = "",
+        fields: tuple[str, ...] = (),
+    ) -> None:
         super().__init__(what, why, fix)
         self.status = status
+        self.code = code
+        self.fields = fields
 
 
 class EngineError(RaviError):

@@ -65,6 +65,7 @@ class Cluster:
     """All of it is guarded by `changed`, which is notified of every change."""
 
     namespaces: set[str] = field(default_factory=lambda: {"default"})
+    namespace_labels: dict[str, str] = field(default_factory=dict)
     objects: dict[tuple[str, str, str], Object] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
     logs: dict[str, bytes] = field(default_factory=dict)
@@ -105,6 +106,9 @@ class Cluster:
     def get(self, namespace: str, resource: str, name: str) -> Object:
         with self.changed:
             self._check_namespace(namespace)
+            if resource == "namespaces":
+                metadata = {"name": name, "labels": dict(self.namespace_labels)}
+                return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
             try:
                 return copy.deepcopy(self.objects[resource, namespace, name])
             except KeyError:
@@ -172,6 +176,14 @@ def check(resource: str, one: Object) -> None:
     api_version, kind = KINDS[resource]
     if (one.get("apiVersion"), one.get("kind")) != (api_version, kind):
         raise RefusalError(400, "BadRequest", f"{resource} are of {api_version} {kind}")
+    check_schema(one)
+    if problems := list(_problems(resource, one)):
+        name = one["metadata"].get("name")
+        raise RefusalError(422, "Invalid", f'{kind} "{name}" is invalid: {"; ".join(problems)}')
+
+
+def check_schema(one: Object) -> None:
+    """Raises RefusalError for what the published schema does not have."""
     try:
         kubernetes_validate.validate(one, VERSION, strict=True)
     except kubernetes_validate.ValidationError as exc:
@@ -179,9 +191,6 @@ def check(resource: str, one: Object) -> None:
         raise RefusalError(
             400, "BadRequest", f"strict decoding error: {where}: {exc.message}"
         ) from exc
-    if problems := list(_problems(resource, one)):
-        name = one["metadata"].get("name")
-        raise RefusalError(422, "Invalid", f'{kind} "{name}" is invalid: {"; ".join(problems)}')
 
 
 def _problems(resource: str, one: Object) -> "list[str]":

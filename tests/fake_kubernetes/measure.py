@@ -18,13 +18,12 @@ from pathlib import Path
 from fake_kubernetes.controllers import Controllers, Outcome
 from fake_kubernetes.server import FakeKubernetes
 from ravi_agent.credential import Credential
-from ravi_agent.launcher.docker.foreground import Request
 from ravi_agent.launcher.kubernetes import jobs
 from ravi_agent.launcher.kubernetes.api import KubernetesApi
 from ravi_agent.launcher.kubernetes.fleet import KubernetesFleet
-from ravi_agent.launcher.kubernetes.foreground import plan_of
-from ravi_agent.launcher.kubernetes.names import JobOptions
+from ravi_agent.launcher.kubernetes.planning import make_job_plan
 from ravi_agent.launcher.model.agents import Agent
+from ravi_agent.launcher.model.request import JobOptions, RunRequest
 from ravi_agent.launcher.planning.spec import RunSpec
 from ravi_agent.local.server import LocalRavi
 
@@ -72,8 +71,16 @@ def measure(count: int, *, told: int) -> Cost:
         command=("python3", "/app/agent.py"),
         api_url="https://ravi.id",
     )
-    plan = plan_of(
-        Request(run="nightly", spec=spec, flow={}, is_new=True, is_resuming=False, has_tasks=True)
+    plan = make_job_plan(
+        RunRequest(
+            run="nightly",
+            spec=spec,
+            flow={},
+            is_new=True,
+            is_resuming=False,
+            has_tasks=True,
+            environ={},
+        )
     )
     with FakeKubernetes() as fake, tempfile.NamedTemporaryFile("w") as config:
         config.write(fake.kubeconfig())

@@ -16,12 +16,23 @@ from urllib.parse import parse_qsl, urlsplit
 import yaml
 from kubernetes_validate.utils import schema_contents
 
-from fake_kubernetes.cluster import KINDS, VERSION, Change, Cluster, Object, RefusalError
+from fake_kubernetes.cluster import (
+    KINDS,
+    VERSION,
+    Change,
+    Cluster,
+    Object,
+    RefusalError,
+    check_schema,
+)
 
 _PATH = re.compile(
     r"/(?P<root>api/v1|apis/batch/v1)/namespaces/(?P<namespace>[a-z0-9-]+)"
     r"/(?P<resource>[a-z]+)(/(?P<name>[a-z0-9.-]+))?(/(?P<below>log))?"
 )
+_NAMESPACE_PATH = re.compile(r"/api/v1/namespaces/([a-z0-9-]+)")
+REVIEWS = "selfsubjectaccessreviews"
+_REVIEWS_PATH = f"/apis/authorization.k8s.io/v1/{REVIEWS}"
 _ROOTS = {"jobs": "apis/batch/v1"}
 _PARAMETERS = {
     "create": {"fieldValidation", "fieldManager", "dryRun"},
@@ -57,12 +68,13 @@ class Fault:
 class FakeKubernetes:
     """A server on loopback; `kubeconfig()` is what a client needs to find it.
 
-    violations: requests that no Kubernetes server would have understood. Bytes and events of
-    watches are counted as `sent`.
+    denied: what the user may not do, as `verb resource`. violations: requests that no Kubernetes
+    server would have understood. Bytes and events of watches are counted as `sent`.
     """
 
     cluster: Cluster = field(default_factory=Cluster)
     token: str = "secret-token"
+    denied: set[str] = field(default_factory=set)
     faults: list[Fault] = field(default_factory=list)
     requests: list[tuple[str, str, str]] = field(default_factory=list)
     bodies: list[tuple[str, str, Object]] = field(default_factory=list)
@@ -122,6 +134,16 @@ class FakeKubernetes:
             }
         )
 
+    def review(self, body: Object) -> Object:
+        """The answer to "may I?"; a question that names no verb or resource is refused."""
+        check_schema(body)
+        asked = body["spec"]["resourceAttributes"]
+        resource = asked["resource"]
+        if asked.get("subresource"):
+            resource += f"/{asked['subresource']}"
+        is_allowed = f"{asked['verb']} {resource}" not in self.denied
+        return {**body, "status": {"allowed": is_allowed}}
+
     def called(self, verb: str, resource: str) -> int:
         return sum((verb, resource) == (one, other) for one, other, _ in self.requests)
 
@@ -156,6 +178,12 @@ class _Handler(BaseHTTPRequestHandler):
         state = self.server_state
         length = int(self.headers.get("Content-Length") or 0)
         raw = self.rfile.read(length)
+        if (method, self.path.rstrip("/")) == (
+            "GET",
+            "/version",
+        ):  # open to everybody, as on a real one
+            self._send({"major": "1", "minor": "35", "gitVersion": f"v{VERSION}.0"})
+            return
         try:
             self._answer(method, raw)
         except RefusalError as exc:
@@ -178,6 +206,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         body = json.loads(raw) if raw else {}
         match verb:
+            case "create" if resource == REVIEWS:
+                self._send(state.review(body), 201)
             case "create":
                 state.bodies.append((verb, resource, body))
                 self._send(cluster.create(namespace, resource, body), 201)
@@ -204,6 +234,10 @@ class _Handler(BaseHTTPRequestHandler):
         """Which operation of the API it is; RefusalError where there is no such one."""
         url = urlsplit(self.path)
         query = dict(parse_qsl(url.query, keep_blank_values=True))
+        if (method, url.path) == ("POST", _REVIEWS_PATH):
+            return "create", "", REVIEWS, "", query
+        if method == "GET" and (place := _NAMESPACE_PATH.fullmatch(url.path)):
+            return "get", place[1], "namespaces", place[1], query
         found = _PATH.fullmatch(url.path)
         if not found or found["resource"] not in KINDS:
             raise RefusalError(400, "BadRequest", f"no such path: {url.path}")

@@ -14,7 +14,7 @@ from fake_kubernetes.server import FakeKubernetes
 from manifests import FOLDER, pod_spec, read
 from pods.conftest import MANAGEMENT_KEY, Play
 from ravi_agent.launcher.kubernetes import manifests
-from ravi_agent.launcher.kubernetes.names import JobOptions
+from ravi_agent.launcher.model.request import JobOptions
 from ravi_agent.launcher.planning.plan import Plan, Task
 from ravi_agent.local.server import LocalRavi
 

@@ -25,12 +25,15 @@ ROOT = Path(ravi_agent.__file__).parent
 LAYERS = ("root", "service", "workspace", "container", "command", "launcher", "local")
 OUTSIDE = {
     "root": set[str](),
-    "service": {"httpx"},
+    "service": {"httpcore", "httpx"},
     "workspace": {"ruamel"},
     "container": set[str](),
     "command": set[str](),
-    "launcher": {"typer", "rich", "docker", "requests", "kubernetes", "psutil", "urllib3", "yaml"},
-    "local": {"aiosmtpd", "starlette", "uvicorn"},
+    "launcher": {
+        *("typer", "rich", "docker", "requests", "kubernetes", "psutil", "urllib3", "yaml"),
+        "ruamel",
+    },
+    "local": {"aiosmtpd", "cryptography", "httpx", "starlette", "uvicorn"},
 }
 # Which of the package's own layers each may import.
 BELOW = {
@@ -138,7 +141,7 @@ def test_a_module_imports_only_what_its_layer_may(module: str) -> None:
 @pytest.mark.parametrize(
     ("name", "importers"),
     [
-        ("httpx", {"ravi_agent.service.api"}),
+        ("httpx", {"ravi_agent.local.webhooks", "ravi_agent.service.api"}),
         (
             "typer",
             {
@@ -147,10 +150,14 @@ def test_a_module_imports_only_what_its_layer_may(module: str) -> None:
                 "ravi_agent.launcher.commands.runs",
             },
         ),
-        ("rich", {"ravi_agent.launcher.show.progress"}),
-        ("ruamel", {"ravi_agent.workspace.front_matter"}),
-        ("uvicorn", {"ravi_agent.local.server"}),
-        ("sqlite3", {"ravi_agent.local.store"}),
+        ("rich", {"ravi_agent.launcher.show.progress", "ravi_agent.launcher.show.tables"}),
+        (
+            "ruamel",
+            {"ravi_agent.workspace.front_matter", "ravi_agent.launcher.planning.tasks_file"},
+        ),
+        ("uvicorn", {"ravi_agent.local.connection", "ravi_agent.local.server"}),
+        ("cryptography", {"ravi_agent.local.sealed"}),
+        ("sqlite3", {"ravi_agent.local.database"}),
     ],
 )
 def test_one_module_alone_imports_it(name: str, importers: set[str]) -> None:
@@ -164,7 +171,8 @@ def test_only_an_engine_of_its_own_would_import_kubernetes() -> None:
         module for module, file in modules().items() if "kubernetes" in tops(imported(file))
     }
 
-    assert importers == {"ravi_agent.launcher.kubernetes.api"}
+    folder = "ravi_agent.launcher.kubernetes"
+    assert importers == {f"{folder}.api", f"{folder}.kubeconfig"}
 
 
 # --- in an interpreter of its own --------------------------------------------------------------
@@ -316,11 +324,33 @@ def test_the_command_line_of_the_launcher_does_not_wait_for_docker() -> None:
     assert not tops(loaded) & {"docker", "requests", "kubernetes", "httpx", "starlette", "uvicorn"}
 
 
-def test_the_docker_path_of_the_launcher_knows_nothing_of_kubernetes() -> None:
-    loaded = loaded_by("import ravi_agent.launcher.cli, ravi_agent.launcher.docker.foreground")
+# What each engine loads, and nothing of the other. The official client for Kubernetes loads
+# `requests` by itself (kubernetes/config/kube_config.py, for OAuth).
+ENGINES = {"docker": {"docker", "psutil"}, "kubernetes": {"kubernetes"}}
 
-    assert "docker" in loaded
-    assert not tops(loaded) & {"kubernetes", "httpx", "starlette", "uvicorn", "sqlite3"}
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_engine_loads_its_own_client_and_nothing_of_the_other(engine: str) -> None:
+    loaded = loaded_by(f"import ravi_agent.launcher.cli, ravi_agent.launcher.{engine}.backend")
+
+    (other,) = ENGINES.keys() - {engine}
+    assert ENGINES[engine] <= tops(loaded)
+    assert not tops(loaded) & ENGINES[other]
+    assert not [name for name in loaded if name.startswith(f"ravi_agent.launcher.{other}")]
+    assert not tops(loaded) & {"httpx", "starlette", "uvicorn", "sqlite3"}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_nothing_outside_an_engine_s_own_folder_imports_it(engine: str) -> None:
+    own = f"ravi_agent.launcher.{engine}"
+    importers = {
+        module
+        for module, file in modules().items()
+        if not module.startswith(own) and any(name.startswith(own) for name in imported(file))
+    }
+
+    # They print a run without a cluster, and check what is typed for the fields of a pod.
+    assert {one.rpartition(".")[0] for one in importers} <= {"ravi_agent.launcher.commands"}
 
 
 def test_the_local_ravi_says_what_is_wrong_without_its_web_server() -> None:

@@ -20,8 +20,8 @@ from ravi_agent.errors import EngineError, UsageError
 from ravi_agent.launcher.kubernetes import jobs
 from ravi_agent.launcher.kubernetes.api import KubernetesApi
 from ravi_agent.launcher.kubernetes.fleet import KubernetesFleet, _Heard
-from ravi_agent.launcher.kubernetes.names import JobOptions
 from ravi_agent.launcher.model.agents import Agent, State
+from ravi_agent.launcher.model.request import JobOptions
 from ravi_agent.launcher.planning.plan import Plan, Task
 from ravi_agent.launcher.planning.spec import Flow
 

@@ -16,10 +16,11 @@ from conftest import MANAGEMENT_KEY
 from fake_kubernetes.server import FakeKubernetes
 from ravi_agent.errors import UsageError
 from ravi_agent.launcher.kubernetes import jobs, manifests, names, task_files
-from ravi_agent.launcher.kubernetes.api import KubernetesApi, KubernetesError, Object
-from ravi_agent.launcher.kubernetes.existing import list_existing
-from ravi_agent.launcher.kubernetes.names import JobOptions
+from ravi_agent.launcher.kubernetes.api import KubernetesApi, KubernetesError
+from ravi_agent.launcher.kubernetes.names import Object
+from ravi_agent.launcher.kubernetes.statuses import list_statuses
 from ravi_agent.launcher.kubernetes.watch import Watch
+from ravi_agent.launcher.model.request import JobOptions
 from ravi_agent.launcher.planning.plan import Plan, make_plan
 from ravi_agent.launcher.planning.spec import Flow, RunSpec
 from ravi_agent.launcher.planning.tasks_file import Row
@@ -89,7 +90,7 @@ def test_a_job_with_every_field_is_taken_as_it_is(api: KubernetesApi, plan: Plan
 def test_its_agents_are_listed_by_their_names(api: KubernetesApi, plan: Plan) -> None:
     make_suspended(api, plan)
 
-    rows = list_existing(api, plan.run)
+    rows = list_statuses(api, plan.run)
 
     assert [(one.task, one.identity_name, one.state) for one in rows] == [
         (task.id, task.identity_name, "stopped") for task in plan.tasks

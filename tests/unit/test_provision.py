@@ -1,10 +1,13 @@
 """Provisioning against a service that fails in every way it can."""
 
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from conftest import MANAGEMENT_KEY
+from generations import Generation, coded_envelope, text_envelope
 from ravi_agent.credential import Credential
 from ravi_agent.errors import (
     AnswerError,
@@ -25,8 +28,34 @@ IDENTITIES = "/api/identities/"
 KEYS = "/api/auth/keys/"
 
 
+class Service:
+    """A local Ravi as tests see it, and the address at which it answers as one generation does."""
+
+    def __init__(self, local: LocalRavi, url: str) -> None:
+        self.url = url
+        self.store = local.store
+        self.faults = local.faults
+        self.requests = local.requests
+
+
+# What each generation does to lists and errors.
+GENERATIONS: dict[str, dict[str, Any]] = {
+    "bare lists": {},
+    "pages of one": {"page_size": 1},
+    "error as text": {"envelope": text_envelope},
+    "error with a code": {"page_size": 1, "envelope": coded_envelope},
+}
+
+
+@pytest.fixture(params=GENERATIONS)
+def service(request: pytest.FixtureRequest, local: LocalRavi) -> Iterator[Service]:
+    """The local Ravi, behind what makes it another generation."""
+    with Generation(local, **GENERATIONS[request.param]) as generation:
+        yield Service(local, generation.url)
+
+
 def provision(
-    local: LocalRavi,
+    service: Service,
     log: Log,
     *,
     name: str = "task-1",
@@ -35,7 +64,7 @@ def provision(
     key: str = MANAGEMENT_KEY,
     is_fresh: bool = False,
 ) -> Identity:
-    with RaviApi(local.url, Credential(key, "test")) as api:
+    with RaviApi(service.url, Credential(key, "test")) as api:
         provisioner = Provisioner(
             api,
             deadline=time.monotonic() + timeout_s,
@@ -46,48 +75,48 @@ def provision(
         return provisioner.provision(name, is_fresh=is_fresh)
 
 
-def names(local: LocalRavi) -> list[str]:
-    return [record.name for record in local.store.identities()]
+def names(service: Service) -> list[str]:
+    return [record.name for record in service.store.identities()]
 
 
-def calls(local: LocalRavi) -> list[str]:
-    return [f"{entry['method']} {entry['path']}" for entry in local.requests.entries]
+def calls(service: Service) -> list[str]:
+    return [f"{entry['method']} {entry['path']}" for entry in service.requests.entries]
 
 
-def test_a_new_name_is_looked_up_created_and_given_a_key(local: LocalRavi, log: Log) -> None:
-    identity = provision(local, log)
+def test_a_new_name_is_looked_up_created_and_given_a_key(service: Service, log: Log) -> None:
+    identity = provision(service, log)
 
-    assert calls(local) == [f"GET {IDENTITIES}", f"POST {IDENTITIES}", f"POST {KEYS}identity/"]
+    assert calls(service) == [f"GET {IDENTITIES}", f"POST {IDENTITIES}", f"POST {KEYS}identity/"]
     assert identity.name == "task-1"
     assert identity.email == "task-1@ravi-local.test"
     assert identity.phone
     assert identity.key
-    assert local.store.identity_of_key(identity.key)
+    assert service.store.identity_of_key(identity.key)
 
 
-def test_a_fresh_name_is_not_looked_up(local: LocalRavi, log: Log) -> None:
-    provision(local, log, is_fresh=True)
+def test_a_fresh_name_is_not_looked_up(service: Service, log: Log) -> None:
+    provision(service, log, is_fresh=True)
 
-    assert calls(local) == [f"POST {IDENTITIES}", f"POST {KEYS}identity/"]
+    assert calls(service) == [f"POST {IDENTITIES}", f"POST {KEYS}identity/"]
 
 
-def test_the_one_identity_of_that_name_is_adopted(local: LocalRavi, log: Log) -> None:
-    first = provision(local, log)
-    second = provision(local, log)
+def test_the_one_identity_of_that_name_is_adopted(service: Service, log: Log) -> None:
+    first = provision(service, log)
+    second = provision(service, log)
 
     assert second.uuid == first.uuid
     assert second.key != first.key
-    assert names(local) == ["task-1"]
+    assert names(service) == ["task-1"]
 
 
-def test_two_of_that_name_are_named_and_neither_is_taken(local: LocalRavi, log: Log) -> None:
-    made = [local.store.create(name="task-1", email=None, with_phone=False) for _ in range(2)]
+def test_two_of_that_name_are_named_and_neither_is_taken(service: Service, log: Log) -> None:
+    made = [service.store.create(name="task-1", email=None, with_phone=False) for _ in range(2)]
 
     with pytest.raises(RefusedError) as caught:
-        provision(local, log)
+        provision(service, log)
 
     assert all(record.uuid in str(caught.value) for record in made)
-    assert len(names(local)) == 2
+    assert len(names(service)) == 2
 
 
 @pytest.mark.parametrize(
@@ -108,95 +137,95 @@ def test_two_of_that_name_are_named_and_neither_is_taken(local: LocalRavi, log: 
 )
 @pytest.mark.parametrize("is_fresh", [True, False], ids=["fresh", "looked up"])
 def test_one_identity_comes_of_a_creation_that_fails_for_a_while(
-    local: LocalRavi, log: Log, fault: Fault, is_fresh: bool
+    service: Service, log: Log, fault: Fault, is_fresh: bool
 ) -> None:
     fault = Fault(**{**vars(fault), "method": "POST", "path": IDENTITIES})  # a count of its own
-    local.faults.append(fault)
+    service.faults.append(fault)
 
-    identity = provision(local, log, is_fresh=is_fresh)
+    identity = provision(service, log, is_fresh=is_fresh)
 
-    assert names(local) == ["task-1"]
-    assert identity.uuid == local.store.identities()[0].uuid
+    assert names(service) == ["task-1"]
+    assert identity.uuid == service.store.identities()[0].uuid
 
 
 @pytest.mark.parametrize("stall", ["before", "after"])
 def test_a_creation_that_times_out_is_looked_up_before_it_is_sent_again(
-    local: LocalRavi, log: Log, monkeypatch: pytest.MonkeyPatch, stall: str
+    service: Service, log: Log, monkeypatch: pytest.MonkeyPatch, stall: str
 ) -> None:
     monkeypatch.setattr("ravi_agent.service.provision.CALL_TIMEOUT_S", 0.5)
-    local.faults.append(Fault(method="POST", path=IDENTITIES, stall=stall, count=1))
+    service.faults.append(Fault(method="POST", path=IDENTITIES, stall=stall, count=1))
 
-    provision(local, log, is_fresh=True)
+    provision(service, log, is_fresh=True)
 
-    assert names(local) == ["task-1"]
-    posts = [at for at, call in enumerate(calls(local)) if call == f"POST {IDENTITIES}"]
+    assert names(service) == ["task-1"]
+    posts = [at for at, call in enumerate(calls(service)) if call == f"POST {IDENTITIES}"]
     if len(posts) == 2:
-        assert f"GET {IDENTITIES}" in calls(local)[posts[0] : posts[1]]
+        assert f"GET {IDENTITIES}" in calls(service)[posts[0] : posts[1]]
 
 
 def test_a_creation_that_was_slow_and_not_lost_is_adopted(
-    local: LocalRavi, log: Log, monkeypatch: pytest.MonkeyPatch
+    service: Service, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ravi_agent.service.provision.CALL_TIMEOUT_S", 0.3)
-    local.faults.append(Fault(method="POST", path=IDENTITIES, delay_s=0.6, count=1))
+    service.faults.append(Fault(method="POST", path=IDENTITIES, delay_s=0.6, count=1))
 
-    provision(local, log, is_fresh=True)
+    provision(service, log, is_fresh=True)
 
-    assert names(local) == ["task-1"]
+    assert names(service) == ["task-1"]
 
 
 @pytest.mark.parametrize(
     ("status", "code"), [(400, 77), (401, 77), (402, 77), (403, 77), (404, 77)]
 )
-def test_a_refusal_is_final(local: LocalRavi, log: Log, status: int, code: int) -> None:
-    local.faults.append(Fault(path=IDENTITIES, status=status))
+def test_a_refusal_is_final(service: Service, log: Log, status: int, code: int) -> None:
+    service.faults.append(Fault(path=IDENTITIES, status=status))
 
     with pytest.raises(RefusedError) as caught:
-        provision(local, log)
+        provision(service, log)
 
     assert caught.value.exit_code == code
-    assert len(calls(local)) == 1
+    assert len(calls(service)) == 1
 
 
 @pytest.mark.parametrize("status", [402, 409])
-def test_a_refused_phone_is_done_without(local: LocalRavi, log: Log, status: int) -> None:
-    local.faults.append(Fault(method="POST", path=IDENTITIES, status=status, count=1))
+def test_a_refused_phone_is_done_without(service: Service, log: Log, status: int) -> None:
+    service.faults.append(Fault(method="POST", path=IDENTITIES, status=status, count=1))
 
-    identity = provision(local, log)
+    identity = provision(service, log)
 
     assert identity.phone is None
-    assert names(local) == ["task-1"]
+    assert names(service) == ["task-1"]
 
 
 @pytest.mark.parametrize("status", [402, 409])
 def test_a_refused_phone_is_final_where_one_is_required(
-    local: LocalRavi, log: Log, status: int
+    service: Service, log: Log, status: int
 ) -> None:
-    local.faults.append(Fault(method="POST", path=IDENTITIES, status=status, count=1))
+    service.faults.append(Fault(method="POST", path=IDENTITIES, status=status, count=1))
 
     with pytest.raises(RefusedError):
-        provision(local, log, phone_policy="require")
+        provision(service, log, phone_policy="require")
 
-    assert names(local) == []
+    assert names(service) == []
 
 
 def test_an_adopted_identity_without_a_phone_is_refused_where_one_is_required(
-    local: LocalRavi, log: Log
+    service: Service, log: Log
 ) -> None:
-    local.store.create(name="task-1", email=None, with_phone=False)
+    service.store.create(name="task-1", email=None, with_phone=False)
 
     with pytest.raises(RefusedError, match="no phone number"):
-        provision(local, log, phone_policy="require")
+        provision(service, log, phone_policy="require")
 
 
-def test_no_phone_is_asked_for_where_none_is_wanted(local: LocalRavi, log: Log) -> None:
-    assert provision(local, log, phone_policy="never").phone is None
+def test_no_phone_is_asked_for_where_none_is_wanted(service: Service, log: Log) -> None:
+    assert provision(service, log, phone_policy="never").phone is None
 
 
-def test_an_older_account_has_no_keys_and_goes_on(local: LocalRavi, log: Log) -> None:
-    local.faults.append(Fault(path=KEYS, status=404))
+def test_an_older_account_has_no_keys_and_goes_on(service: Service, log: Log) -> None:
+    service.faults.append(Fault(path=KEYS, status=404))
 
-    assert provision(local, log).key is None
+    assert provision(service, log).key is None
 
 
 @pytest.mark.parametrize(
@@ -212,40 +241,40 @@ def test_an_older_account_has_no_keys_and_goes_on(local: LocalRavi, log: Log) ->
     ],
 )
 def test_an_answer_that_makes_no_sense_is_never_followed_by_a_second_creation(
-    local: LocalRavi, log: Log, body: object
+    service: Service, log: Log, body: object
 ) -> None:
-    local.faults.append(Fault(method="POST", path=IDENTITIES, status=201, body=body))
+    service.faults.append(Fault(method="POST", path=IDENTITIES, status=201, body=body))
 
     with pytest.raises(AnswerError) as caught:
-        provision(local, log)
+        provision(service, log)
 
     assert caught.value.exit_code == 76
-    assert calls(local).count(f"POST {IDENTITIES}") == 1
+    assert calls(service).count(f"POST {IDENTITIES}") == 1
 
 
 def test_an_identity_behind_an_answer_that_makes_no_sense_is_adopted(
-    local: LocalRavi, log: Log
+    service: Service, log: Log
 ) -> None:
-    local.faults.append(
+    service.faults.append(
         Fault(method="POST", path=IDENTITIES, commit=True, status=201, body="<html>", count=1)
     )
 
-    provision(local, log, is_fresh=True)
+    provision(service, log, is_fresh=True)
 
-    assert names(local) == ["task-1"]
-    assert calls(local).count(f"POST {IDENTITIES}") == 1
+    assert names(service) == ["task-1"]
+    assert calls(service).count(f"POST {IDENTITIES}") == 1
 
 
-def test_a_redirect_is_not_followed(local: LocalRavi, log: Log) -> None:
+def test_a_redirect_is_not_followed(service: Service, log: Log) -> None:
     with LocalRavi(database=":memory:", management_key=MANAGEMENT_KEY) as elsewhere:
-        local.faults.append(
+        service.faults.append(
             Fault(
                 path="/api/", status=307, headers={"location": f"{elsewhere.url}/api/identities/"}
             )
         )
 
         with pytest.raises(AnswerError, match=r"redirect to '127\.0\.0\.1'"):
-            provision(local, log)
+            provision(service, log)
 
         assert list(elsewhere.requests.entries) == []
 
@@ -255,7 +284,7 @@ def test_a_service_that_is_not_there_is_said_so_at_the_deadline(log: Log) -> Non
         pass  # its port answers nobody any more
 
     with pytest.raises(UnreachableError, match=r"after \d+ attempts") as caught:
-        provision(local, log, timeout_s=1.0)
+        provision(Service(local, local.url), log, timeout_s=1.0)
 
     assert caught.value.exit_code == 69
 
@@ -269,35 +298,37 @@ def test_a_name_that_does_not_resolve_is_unreachable(log: Log) -> None:
             provisioner.provision("task-1")
 
 
-def test_throttling_to_the_end_has_a_code_of_its_own(local: LocalRavi, log: Log) -> None:
-    local.faults.append(Fault(status=429, body={"retry_after_seconds": 30}))
+def test_throttling_to_the_end_has_a_code_of_its_own(service: Service, log: Log) -> None:
+    service.faults.append(Fault(status=429, body={"retry_after_seconds": 30}))
 
     with pytest.raises(ThrottledError) as caught:
-        provision(local, log, timeout_s=1.0)
+        provision(service, log, timeout_s=1.0)
 
     assert caught.value.exit_code == 75
-    assert len(calls(local)) == 1  # a wait that ends after the deadline is not begun
+    assert len(calls(service)) == 1  # a wait that ends after the deadline is not begun
 
 
-def test_a_throttled_call_waits_as_it_was_told(local: LocalRavi, log: Log) -> None:
-    local.faults.append(Fault(method="POST", status=429, body={"retry_after_seconds": 1}, count=1))
+def test_a_throttled_call_waits_as_it_was_told(service: Service, log: Log) -> None:
+    service.faults.append(
+        Fault(method="POST", status=429, body={"retry_after_seconds": 1}, count=1)
+    )
 
-    provision(local, log)
+    provision(service, log)
 
-    times = [float(str(entry["time"])) for entry in local.requests.entries]
+    times = [float(str(entry["time"])) for entry in service.requests.entries]
     assert times[2] - times[1] >= 0.99
 
 
 def test_no_error_holds_the_key(
-    local: LocalRavi, log: Log, capfd: pytest.CaptureFixture[str]
+    service: Service, log: Log, capfd: pytest.CaptureFixture[str]
 ) -> None:
     for fault in (
         Fault(status=401, body={"detail": f"bad token {'x' * 5000}"}, count=1),
         Fault(status=500),
     ):
-        local.faults[:] = [fault]
+        service.faults[:] = [fault]
         with pytest.raises(RaviError) as caught:
-            provision(local, log, timeout_s=0.5)
+            provision(service, log, timeout_s=0.5)
         assert MANAGEMENT_KEY not in caught.value.lines("test")
         assert len(caught.value.lines("test")) < 1000
 
@@ -305,8 +336,8 @@ def test_no_error_holds_the_key(
     assert MANAGEMENT_KEY not in captured.out + captured.err
 
 
-def provision_with(local: LocalRavi, log: Log, credential: Credential) -> Identity:
-    with RaviApi(local.url, credential) as api:
+def provision_with(service: Service, log: Log, credential: Credential) -> Identity:
+    with RaviApi(service.url, credential) as api:
         deadline = time.monotonic() + 5
         provisioner = Provisioner(api, deadline=deadline, phone_policy="auto", log=log)
         return provisioner.provision("task-1")
@@ -314,23 +345,23 @@ def provision_with(local: LocalRavi, log: Log, credential: Credential) -> Identi
 
 @pytest.mark.parametrize("expires_at", [1.0, None], ids=["known to have expired", "found out"])
 def test_an_expired_access_token_is_renewed_once(
-    local: LocalRavi, log: Log, expires_at: float | None
+    service: Service, log: Log, expires_at: float | None
 ) -> None:
     credential = Credential(
         "old.access.token", "auth.json", refresh_token=REFRESH_TOKEN, expires_at=expires_at
     )
 
-    identity = provision_with(local, log, credential)
+    identity = provision_with(service, log, credential)
 
     assert identity.key is None  # an older account has no identity keys
-    assert names(local) == ["task-1"]
-    assert calls(local).count("POST /api/auth/token/refresh/") == 1
+    assert names(service) == ["task-1"]
+    assert calls(service).count("POST /api/auth/token/refresh/") == 1
 
 
-def test_an_access_token_that_cannot_be_renewed_is_refused(local: LocalRavi, log: Log) -> None:
+def test_an_access_token_that_cannot_be_renewed_is_refused(service: Service, log: Log) -> None:
     credential = Credential("old.access.token", "auth.json", refresh_token="stale")
 
     with pytest.raises(RefusedError, match="401"):
-        provision_with(local, log, credential)
+        provision_with(service, log, credential)
 
-    assert len(calls(local)) == 2
+    assert len(calls(service)) == 2

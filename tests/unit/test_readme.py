@@ -14,7 +14,7 @@ from ravi_agent import contract, errors
 from ravi_agent.identity import Identity
 from ravi_agent.launcher import cli
 from ravi_agent.launcher.commands import launch
-from ravi_agent.launcher.docker import foreground
+from ravi_agent.launcher.model import exit_codes
 from ravi_agent.settings import VARIABLES
 from ravi_agent.workspace.claim import Claim
 
@@ -79,10 +79,11 @@ def test_every_setting_says_what_it_means() -> None:
 
 
 def test_settings_without_a_flag_are_named(capsys: pytest.CaptureFixture[str]) -> None:
-    from ravi_agent.container.arguments import parse_settings
+    from ravi_agent.container import init
+    from ravi_agent.container.arguments import Parser, parse_settings
 
     with pytest.raises(SystemExit):
-        parse_settings("ravi-init", "", ["--help"], {})
+        parse_settings(Parser(prog="ravi-init"), init.VARIABLES, ["--help"], {})
     flags = set(re.findall(r"--[a-z][a-z-]*", capsys.readouterr().out))
     renamed = {"RAVI_IDENTITY_NAME": "--name"}
     no_flag = [
@@ -113,7 +114,7 @@ def test_every_failure_leaves_with_a_code_of_the_table() -> None:
 def test_the_launchers_exit_codes_are_those_of_the_code() -> None:
     written = [code for code, _ in tables("Exit codes")[1]]
 
-    assert written == ["0", str(foreground.EXIT_AGENTS_FAILED), str(cli.EXIT_INTERRUPTED)]
+    assert written == ["0", str(exit_codes.EXIT_AGENTS_FAILED), str(cli.EXIT_INTERRUPTED)]
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o2775], ids=["plain", "setgid"])

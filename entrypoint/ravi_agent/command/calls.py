@@ -1,139 +1,183 @@
 """What each `ravi …` asks the service, and what it prints of the answer.
 
-Paths and shapes are those of docs.ravi.id; words and flags those of the public CLI
-(ravi-hq/cli v0.6.2).
+Paths and shapes are those of docs.ravi.id and of the official Python client (ravi-sdk 0.3.0);
+words and flags those of the official CLI (ravi-hq/cli v0.6.2).
 """
 
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from ravi_agent import __version__
 from ravi_agent.errors import (
     AbsentError,
     AnswerError,
-    OutcomeUnknownError,
     RaviError,
     RefusedError,
-    ThrottledError,
     UsageError,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import Namespace
-    from collections.abc import Callable
+    from collections.abc import Mapping
 
     from ravi_agent.command.session import Session
-
-    Call = Callable[[Session, Namespace], object]
-
-
-def list_identities(session: "Session", _given: "Namespace") -> object:
-    return session.ask_account("GET", "identities/")
+    from ravi_agent.command.words import Call, Given
 
 
-def create_identity(session: "Session", given: "Namespace") -> object:
-    """One POST, never repeated: whoever asks decides what an unclear outcome was."""
-    body: dict[str, object] = {"name": given.name}
-    if given.email:
-        body["email"] = given.email
-    if given.provision_phone:
-        body["provision_phone"] = True
+def rest(
+    method: str, path: str, *, body: "Mapping[str, str] | None" = None, flags: str = ""
+) -> "Call":
+    """The call of one endpoint about the identity.
+
+    path: `{key}` stands for an operand. body, or for a GET the query: the service's field names
+    and the keys of the command line they come from. flags: what a body must hold one of.
+    """
+
+    def call(session: "Session", given: "Given") -> object:
+        fields = _fields(given, body or {})
+        if flags and not fields:
+            raise UsageError("nothing to do", f"give {flags}", f"ravi {given.command.words} --help")
+        where = path
+        for operand in ("uuid", "id"):
+            if f"{{{operand}}}" in path:
+                where = where.replace(f"{{{operand}}}", id_in_path(given, operand))
+        if method == "GET":
+            answer = ask_one(session, "GET", where + query(fields))
+        else:
+            answer = ask_one(session, method, where, fields if method != "DELETE" else None)
+        return {"status": "deleted"} if method == "DELETE" else answer
+
+    return call
+
+
+def ask_one(
+    session: "Session", method: str, path: str, body: "dict[str, object] | None" = None
+) -> object:
+    """A call about the identity; AbsentError where what it names is not there."""
     try:
-        return session.ask_account("POST", "identities/", body)
-    except (OutcomeUnknownError, AnswerError) as exc:
-        exc.fix = f"ravi identity list, and create it again only if {given.name!r} is not there"
-        raise exc.restated(f"identity {given.name!r} may have been created: {exc.what}") from None
+        return session.ask_identity(method, path, body)
     except RefusedError as exc:
-        if exc.status == 402:
-            exc.fix = "take a plan that covers it, or leave out --provision-phone"
+        if exc.status == 404:
+            raise AbsentError(
+                exc.what, exc.why, "list what is there: give the command without an id, or `list`"
+            ) from exc
         raise
-    except ThrottledError as exc:
-        exc.fix = "it was not created: try again later"
-        raise
 
 
-def use_identity(_session: "Session", _given: "Namespace") -> object:
-    raise UsageError(
-        "ravi identity use",
-        "it would change one file for all agents of this user, and those that run at the same "
-        "time would send and read as each other",
-        "RAVI_CONFIG_DIR=WORKSPACE/.ravi ravi …, and ravi-init --workspace WORKSPACE to fill it",
-    )
+def query(fields: "Mapping[str, object]") -> str:
+    """Fields as the query of a path, "" for none."""
+    from urllib.parse import urlencode
+
+    texts = {name: str(value).lower() if isinstance(value, bool) else str(value)
+             for name, value in fields.items()}  # fmt: skip
+    return f"?{urlencode(texts)}" if texts else ""
 
 
-def get_email(session: "Session", _given: "Namespace") -> object:
+def id_in_path(given: "Given", key: str) -> str:
+    """An operand as one part of a path: a conversation's id holds a `+`. Raises UsageError."""
+    value = given.plain(key)
+    if value in {None, ".", ".."}:  # would lead to another path of the service
+        raise given.wrong(key, "give an id")
+    return quote(str(value), safe="")
+
+
+def _fields(given: "Given", names: "Mapping[str, str]") -> dict[str, object]:
+    fields: dict[str, object] = {}
+    for name, key in names.items():
+        if given.has(key):
+            text = given.text(key)
+            fields[name] = given.is_on(key) if text is None else text
+    return fields
+
+
+# --- what one identity has ---------------------------------------------------------------------
+
+
+def list_domains(session: "Session", _given: "Given") -> object:
+    return session.ask_either("GET", "domains/")
+
+
+def get_email(session: "Session", _given: "Given") -> object:
     return _first(session.ask_identity("GET", "email/"), "email address")
 
 
-def get_phone(session: "Session", _given: "Namespace") -> object:
+def get_phone(session: "Session", _given: "Given") -> object:
     return _first(session.ask_identity("GET", "phone/"), "phone number")
 
 
-def get_owner(session: "Session", _given: "Namespace") -> object:
+def get_owner(session: "Session", _given: "Given") -> object:
     ask = session.ask_identity if session.identity_key else session.ask_account
     return ask("GET", "master/")
 
 
-def list_inbox(session: "Session", given: "Namespace") -> object:
-    """Both kinds in one object: `email` threads and `sms` conversations."""
-    query = "?has_unread=true" if given.unread else ""
-    return {
-        "email": session.ask_identity("GET", f"email-inbox/{query}"),
-        "sms": session.ask_identity("GET", f"sms-inbox/{query}"),
-    }
-
-
-def reader(path: str, unread: str) -> "Call":
-    """The call for a list at `path`, or for the one entry that the command line names."""
-
-    def read(session: "Session", given: "Namespace") -> object:
-        if given.id is None:
-            query = f"?{unread}" if given.unread else ""
-            return session.ask_identity("GET", f"{path}/{query}")
-        try:
-            # A conversation's id holds a +, which some servers read as a space.
-            return session.ask_identity("GET", f"{path}/{quote(given.id, safe='')}/")
-        except RefusedError as exc:
-            if exc.status == 404:
-                exc.fix = "leave the id out to see which there are"
-            raise
-
-    return read
-
-
-def compose_email(session: "Session", given: "Namespace") -> object:
-    """One POST, never repeated: mail that went out twice cannot be taken back."""
-    body: dict[str, object] = {
-        "to_email": given.to,
-        "subject": given.subject,
-        "content": given.body,
-    }
-    for field in ("cc", "bcc"):
-        addresses = [address.strip() for address in (getattr(given, field) or "").split(",")]
-        if any(addresses):
-            body[field] = [address for address in addresses if address]
-    try:
-        return session.ask_identity("POST", "email-messages/compose/", body)
-    except (OutcomeUnknownError, AnswerError) as exc:
-        exc.fix = "ravi message email, and send it again only if it is not there"
-        raise exc.restated(f"the mail may have been sent: {exc.what}") from None
-
-
-def message_email(session: "Session", given: "Namespace") -> object:
-    """Mail by mail; with `--to` a new one."""
-    is_read = given.id is not None or given.unread
-    parts = [given.to, given.subject, given.body, given.cc, given.bcc]
-    if all(part is None for part in parts):
-        return reader("email-messages", "is_read=false")(session, given)
-    if is_read or None in parts[:3]:
-        raise UsageError(
-            "ravi message email",
-            "to send takes --to, --subject and --body, and neither an id nor --unread",
-            "ravi message email -h",
+def _first(answer: object, what: str) -> object:
+    if not isinstance(answer, list):
+        raise AnswerError(f"no {what}", "the service sent no JSON array")
+    if not answer:
+        raise AbsentError(
+            f"no {what}", "this identity has none", f"provision one, or go on without a {what}"
         )
-    return compose_email(session, given)
+    return answer[0]
 
 
-def auth_status(session: "Session", _given: "Namespace") -> object:
+def set_secret(session: "Session", given: "Given") -> object:
+    """Store a value under a key, new or in place of the one before."""
+    value = given.text("value") or ""
+    found = _secrets(session, given)
+    if found:
+        uuid = quote(str(found[0].get("uuid")), safe="")
+        return session.ask_identity("PATCH", f"secrets/{uuid}/", {"value": value})
+    return session.ask_identity("POST", "secrets/", {"key": given.plain("key"), "value": value})
+
+
+def get_secret(session: "Session", given: "Given") -> object:
+    found = _secrets(session, given)
+    if not found:
+        raise AbsentError(f"secret {given.text('key')!r}", "not found", "ravi secrets list")
+    return found[0]
+
+
+def _secrets(session: "Session", given: "Given") -> list[dict[str, object]]:
+    key = given.plain("key")
+    answer = session.ask_identity("GET", "secrets/" + query({"key": key}))
+    # A service that does not know the filter sends all of them.
+    entries = answer if isinstance(answer, list) else []
+    return [one for one in entries if isinstance(one, dict) and one.get("key") == key]
+
+
+def _generated_password(session: "Session", given: "Given") -> object:
+    fields: dict[str, object] = {}
+    if length := given.number("length"):
+        fields["length"] = length
+    for switch, name in (("no-special", "special"), ("no-digits", "digits")):
+        if given.is_on(switch):
+            fields[name] = False
+    if excluded := given.text("exclude-chars"):
+        fields["exclude_chars"] = excluded
+    return session.ask_identity("GET", "passwords/generate-password/" + query(fields))
+
+
+def generate_password(session: "Session", given: "Given") -> object:
+    return _generated_password(session, given)
+
+
+def create_password(session: "Session", given: "Given") -> object:
+    """Store a website's password; without --password one that the service makes."""
+    body = _fields(given, {"username": "username", "notes": "notes"})
+    password = given.text("password")
+    if not password or given.is_on("generate"):
+        answer = _generated_password(session, given)
+        made = answer.get("password") if isinstance(answer, dict) else None
+        if not isinstance(made, str) or not made:
+            raise AnswerError("no password", "the service generated none")
+        password = made
+    body.update(domain=given.plain("domain"), password=password)
+    return session.ask_identity("POST", "passwords/", body)
+
+
+# --- who calls ---------------------------------------------------------------------------------
+
+
+def auth_status(session: "Session", _given: "Given") -> object:
     """What calls would be made with, without making one; never the key itself."""
     status: dict[str, object] = {"authenticated": True, "config_dir": session.folder}
     if session.identity_uuid:
@@ -148,11 +192,21 @@ def auth_status(session: "Session", _given: "Namespace") -> object:
     return status
 
 
-def _first(answer: object, what: str) -> object:
-    if not isinstance(answer, list):
-        raise AnswerError(f"no {what}", "the service sent no JSON array")
-    if not answer:
-        raise AbsentError(
-            f"no {what}", "this identity has none", f"provision one, or go on without a {what}"
-        )
-    return answer[0]
+def auth_login(_session: "Session", _given: "Given") -> object:
+    raise UsageError(
+        "ravi auth login",
+        "a login takes a person with a browser, and this command has none",
+        "export RAVI_MANAGEMENT_KEY_FILE=/path/to/key, or log in with the official CLI",
+    )
+
+
+def auth_logout(_session: "Session", _given: "Given") -> object:
+    raise UsageError(
+        "ravi auth logout",
+        "it would remove ~/.ravi, which in a container is the agent's own identity",
+        "ravi-release --workspace WORKSPACE, or log out with the official CLI",
+    )
+
+
+def version(_session: "Session", _given: "Given") -> object:
+    return {"message": f"ravi version {__version__} (ravi-agent-base)"}

@@ -13,14 +13,19 @@ from ravi_agent.credential import (
     no_host_credential,
     read_config,
 )
-from ravi_agent.errors import RefusedError, SettingsError, WorkspaceError
-from ravi_agent.service_url import check_service_url
+from ravi_agent.errors import AnswerError, RefusedError, SettingsError, WorkspaceError
+from ravi_agent.service_url import check_service_url, read_service_url
 from ravi_agent.workspace import trust
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from types import TracebackType
 
+    from ravi_agent.service.api import RaviApi
+
+_CALL_TIMEOUT_S = 30.0  # what the official CLI allows
+_PAGES = 10_000  # more are a service that turns in circles
 _IDENTITY_HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
@@ -28,20 +33,22 @@ class Session:
     """The configuration that holds in a directory, and the calls it allows.
 
     `folder` is RAVI_CONFIG_DIR, else the nearest `.ravi` from `directory` upwards that holds a
-    `config.json`, else `~/.ravi`. One that was merely found is not trusted with the account's
-    key: anybody may have put it there, in a repository or above a shared directory.
+    `config.json`, else `~/.ravi`. One that was merely found is not used where anybody may have put
+    it there, in a repository or above a shared directory.
     directory: None where the current one has been removed.
-    Raises SettingsError, or WorkspaceError for a folder that somebody else chose.
+    `with` closes the connections. Raises SettingsError, or WorkspaceError for a folder that
+    somebody else chose.
     """
 
     def __init__(self, environ: "Mapping[str, str]", directory: str | None) -> None:
-        self._environ = environ
+        self.environ = environ
+        self._apis: dict[tuple[str, str | None], RaviApi] = {}
         home = home_folder(environ)
         chosen = environ.get("RAVI_CONFIG_DIR")
         found = None if chosen else _nearest(directory)
         self.folder = os.path.normpath(os.path.join(directory or "/", chosen or found or home))
-        self._is_only_found = bool(found) and not _is_same(self.folder, home)
-        if self._is_only_found:
+        self.is_home = _is_same(self.folder, home)
+        if found and not self.is_home:
             _check_owner(self.folder)
         self._path = os.path.join(self.folder, contract.CONFIG_FILE)
         config = read_config(self.folder)
@@ -52,69 +59,121 @@ class Session:
         if self.identity_uuid and not _IDENTITY_HEADER.fullmatch(self.identity_uuid):
             raise SettingsError(self._path, "its identity_uuid is no UUID", f"mend {self._path}")
 
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: "TracebackType | None",
+    ) -> None:
+        for api in self._apis.values():
+            api.close()
+
     def ask_account(self, method: str, path: str, body: dict[str, object] | None = None) -> object:
         """The answer to a call about the account. Raises any RaviError."""
-        credential = self.account_credential()
-        return self._ask(credential, None, method, path, body)
+        return _answer(self._api(self.account_credential(), None), method, path, body)
 
-    def ask_identity(self, method: str, path: str, body: dict[str, object] | None = None) -> object:
-        """The answer to a call about the identity. Raises any RaviError."""
+    def ask_identity(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, object] | None = None,
+        *,
+        timeout_s: float = _CALL_TIMEOUT_S,
+    ) -> object:
+        """The answer to a call about the identity; a list whole, also where it comes in pages.
+
+        Raises any RaviError.
+        """
+        try:
+            return _answer(self.identity_api(), method, path, body, timeout_s)
+        except RefusedError as exc:
+            if exc.status == 401 and self.identity_key:
+                exc.fix = f"provision again (ravi-init): the key in {self._path} is not valid"
+            raise
+
+    def ask_either(self, method: str, path: str) -> object:
+        """The answer to a call about the account, by the identity where the account has no key."""
+        has_account = host_credential(self.environ, self.folder) or not self.identity_key
+        ask = self.ask_account if has_account else self.ask_identity
+        return ask(method, path)
+
+    def identity_api(self) -> "RaviApi":
+        """The service, called as the identity. Raises SettingsError where there is none."""
         if self.identity_key:
-            try:
-                return self._ask(self.identity_key, None, method, path, body)
-            except RefusedError as exc:
-                if exc.status == 401:
-                    exc.fix = f"provision again (ravi-init): the key in {self._path} is not valid"
-                raise
+            return self._api(self.identity_key, self.identity_uuid)
         if not self.identity_uuid:
             raise SettingsError(
                 "no identity",
                 f"{self._path} names none",
                 "export RAVI_CONFIG_DIR=WORKSPACE/.ravi, or run ravi-init in the workspace",
             )
-        return self._ask(self.account_credential(), self.identity_uuid, method, path, body)
+        return self._api(self.account_credential(), self.identity_uuid)
 
     def account_credential(self) -> Credential:
-        """What speaks for the account: the variables, this folder's key, then that of `~/.ravi`."""
-        credential = host_credential(self._environ, self.folder)
+        """What speaks for the account. Raises SettingsError."""
+        credential = host_credential(self.environ, self.folder)
         if credential is None:
             raise no_host_credential()
         return credential
 
     def api_url(self, credential: Credential) -> str:
-        """The service root for that key. Raises SettingsError."""
-        source, url = "RAVI_API_URL", self._environ.get("RAVI_API_URL")
-        if not url:
-            source = os.path.join(self.folder, contract.IDENTITY_FILE)
-            url = _recorded_url(source)
-            is_foreign = url not in {None, contract.DEFAULT_API_URL}
-            if is_foreign and self._is_only_found and credential.source != self._path:
-                raise SettingsError(
-                    source,
-                    "it would have the account's key sent to a service that nobody here has named",
-                    f"export RAVI_CONFIG_DIR={self.folder} or RAVI_API_URL if you trust it",
-                )
-        url = url or contract.DEFAULT_API_URL
+        """The service root for that key: never what a file says, but for the identity's own key.
+
+        Raises SettingsError.
+        """
+        path = os.path.join(self.folder, contract.IDENTITY_FILE)
+        recorded = _recorded_url(path)
+        if self.environ.get("RAVI_API_URL") or not recorded:
+            return read_service_url(self.environ)
+        if credential is not self.identity_key and recorded != contract.DEFAULT_API_URL:
+            raise SettingsError(
+                path,
+                "it would have the account's key sent to a service that nobody here has named",
+                f"export RAVI_API_URL={recorded} if the key is for that service",
+            )
         try:
-            return check_service_url(url, self._environ.get("RAVI_ALLOW_HTTP") == "1")
+            return check_service_url(recorded, self.environ.get("RAVI_ALLOW_HTTP") == "1")
         except ValueError as exc:
             # A URL with a user in it has a password there: show what stands behind it.
-            shown = url.rpartition("@")[2]
-            raise SettingsError(f"{source}={shown!r}", str(exc), "export RAVI_API_URL=…") from None
+            shown = recorded.rpartition("@")[2]
+            raise SettingsError(f"{path}: {shown!r}", str(exc), "export RAVI_API_URL=…") from exc
 
-    def _ask(
-        self,
-        credential: Credential,
-        identity_uuid: str | None,
-        method: str,
-        path: str,
-        body: dict[str, object] | None,
-    ) -> object:
+    def _api(self, credential: Credential, identity_uuid: str | None) -> "RaviApi":
         api_url = self.api_url(credential)
         from ravi_agent.service.api import RaviApi  # a wrong command line does not wait for httpx
 
-        with RaviApi(api_url, credential, identity_uuid=identity_uuid) as api:
-            return api.ask(method, path, body)
+        key = (credential.source, identity_uuid)
+        if key not in self._apis:
+            self._apis[key] = RaviApi(api_url, credential, identity_uuid=identity_uuid)
+        return self._apis[key]
+
+
+def _answer(
+    api: "RaviApi",
+    method: str,
+    path: str,
+    body: dict[str, object] | None,
+    timeout_s: float = _CALL_TIMEOUT_S,
+) -> object:
+    """The service's JSON; a list in pages (`results`, `next`) is read to its end."""
+    answer = api.ask(method, path, body, timeout_s=timeout_s)
+    found: list[object] = []
+    for page in range(2, _PAGES):
+        if method != "GET" or not isinstance(answer, dict) or "next" not in answer:
+            return answer
+        results = answer.get("results")
+        if not isinstance(results, list):
+            return answer
+        found += results
+        if not answer["next"] or not results:
+            return found
+        # By number: the address of the next page is the service's, the key goes only to ours.
+        following = f"{path}{'&' if '?' in path else '?'}page={page}"
+        answer = api.ask(method, following, timeout_s=timeout_s)
+    raise AnswerError(f"GET /api/{path}", f"more than {_PAGES} pages")
 
 
 def _is_same(one: str, other: str) -> bool:

@@ -25,12 +25,13 @@ USAGE = f"""\
 usage: {PROGRAM} [--ensure] [--] CMD [ARG...]
 
 Make sure the workspace has its Ravi identity, then run CMD as a child and supervise it.
-Outside a container, where RAVI_WORKSPACE names none, the workspace is the nearest directory upward
+Outside a container, where RAVI_WORKSPACE is not set, the workspace is the nearest directory upward
 that has .ravi/, and CMD does not start unless ravi-init has provisioned it.
 
-  --ensure       provision the current directory there, where that has not been done
-  --check        say what is so in this container, what it causes and how to mend it
-  -h, --help     show this and leave
+  --ensure       provision the current directory if that has not been done
+  --check        report problems in this container, their effects and how to fix them
+  --version      show the version and exit
+  -h, --help     show this help and exit
 
 Settings are variables: RAVI_API_URL, RAVI_MANAGEMENT_KEY_FILE, RAVI_WORKSPACE, RAVI_IDENTITY_NAME,
 RAVI_PHONE_POLICY, RAVI_PROVISION_TIMEOUT, RAVI_GRACE, RAVI_AGENT_USER, …: see the README.
@@ -169,6 +170,11 @@ def _parse(argv: list[str], environ: "Mapping[str, str]") -> tuple[list[str], bo
         argv = argv[1:]
     if argv and argv[0] in {"-h", "--help"}:
         print(USAGE, end="")  # noqa: T201 - the answer to the question
+        exit_now(0)
+    if argv and argv[0] == "--version":
+        from ravi_agent import __version__
+
+        print(f"{PROGRAM} {__version__}")  # noqa: T201 - the answer to the question
         exit_now(0)
     if argv == ["--check"]:
         from ravi_agent.container.check import check

@@ -12,6 +12,20 @@ if TYPE_CHECKING:
     from ravi_agent.settings import Settings
 
 PROGRAM = "ravi-init"
+# The settings it reads, each with a flag. A key has none: command lines are public.
+VARIABLES = (
+    "RAVI_API_URL",
+    "RAVI_ALLOW_HTTP",
+    "RAVI_MANAGEMENT_KEY_FILE",
+    "RAVI_ACCESS_TOKEN_FILE",
+    "RAVI_NAME_PREFIX",
+    "RAVI_PHONE_POLICY",
+    "RAVI_PROVISION_TIMEOUT",
+    "RAVI_CREDENTIAL_FILES",
+    "RAVI_AGENT_USER",
+    "RAVI_LOG_FORMAT",
+    "RAVI_LOG_LEVEL",
+)
 
 
 def main() -> None:
@@ -27,7 +41,7 @@ def init(argv: list[str], watch: StopWatch) -> int:
     """Provision as the command line and the environment say. Raises any RaviError."""
     import json
 
-    from ravi_agent.container.arguments import parse_settings
+    from ravi_agent.container.arguments import Parser, parse_settings
     from ravi_agent.container.ensure import (
         keep_credential_files,
         load_provisioned,
@@ -38,9 +52,11 @@ def init(argv: list[str], watch: StopWatch) -> int:
     from ravi_agent.container.user import find_agent_user
     from ravi_agent.settings import Settings
 
-    environ, _ = parse_settings(
-        PROGRAM, "Make sure a workspace has its Ravi identity, and leave.", argv, initial_environ()
+    parser = Parser(
+        prog=PROGRAM,
+        description="Make sure that a workspace has its Ravi identity, then exit.",
     )
+    environ, _ = parse_settings(parser, VARIABLES, argv, initial_environ())
     settings = Settings(environ)
     log = settings.log_for(PROGRAM)
     # On a host root provisions for root; only an image has a user of ours to provision for.

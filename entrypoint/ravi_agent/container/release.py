@@ -28,6 +28,17 @@ if TYPE_CHECKING:
     from ravi_agent.service.api import RaviApi
 
 PROGRAM = "ravi-release"
+# The settings it reads, each with a flag. A key has none: command lines are public.
+VARIABLES = (
+    "RAVI_API_URL",
+    "RAVI_ALLOW_HTTP",
+    "RAVI_MANAGEMENT_KEY_FILE",
+    "RAVI_ACCESS_TOKEN_FILE",
+    "RAVI_NAME_PREFIX",
+    "RAVI_CREDENTIAL_FILES",
+    "RAVI_LOG_FORMAT",
+    "RAVI_LOG_LEVEL",
+)
 _DELETE_TIMEOUT_S = 30.0
 # Behind the agent's grace, and inside the 10 s after which Docker kills: 8 s and this.
 _DELETE_ON_EXIT_TIMEOUT_S = 1.5
@@ -43,14 +54,18 @@ def main() -> None:
 
 def release_command(argv: list[str], environ: "Mapping[str, str]") -> int:
     """As the command line says. Raises any RaviError; what stays is named."""
-    from ravi_agent.container.arguments import parse_settings
+    from ravi_agent.container.arguments import Parser, parse_settings
 
+    parser = Parser(
+        prog=PROGRAM,
+        description="Remove .ravi/ from a workspace; with --delete, its identity too.",
+    )
     environ, given = parse_settings(
-        PROGRAM,
-        "Remove .ravi/ from a workspace; with --delete, delete its identity too.",
+        parser,
+        VARIABLES,
         argv,
         environ,
-        {"--delete": "delete the identity first; both stay where the service will not"},
+        {"--delete": "delete the identity first; if the service refuses, both stay"},
     )
     is_deleting = bool(given)
     settings = Settings(environ)

@@ -3,23 +3,21 @@
 An engine is imported when it is chosen: whoever runs on Docker needs no Kubernetes client.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Protocol, Self
 
-from ravi_agent.errors import UsageError
+from ravi_agent.errors import RaviError, SettingsError, UsageError
 from ravi_agent.launcher.model.container_status import ContainerStatus
-from ravi_agent.launcher.model.findings import Finding
+from ravi_agent.launcher.model.findings import Finding, diagnose_account, failure
 from ravi_agent.launcher.model.inventory import Inventory, ReapOptions
 from ravi_agent.launcher.model.request import Connection, DoctorTarget, LogOptions, RunRequest
 
 DOCKER, KUBERNETES = "docker", "kubernetes"
-# Where each engine's `open_backend(connection)` is.
-_MODULES = {
-    DOCKER: "ravi_agent.launcher.docker.backend",
-    KUBERNETES: "ravi_agent.launcher.kubernetes.backend",
-}
+# The extras that `pip` installs for each engine, and packages that are missing without them.
+_EXTRAS = {DOCKER: "launch", KUBERNETES: "launch,kubernetes"}
+_PACKAGES = frozenset({"docker", "kubernetes", "psutil", "requests", "urllib3", "yaml"})
 
 
 class Backend(Protocol):
@@ -75,9 +73,41 @@ def open_backend(name: str, connection: Connection) -> Backend:
     Raises UsageError for an unknown one, or for an option of the other; SettingsError where a
     Python package it needs is not installed; EngineError where it does not answer.
     """
-    if name not in _MODULES:
+    if name not in _EXTRAS:
         raise UsageError(
-            f"--backend {name!r}", f"choose {' or '.join(_MODULES)}", f"--backend {DOCKER}"
+            f"--backend {name!r}", f"choose {' or '.join(_EXTRAS)}", f"--backend {DOCKER}"
         )
-    backend: Backend = import_module(_MODULES[name]).open_backend(connection)
+    backend: Backend = _load(name, "backend").open_backend(connection)
     return backend
+
+
+def render(request: RunRequest, namespace: str | None) -> str:
+    """A run as YAML for `kubectl apply`; no cluster is asked.
+
+    Raises UsageError for a run that no Job can be, SettingsError as `open_backend` does.
+    """
+    text: str = _load(KUBERNETES, "render").render_request(request, namespace)
+    return text
+
+
+def _load(engine: str, module: str) -> ModuleType:
+    try:
+        return import_module(f"ravi_agent.launcher.{engine}.{module}")
+    except ModuleNotFoundError as exc:
+        if (exc.name or "").partition(".")[0] not in _PACKAGES:
+            raise
+        raise SettingsError(
+            f"--backend {engine}",
+            f"the Python package {exc.name!r} is not installed",
+            f"pip install 'ravi-agent-base[{_EXTRAS[engine]}]'",
+        ) from exc
+
+
+def diagnose(name: str, connection: Connection, target: DoctorTarget) -> Iterator[Finding]:
+    """All that `doctor` checks: the engine, the run on it, and the account."""
+    try:
+        with open_backend(name, connection) as backend:
+            yield from backend.diagnose(target)
+    except RaviError as exc:
+        yield failure("engine", exc)
+    yield from diagnose_account(target.environ, is_local=target.is_local)

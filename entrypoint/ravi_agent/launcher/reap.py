@@ -2,105 +2,30 @@
 
 import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import partial
-from typing import Protocol
 
 from ravi_agent.credential import host_account
 from ravi_agent.errors import RaviError, UsageError
 from ravi_agent.identity import Identity
-from ravi_agent.launcher.docker.engine import DockerEngine
-from ravi_agent.launcher.docker.records import forget, records
-from ravi_agent.launcher.planning.spec import RunSpec
+from ravi_agent.launcher.backend import Backend
+from ravi_agent.launcher.model.inventory import Leftover, ReapOptions
 from ravi_agent.launcher.planning.values import parse_seconds
 from ravi_agent.service.api import RaviApi
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reaping:
-    """What is looked for: names with `prefix`, made before `before` (Unix seconds)."""
-
-    prefix: str
-    before: float
-    is_dry_run: bool
-
-    @classmethod
-    def from_options(cls, *, prefix: str, older_than: str, is_dry_run: bool) -> "Reaping":
-        """Raises UsageError for an age that is none, and for an empty prefix."""
-        age_s = parse_seconds("--older-than", older_than)
-        if not prefix:
-            raise UsageError("--prefix ''", "that would be every identity of the account", "task-")
-        before = time.time() - age_s
-        return cls(prefix=prefix, before=before, is_dry_run=is_dry_run)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Leftover:
-    """What a run has left on an engine: a line that says so, and how it goes."""
-
-    line: str
-    remove: Callable[[], None]
-
-
-class Stock(Protocol):
-    """What an engine has of runs. noun: what its leftovers are, in the plural."""
-
-    noun: str
-
-    def take(self, reaping: Reaping) -> tuple[list[Leftover], set[str]]:
-        """What has ended and is old enough, and the identities that all else has."""
-
-
-class DockerStock:
-    """The containers of an engine, and what it keeps of runs that have none any more."""
-
-    noun = "containers and records"
-
-    def __init__(self, engine: DockerEngine) -> None:
-        self._engine = engine
-
-    def take(self, reaping: Reaping) -> tuple[list[Leftover], set[str]]:
-        containers = self._engine.containers()
-        ended = [
-            one
-            for one in containers
-            if one.state in {"exited", "dead", "created"}
-            and one.created_at < reaping.before
-            and one.identity_name.startswith(reaping.prefix)
-        ]
-        gone = {one.id for one in ended}
-        leftovers = [
-            Leftover(
-                line=f"container {one.id[:12]} of run {one.run}: {one.status}",
-                remove=partial(self._engine.remove, one.id),
-            )
-            for one in ended
-        ]
-        staying = [one for one in containers if one.id not in gone]
-        leftovers += self._records(reaping, {one.run for one in staying})
-        return leftovers, {one.identity_name for one in staying}
-
-    def _records(self, reaping: Reaping, runs: set[str]) -> list[Leftover]:
-        found = []
-        for run, (record, made_at) in records(self._engine).items():
-            if run in runs or made_at >= reaping.before:
-                continue
-            try:
-                prefix = RunSpec.from_record(record).name_prefix
-            except UsageError:
-                continue  # of another version of the launcher, which will know it
-            if f"{prefix}{run}".startswith(reaping.prefix):
-                remove = partial(forget, self._engine, run)
-                found.append(Leftover(line=f"record of run {run}", remove=remove))
-        return found
+def parse_options(*, prefix: str, older_than: str, is_dry_run: bool) -> ReapOptions:
+    """Raises UsageError for an age that is none, and for an empty prefix."""
+    age_s = parse_seconds("--older-than", older_than)
+    if not prefix:
+        raise UsageError("--prefix ''", "that would be every identity of the account", "task-")
+    return ReapOptions(prefix=prefix, before=time.time() - age_s, is_dry_run=is_dry_run)
 
 
 def reap_leftovers(
-    stock: Stock,
+    backend: Backend,
     environ: Mapping[str, str],
-    reaping: Reaping,
+    reaping: ReapOptions,
     *,
     is_local: bool,
     is_forced: bool,
@@ -113,7 +38,8 @@ def reap_leftovers(
     """
     url, credential = host_account(environ, is_local=is_local)
     with RaviApi(url, credential) as api:
-        ended, names = stock.take(reaping)
+        stock = backend.inventory(reaping)
+        ended, names = stock.leftovers, stock.names_in_use
         orphans = [
             identity
             for identity in api.list_identities(reaping.prefix)
@@ -151,7 +77,7 @@ def ask(what: str) -> None:
         raise UsageError("nothing removed", "the answer was no", "--dry-run to see what there is")
 
 
-def _remove(noun: str, api: RaviApi, ended: list[Leftover], orphans: list[Identity]) -> int:
+def _remove(noun: str, api: RaviApi, ended: Sequence[Leftover], orphans: list[Identity]) -> int:
     for one in ended:
         one.remove()
     deleted = sum(delete(api, identity) for identity in orphans)

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from ravi_agent.credential import host_account
 from ravi_agent.errors import UsageError
-from ravi_agent.launcher.reap import Reaping, ask, delete, is_older
+from ravi_agent.launcher.model.inventory import ReapOptions
+from ravi_agent.launcher.reap import ask, delete, is_older
 from ravi_agent.service.api import RaviApi
 from ravi_agent.workspace import ledger
 
@@ -17,7 +18,7 @@ _GIT_TIMEOUT_S = 60
 def reap_worktrees(
     repository: str,
     environ: Mapping[str, str],
-    reaping: Reaping,
+    reaping: ReapOptions,
     *,
     is_local: bool,
     is_forced: bool,

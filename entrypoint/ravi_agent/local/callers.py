@@ -1,84 +1,107 @@
 """Who calls the local Ravi, and which identity a call is about."""
 
-import json
 import secrets
-from collections.abc import Awaitable, Callable
+import time
+from dataclasses import dataclass
 
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
+from starlette.requests import HTTPConnection
 
-from ravi_agent.local.store import Record, Store, StoreError
+from ravi_agent.local.refusals import RefusalError, StoreError
+from ravi_agent.local.store import Record, Store
 
-Answer = Callable[[Request, "Caller"], Awaitable[Response]]
+ACCESS_TOKEN_S = 3600
 
 
+@dataclass(frozen=True, kw_only=True)
 class Caller:
     """Who is calling: the account, or one identity (`own`) by its key.
 
     has_keys: false for an older account, known by its access token.
     """
 
-    def __init__(self, own: Record | None, *, has_keys: bool = True) -> None:
-        self.own = own
-        self.has_keys = has_keys
+    own: Record | None = None
+    has_keys: bool = True
 
     def require_account(self) -> None:
         if self.own:
-            raise HTTPException(403, "An identity key may not do this.")
+            raise RefusalError(403, "An identity key may not do this.")
 
 
 class Callers:
-    """Everybody who may call: the management key's holder, identities, older accounts."""
+    """Everybody who may call: the holders of management keys, identities, older accounts.
 
-    def __init__(self, store: Store, management_key: str) -> None:
+    refresh_token: what renews an access token of an older account; None where there is none.
+    """
+
+    def __init__(self, store: Store, management_key: str, refresh_token: str | None) -> None:
         self._store = store
-        self._management_key = management_key
-        self._access_tokens: set[str] = set()
+        self._management_key = management_key.encode()
+        self._refresh_token = refresh_token
+        self._access_tokens: dict[str, float] = {}
 
-    def route(self, path: str, answer: Answer, *methods: str) -> Route:
-        """A path that answers to those alone; 401 to everybody else."""
-
-        async def endpoint(request: Request) -> Response:
-            return await answer(request, self._authenticate(request))
-
-        return Route(path, endpoint, methods=list(methods))
-
-    def new_access_token(self) -> str:
-        token = f"local.{secrets.token_urlsafe(24)}.jwt"
-        self._access_tokens.add(token)
-        return token
-
-    def scoped(self, request: Request, caller: Caller) -> Record:
-        """The identity a call is about: the key's own, else the header's."""
-        if caller.own:
-            return caller.own
-        record = self._store.identity(request.headers.get("x-ravi-identity", ""))
-        if record is None:
-            raise HTTPException(400, "Name an identity in the X-Ravi-Identity header.")
-        return record
-
-    def _authenticate(self, request: Request) -> Caller:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    def authenticate(self, connection: HTTPConnection) -> Caller:
+        """Who sent a request, by its Authorization header; RefusalError for everybody else."""
+        scheme, _, token = connection.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and token:
-            if secrets.compare_digest(token.encode(), self._management_key.encode()):
-                return Caller(None)
-            if token in self._access_tokens:
-                return Caller(None, has_keys=False)
+            if self.is_management_key(token):
+                return Caller()
+            if self._access_tokens.get(token, 0) > time.monotonic():
+                return Caller(has_keys=False)
             own = self._store.identity_of_key(token)
             if own:
-                return Caller(own)
-        raise HTTPException(401, "Invalid token.")
+                return Caller(own=own)
+        raise RefusalError(401, "Invalid token.", headers={"www-authenticate": "Bearer"})
 
+    def is_management_key(self, token: str) -> bool:
+        if secrets.compare_digest(token.encode(), self._management_key):
+            return True
+        return token.startswith("ravi_mgmt_") and self._store.is_management_key(token)
 
-async def json_body(request: Request) -> dict[str, object]:
-    """A request's JSON object; raises StoreError for anything else."""
-    content = await request.body()
-    try:
-        body = json.loads(content or b"{}")
-    except (ValueError, RecursionError):
-        raise StoreError("the body is no JSON") from None
-    if not isinstance(body, dict):
-        raise StoreError("the body is no JSON object")
-    return body
+    def renew(self, refresh_token: str) -> str:
+        """A new access token for an older account."""
+        expected = self._refresh_token
+        if expected is None or not secrets.compare_digest(
+            refresh_token.encode(), expected.encode()
+        ):
+            raise RefusalError(401, "Token is invalid or expired")
+        now = time.monotonic()
+        for token in [token for token, ends in self._access_tokens.items() if ends <= now]:
+            del self._access_tokens[token]
+        token = f"local.{secrets.token_urlsafe(24)}.jwt"
+        self._access_tokens[token] = now + ACCESS_TOKEN_S
+        return token
+
+    def scope(self, connection: HTTPConnection, caller: Caller) -> Record | None:
+        """The identity a call is about; None where an account names none.
+
+        `?identity=` names it in the newest generation and never selects another than the key's
+        own. The header of older ones is heard from an account alone: an identity key says it
+        itself.
+        """
+        asked = connection.query_params.get("identity")
+        if caller.own:
+            if asked is not None and asked != caller.own.uuid:
+                raise RefusalError(403, "This key belongs to another identity.")
+            return caller.own
+        if asked is not None:
+            record = self._store.identity(asked)
+            if record is None:
+                raise RefusalError(404, "No such identity.", code="identity.not_found")
+            return record
+        named = connection.headers.get("x-ravi-identity")
+        if named is None:
+            return None
+        record = self._store.identity(named)
+        if record is None:
+            raise StoreError("X-Ravi-Identity: no such identity", cause="identity.not_found")
+        return record
+
+    def scoped(self, connection: HTTPConnection, caller: Caller) -> Record:
+        """The identity a call is about; RefusalError where there is none."""
+        record = self.scope(connection, caller)
+        if record is None:
+            raise StoreError(
+                "Name an identity: ?identity=UUID, or the header X-Ravi-Identity.",
+                cause="identity.required",
+            )
+        return record

@@ -1,7 +1,9 @@
 """`ravi-local`: run the local Ravi from the command line."""
 
 import os
+import signal
 import sys
+from argparse import SUPPRESS
 from pathlib import Path
 
 from ravi_agent import contract
@@ -12,61 +14,125 @@ from ravi_agent.errors import SettingsError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from argparse import Namespace
+
     from ravi_agent.local.faults import Fault
 
 PROGRAM = "ravi-local"
 DEFAULT_KEY = contract.LOCAL_MANAGEMENT_KEY
 DEFAULT_PORT = contract.LOCAL_PORT
 DEFAULT_SMTP_PORT = 1025
+DEFAULT_DATABASE = "ravi-local.db"
 
 
 def main() -> None:
     """Console script: serves until SIGTERM or Ctrl-C."""
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # until there is something to end
     run(PROGRAM, lambda: serve(sys.argv[1:]))
 
 
 def serve(argv: list[str]) -> int:
     """Serve as the command line says. Raises UsageError or SettingsError before it listens."""
+    given = _parser().parse_args(argv)
+    for flag, port in (("--port", given.port), ("--smtp-port", given.smtp_port)):
+        if not 0 <= port < 65536:
+            raise UsageError(f"{flag} {port}", "not a port", f"{flag} 0 takes a free one")
+    if given.page_size is not None and given.page_size < 1:
+        raise UsageError(f"--page-size {given.page_size}", "not a length", "--page-size 100")
+    key = check_token(given.management_key, "--management-key")
+    refresh_token = (
+        check_token(given.refresh_token, "--refresh-token") if (given.refresh_token) else None
+    )
+    faults = _read_faults(given.faults) if given.faults else []
+    folder = os.path.dirname(os.path.abspath(given.database))
+    if not os.access(folder, os.W_OK):
+        raise SettingsError(
+            f"--database {given.database}",
+            f"{folder} cannot be written",
+            f"make it writable, or give another --database ({DEFAULT_DATABASE} is the default)",
+        )
+    return _serve(given, key, refresh_token, faults)
+
+
+def _parser() -> Parser:
     parser = Parser(
         prog=PROGRAM,
         description="A Ravi to develop against. Its identities are not real.",
         allow_abbrev=False,
     )
+    parser.add_version()
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="TCP port (%(default)s)")
     parser.add_argument(
         "--smtp-port", type=int, default=DEFAULT_SMTP_PORT, help="TCP port for mail (%(default)s)"
     )
     parser.add_argument(
-        "--database", metavar="FILE", default="ravi-local.db", help="SQLite file (%(default)s)"
+        "--database", metavar="FILE", default=DEFAULT_DATABASE, help="SQLite file (%(default)s)"
     )
-    parser.add_argument("--key", default=DEFAULT_KEY, help="the management key (%(default)s)")
+    parser.add_argument(
+        "--management-key",
+        metavar="KEY",
+        default=DEFAULT_KEY,
+        help="the account's key (%(default)s)",
+    )
+    # What it was called before: `--key` of ravi-init is something else.
+    parser.add_argument("--key", dest="management_key", default=SUPPRESS, help=SUPPRESS)
+    parser.add_argument(
+        "--refresh-token",
+        metavar="TOKEN",
+        help="let an older account with this refresh token in (default: none)",
+    )
+    parser.add_argument(
+        "--allow-host",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="answer requests for this host name, too; may be given several times",
+    )
+    parser.add_argument(
+        "--page-size",
+        type=int,
+        metavar="N",
+        help="send every list in pages of N entries (default: where ?page= asks for one)",
+    )
+    parser.add_argument(
+        "--errors",
+        choices=["auto", "detail", "error"],
+        default="auto",
+        help="the form of errors: older, newest, or that of the caller (%(default)s)",
+    )
+    parser.add_argument(
+        "--approve-logins", action="store_true", help="approve every device login at once"
+    )
     parser.add_argument(
         "--faults", metavar="FILE", help="JSON array of ways to misbehave, for tests"
     )
-    given = parser.parse_args(argv)
-    for flag, port in (("--port", given.port), ("--smtp-port", given.smtp_port)):
-        if not 0 <= port < 65536:
-            raise UsageError(f"{flag} {port}", "not a port", "give 0 to 65535")
-    key = check_token(given.key, "--key")
-    faults = _read_faults(given.faults) if given.faults else []
+    return parser
 
-    from ravi_agent.local.server import LocalRavi  # bad input needs no web server
 
-    folder = os.path.dirname(os.path.abspath(given.database))
-    if not os.access(folder, os.W_OK):
-        raise SettingsError(
-            f"--database {given.database}", f"{folder} cannot be written", "chown it"
-        )
+def _serve(given: "Namespace", key: str, refresh_token: str | None, faults: "list[Fault]") -> int:
+    from ravi_agent.local.endpoints import Options  # bad input needs no web server
+    from ravi_agent.local.refusals import Errors
+    from ravi_agent.local.server import LocalRavi
+
     local = LocalRavi(
         database=given.database,
         management_key=key,
+        refresh_token=refresh_token,
         host=given.host,
         port=given.port,
         smtp_port=given.smtp_port,
         out=sys.stdout,
+        options=Options(
+            page_size=given.page_size,
+            errors=Errors(given.errors),
+            approve_logins=given.approve_logins,
+        ),
+        allowed_hosts=given.allow_host,
     )
     local.faults.extend(faults)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: local.stop())
     sys.stderr.write(
         f"{PROGRAM}: listening on {local.url}, data in {given.database}\n"
         f"{PROGRAM}: mail comes in by SMTP on port {local.smtp_port}\n"
@@ -83,6 +149,6 @@ def _read_faults(path: str) -> "list[Fault]":
     try:
         return parse_faults(Path(path).read_text(encoding="utf-8"))
     except OSError as exc:
-        raise UsageError(f"--faults {path}", str(exc.strerror), "give a readable file") from None
+        raise UsageError(f"--faults {path}", str(exc.strerror), "give a readable file") from exc
     except (ValueError, TypeError) as exc:
-        raise UsageError(f"--faults {path}", str(exc), "see ravi_agent/local/faults.py") from None
+        raise UsageError(f"--faults {path}", str(exc), "see ravi_agent/local/faults.py") from exc

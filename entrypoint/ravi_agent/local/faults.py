@@ -123,7 +123,7 @@ class Faults:
     def _choose(self, scope: Scope) -> Fault | None:
         for name, value in scope["headers"]:
             if name == HEADER:
-                return parse_faults(f"[{value.decode()}]")[0]
+                return _brought(value)
         for fault in self.active:
             if fault.applies(scope["method"], scope["path"]):
                 return fault
@@ -140,6 +140,14 @@ def parse_faults(text: str) -> list[Fault]:
         if unknown := set(record) - known:
             raise ValueError(f"a fault has no field {min(unknown)!r}")
     return [Fault(**record) for record in records]
+
+
+def _brought(header: bytes) -> Fault:
+    """The fault that a request brought along; status 400 where it is none."""
+    try:
+        return parse_faults(f"[{header.decode()}]")[0]
+    except (ValueError, TypeError, IndexError, RecursionError):
+        return Fault(status=400, body={"detail": "x-ravi-local-fault: not a fault"})
 
 
 async def _swallow(_: Message) -> None:

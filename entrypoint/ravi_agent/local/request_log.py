@@ -7,7 +7,8 @@ from typing import TextIO
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_KEPT = 100_000  # requests remembered for whoever embeds the service in a test
+# Requests that are remembered: by a service inside a test, and where they are printed as well.
+_KEPT, _KEPT_PRINTED = 100_000, 1_000
 
 
 class RequestLog:
@@ -19,7 +20,7 @@ class RequestLog:
     def __init__(self, app: ASGIApp, out: TextIO | None = None) -> None:
         self._app = app
         self._out = out
-        self.entries: deque[dict[str, object]] = deque(maxlen=_KEPT)
+        self.entries: deque[dict[str, object]] = deque(maxlen=_KEPT_PRINTED if out else _KEPT)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -1,24 +1,33 @@
 """Mail to the local identities by SMTP (RFC 5321); nothing is sent on."""
 
 import asyncio
-import email.policy
-from email.message import EmailMessage
-from email.parser import BytesParser
-from email.utils import make_msgid, parseaddr
+from email.utils import make_msgid
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from ravi_agent.local.mailbox import Mail
-from ravi_agent.local.store import DOMAIN, Store
+from ravi_agent.local.mail_parser import UnreadableMailError, parse
+from ravi_agent.local.schema import DOMAIN
+from ravi_agent.local.store import Store
+
+# What the large providers take (25 MB of content), as it is on the wire in base64.
+MAX_MAIL_BYTES = 36 * 1024 * 1024
+_IDLE_S = 60.0
+
+
+class _Smtp(SMTP):
+    # RFC 5321 has lines of 1,000 bytes; mail in the wild has longer ones, and nobody refuses it.
+    line_length_limit = 64 * 1024
 
 
 def protocol(store: Store) -> SMTP:
     """The protocol for one connection, in the running loop."""
-    return SMTP(
+    return _Smtp(
         _Deliveries(store),
         hostname=DOMAIN,
         ident="ravi-local",
         enable_SMTPUTF8=True,
+        data_size_limit=MAX_MAIL_BYTES,
+        timeout=_IDLE_S,
         loop=asyncio.get_running_loop(),
     )
 
@@ -48,41 +57,18 @@ class _Deliveries:
     ) -> str:
         content = envelope.content
         assert isinstance(content, bytes)
-        message = BytesParser(EmailMessage, policy=email.policy.default).parsebytes(content)
-        for address in dict.fromkeys(envelope.rcpt_tos):
-            owner = self._store.identity_at(address)
-            if owner:  # not deleted since
-                self._store.mailbox.add_mail(owner, _read(message, address, envelope))
+        # In a thread, because large mail takes a second to take apart.
+        try:
+            parsed = await asyncio.to_thread(parse, content)
+        except UnreadableMailError as exc:
+            return f"554 5.6.0 {exc}"
+        sender = parsed.sender or envelope.mail_from or ""
+        message_id = parsed.message_id or make_msgid(domain=DOMAIN)
+        with self._store.db.transaction():
+            file_ids = self._store.mailbox.keep(parsed.files)
+            for address in dict.fromkeys(envelope.rcpt_tos):
+                owner = self._store.identity_at(address)
+                if owner:  # not deleted since
+                    mail = parsed.mail(to=address, sender=sender, message_id=message_id)
+                    self._store.mailbox.add_mail(owner, mail, file_ids=file_ids)
         return "250 2.0.0 delivered"
-
-
-def _read(message: EmailMessage, address: str, envelope: Envelope) -> Mail:
-    answers = f"{message['in-reply-to'] or ''} {message['references'] or ''}"
-    return Mail(
-        from_email=_stored(parseaddr(str(message["from"] or ""))[1] or envelope.mail_from or ""),
-        to_email=address,
-        cc=_stored(str(message["cc"] or "")),
-        subject=_stored(str(message["subject"] or "")),
-        text_content=_part(message, "plain"),
-        html_content=_part(message, "html"),
-        message_id=_stored(str(message["message-id"] or "").strip()) or make_msgid(domain=DOMAIN),
-        answers=tuple(_stored(answers).split()),
-    )
-
-
-def _part(message: EmailMessage, kind: str) -> str:
-    part = message.get_body((kind,))
-    if part is None:
-        return ""
-    payload = part.get_payload(decode=True)
-    data = payload if isinstance(payload, bytes) else b""
-    try:
-        text = data.decode(part.get_content_charset("utf-8"), errors="replace")
-    except LookupError:  # a charset that nobody knows
-        text = data.decode(errors="replace")
-    return _stored(text)
-
-
-def _stored(text: str) -> str:
-    """Text that a database takes: a header of raw bytes comes with surrogates."""
-    return text.encode(errors="replace").decode().replace("\r\n", "\n").strip("\n")

@@ -1,41 +1,24 @@
-"""Identities, keys and addresses in SQLite; none of them is real."""
+"""Identities and keys of the local Ravi; none of them is real."""
 
-import hashlib
 import re
 import secrets
-import sqlite3
+import time
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-from ravi_agent.local.mailbox import MAILBOX_SCHEMA, Mailbox
+from ravi_agent.local.database import Database, Row, now
+from ravi_agent.local.events import EventLog
+from ravi_agent.local.mailbox import Mailbox
+from ravi_agent.local.pages import Listing
+from ravi_agent.local.phones import Phones
+from ravi_agent.local.refusals import RefusalError, StoreError
+from ravi_agent.local.schema import DOMAIN, PHONE_PREFIX, TABLES
+from ravi_agent.local.sealed import Seal, digest, new_key
 
-# Reserved for tests (RFC 6761); the area code 555 is assigned to nobody.
-DOMAIN = "ravi-local.test"
-PHONE_PREFIX = "+1555"
+__all__ = ["DOMAIN", "Record", "Store", "StoreError"]
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS identities (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    uuid TEXT NOT NULL UNIQUE,
-    name TEXT NOT NULL,
-    email TEXT NOT NULL UNIQUE,
-    phone TEXT,
-    created_dt TEXT NOT NULL,
-    updated_dt TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS keys (
-    digest TEXT PRIMARY KEY,
-    identity_uuid TEXT NOT NULL REFERENCES identities (uuid) ON DELETE CASCADE,
-    label TEXT NOT NULL,
-    created_dt TEXT NOT NULL
-);
-"""
-
-
-class StoreError(Exception):
-    """A request that the service would refuse with status 400."""
+_LOCAL_PART = re.compile(r"[A-Za-z0-9._+-]{1,64}")
+_LAST_USE_S = 60  # a key's last use is written down this often at most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,115 +35,191 @@ class Record:
 
 
 class Store:
-    """The database; used from one thread, so every method is one transaction."""
+    """Everything the service keeps; every method is one transaction."""
 
     def __init__(self, path: str) -> None:
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._db.row_factory = sqlite3.Row
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.execute("PRAGMA foreign_keys=ON")
-        self._db.executescript(_SCHEMA + MAILBOX_SCHEMA)
-        self.mailbox = Mailbox(self._db)
+        self.db = Database(path, TABLES)
+        try:
+            self.seal = Seal(path)
+        except BaseException:
+            self.db.close()
+            raise
+        self.events = EventLog(self.db)
+        self.mailbox = Mailbox(self.db, self.events)
+        self.phones = Phones(self.db, self.events)
+        self._last_use: dict[int, float] = {}
 
     def close(self) -> None:
-        self._db.close()
+        self.db.close()
+
+    # --- identities ----------------------------------------------------------------------------
 
     def identities(self) -> list[Record]:
-        rows = self._db.execute("SELECT * FROM identities ORDER BY id")
-        return [Record(**row) for row in rows]
+        return [_record(row) for row in self.db.all("SELECT * FROM identities ORDER BY id")]
+
+    def listing(self, only: str | None = None) -> Listing:
+        """Identities, oldest first, as the service shows them; all, or one by its UUID."""
+        query = "SELECT * FROM identities WHERE ?1 IS NULL OR uuid = ?1"
+        return Listing(self.db, query, (only,), "id", lambda row: shown(_record(row)))
 
     def identity(self, identity_uuid: str) -> Record | None:
-        row = self._db.execute(
-            "SELECT * FROM identities WHERE uuid = ?", (identity_uuid,)
-        ).fetchone()
-        return Record(**row) if row else None
+        row = self.db.one("SELECT * FROM identities WHERE uuid = ?", (identity_uuid,))
+        return _record(row) if row else None
 
     def identity_at(self, address: str) -> Record | None:
         """The identity of an email address, in any case of letters, or of a phone number."""
-        row = self._db.execute(
-            "SELECT * FROM identities WHERE email = ? COLLATE NOCASE OR phone = ?",
-            (address, address),
-        ).fetchone()
-        return Record(**row) if row else None
+        row = self.db.one(
+            "SELECT * FROM identities WHERE email = ? OR phone = ?", (address, address)
+        )
+        return _record(row) if row else None
 
     def create(self, *, name: str | None, email: str | None, with_phone: bool) -> Record:
-        """A new identity; raises StoreError for an address that is taken or of a foreign domain."""
-        now = datetime.now(UTC).isoformat()
-        identity_uuid = str(uuid.uuid4())
+        """A new identity; RefusalError for an address that is taken or of a foreign domain."""
+        moment, identity_uuid = now(), str(uuid.uuid4())
         name = name or f"agent-{secrets.token_hex(3)}"
-        address = self._address(name, email)
-        cursor = self._db.execute(
-            "INSERT INTO identities (uuid, name, email, created_dt, updated_dt)"
-            " VALUES (?, ?, ?, ?, ?)",
-            (identity_uuid, name, address, now, now),
-        )
-        if with_phone:
-            phone = f"{PHONE_PREFIX}{cursor.lastrowid:07d}"
-            self._db.execute(
-                "UPDATE identities SET phone = ? WHERE id = ?", (phone, cursor.lastrowid)
+        with self.db.transaction():
+            number = self.db.insert(
+                "identities",
+                uuid=identity_uuid,
+                name=name,
+                email=self._address(name, email),
+                created_dt=moment,
+                updated_dt=moment,
             )
-        created = self.identity(identity_uuid)
-        assert created is not None
-        return created
+            if with_phone:
+                self.db.update("identities", number, phone=_phone_number(number))
+        return self._there(identity_uuid)
 
-    def rename(self, identity_uuid: str, name: str) -> Record | None:
-        self._db.execute(
+    def provision_phone(self, record: Record) -> Record:
+        """A number for an identity that has none; RefusalError where it has one."""
+        if record.phone:
+            raise RefusalError(409, "This identity has a phone number.", code="identity.has_phone")
+        self.db.update("identities", record.id, phone=_phone_number(record.id), updated_dt=now())
+        return self._there(record.uuid)
+
+    def rename(self, identity_uuid: str, name: str) -> Record:
+        self.db.run(
             "UPDATE identities SET name = ?, updated_dt = ? WHERE uuid = ?",
-            (name, datetime.now(UTC).isoformat(), identity_uuid),
+            (name, now(), identity_uuid),
         )
-        return self.identity(identity_uuid)
+        return self._there(identity_uuid)
 
     def delete(self, identity_uuid: str) -> bool:
-        cursor = self._db.execute("DELETE FROM identities WHERE uuid = ?", (identity_uuid,))
-        return cursor.rowcount == 1
+        return self.db.run("DELETE FROM identities WHERE uuid = ?", (identity_uuid,)) == 1
 
-    def mint_key(self, identity_uuid: str, label: str) -> str:
-        """A new key, stored as a digest: it is shown this once."""
-        key = f"ravi_id_{secrets.token_urlsafe(24)}"
-        self._db.execute(
-            "INSERT INTO keys VALUES (?, ?, ?, ?)",
-            (_digest(key), identity_uuid, label, datetime.now(UTC).isoformat()),
-        )
-        return key
-
-    def identity_of_key(self, key: str) -> Record | None:
-        row = self._db.execute(
-            "SELECT i.* FROM identities i JOIN keys k ON k.identity_uuid = i.uuid"
-            " WHERE k.digest = ?",
-            (_digest(key),),
-        ).fetchone()
-        return Record(**row) if row else None
+    def _there(self, identity_uuid: str) -> Record:
+        record = self.identity(identity_uuid)
+        assert record is not None
+        return record
 
     def _address(self, name: str, email: str | None) -> str:
         if email:
             local, _, domain = email.partition("@")
-            if domain not in {"", DOMAIN} or not re.fullmatch(r"[A-Za-z0-9._+-]{1,64}", local):
+            if domain not in {"", DOMAIN} or not _LOCAL_PART.fullmatch(local):
                 raise StoreError(f"email: give a local part, or an address at {DOMAIN}")
             address = f"{local}@{DOMAIN}"
-            if self._is_taken(address):
-                raise StoreError("email: this address is taken")
+            if self.identity_at(address):
+                raise RefusalError(409, "email: this address is taken", older_status=400)
             return address
         local = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip(".-")[:48] or "agent"
         address = f"{local}@{DOMAIN}"
-        while self._is_taken(address):
+        while self.identity_at(address):
             address = f"{local}-{secrets.token_hex(3)}@{DOMAIN}"
         return address
 
-    def _is_taken(self, address: str) -> bool:
-        found = self._db.execute("SELECT 1 FROM identities WHERE email = ?", (address,))
-        return found.fetchone() is not None
+    # --- keys ----------------------------------------------------------------------------------
+
+    def mint_key(self, identity_uuid: str, label: str) -> str:
+        """A new key for an identity; shown this once."""
+        return str(self.new_key(identity_uuid, label)["key"])
+
+    def new_key(self, identity_uuid: str | None, label: str) -> dict[str, object]:
+        """A new key, for the account where there is no identity, whole this once."""
+        key = new_key("ravi_id_" if identity_uuid else "ravi_mgmt_")
+        row_id = self.db.insert(
+            "keys",
+            uuid=str(uuid.uuid4()),
+            digest=digest(key),
+            identity_uuid=identity_uuid,
+            hint=f"{key.partition('_')[0]}_…{key[-4:]}",
+            label=label,
+            created_dt=now(),
+        )
+        row = self.db.one("SELECT * FROM keys WHERE id = ?", (row_id,))
+        assert row
+        return {**_key(row), "key": key}
+
+    def keys(self, *, of_identities: bool) -> Listing:
+        kind = "IS NOT NULL" if of_identities else "IS NULL"
+        query = f"SELECT * FROM keys WHERE is_active AND identity_uuid {kind}"  # noqa: S608
+        return Listing(self.db, query, (), "id", _key)
+
+    def revoke_key(self, key_uuid: str, *, of_identity: bool) -> bool:
+        """End a key; False where there is no such key that is active."""
+        kind = "IS NOT NULL" if of_identity else "IS NULL"
+        statement = (
+            "UPDATE keys SET is_active = 0"  # noqa: S608
+            f" WHERE uuid = ? AND is_active AND identity_uuid {kind}"
+        )
+        return self.db.run(statement, (key_uuid,)) == 1
+
+    def is_management_key(self, key: str) -> bool:
+        """Whether the account made this key, and has not revoked it."""
+        row = self.db.one(
+            "SELECT id FROM keys WHERE digest = ? AND is_active AND identity_uuid IS NULL",
+            (digest(key),),
+        )
+        return row is not None and self._note_use(row["id"])
+
+    def identity_of_key(self, key: str) -> Record | None:
+        row = self.db.one(
+            "SELECT i.*, k.id AS key_id FROM identities i JOIN keys k ON k.identity_uuid = i.uuid"
+            " WHERE k.digest = ? AND k.is_active",
+            (digest(key),),
+        )
+        if row is None:
+            return None
+        self._note_use(row["key_id"])
+        return _record(row)
+
+    def _note_use(self, key_id: int) -> bool:
+        moment = time.monotonic()
+        if moment - self._last_use.get(key_id, -_LAST_USE_S) >= _LAST_USE_S:
+            self._last_use[key_id] = moment
+            self.db.update("keys", key_id, last_used_at=now())
+        return True
 
 
-def _digest(key: str) -> str:
-    return hashlib.sha256(key.encode()).hexdigest()
+def shown(record: Record) -> dict[str, object]:
+    """An identity as the service shows it: its address is called `inbox`."""
+    return {
+        "uuid": record.uuid,
+        "name": record.name,
+        "inbox": record.email,
+        "phone": record.phone,
+        "created_dt": record.created_dt,
+        "updated_dt": record.updated_dt,
+    }
 
 
-def text_field(body: Mapping[str, object], field: str) -> str | None:
-    """An optional text of a request; raises StoreError for anything else."""
-    value = body.get(field)
-    if value is None:
-        return None
-    if not isinstance(value, str) or not value.isprintable():
-        raise StoreError(f"{field}: not a printable string")
-    return value
+def _record(row: Row) -> Record:
+    return Record(**{name: row[name] for name in Record.__dataclass_fields__})
+
+
+def _key(row: Row) -> dict[str, object]:
+    key: dict[str, object] = {
+        "uuid": row["uuid"],
+        "key": row["hint"],
+        "label": row["label"],
+        "is_active": bool(row["is_active"]),
+        "last_used_at": row["last_used_at"],
+        "created_dt": row["created_dt"],
+    }
+    if row["identity_uuid"]:
+        # Both names: older clients read the second.
+        key.update(identity=row["identity_uuid"], identity_uuid=row["identity_uuid"])
+    return key
+
+
+def _phone_number(identity_id: int) -> str:
+    return f"{PHONE_PREFIX}{identity_id:07d}"

@@ -5,11 +5,14 @@ that imports httpx.
 """
 
 import json
+import os
+import threading
 import time
 from collections.abc import Mapping
 from types import TracebackType
-from urllib.parse import quote
+from typing import Any
 
+import httpcore
 import httpx
 
 from ravi_agent.credential import Credential
@@ -20,52 +23,55 @@ from ravi_agent.errors import (
     RaviError,
     RefusedError,
 )
-from ravi_agent.identity import Identity
+from ravi_agent.service.calls import OBJECT_LIMIT, Answer, Calls
+from ravi_agent.service.deadline import Deadline, DeadlineBackend
+from ravi_agent.service.proxy import Proxy, find_proxy
 from ravi_agent.service.status import check_status, unix_time
 
-# Seconds. The whole call: what the official CLI allows (a phone is bought while we wait).
-CALL_TIMEOUT_S = 30.0
-_CONNECT_TIMEOUT_S = 5.0
-_OBJECT_LIMIT = 256 * 1024  # bytes; an identity has some hundred
-_LIST_LIMIT = 64 * 1024 * 1024  # bytes; some 200,000 identities
+_ERROR_LIMIT = 64 * 1024  # bytes of an error that are read
 
 
-class RaviApi:
-    """The calls this project makes, for one account; `with RaviApi(…) as api:` closes it.
+class RaviApi(Calls):
+    """The calls this project makes, for one account or identity; `with RaviApi(…) as api:`.
 
+    identity_uuid: the identity that every call is about. It goes along as a parameter and as a
+    header: the newest service reads the one, an older one the other, and a key selects none.
     Raises NotSentError, OutcomeUnknownError, ThrottledError, AnswerError or RefusedError, whose
     texts hold neither token nor body. Follows no redirect, so the token stays with its host.
+    Safe to use from several threads.
     """
 
     def __init__(
         self, api_url: str, credential: Credential, *, identity_uuid: str | None = None
     ) -> None:
-        self.api_url = api_url
+        super().__init__(api_url, identity_uuid)
         # Unix seconds, by the service's own clock, of the last answer that said.
         self.server_time: float | None = None
+        self._token = credential.token
         self._refresh_token = credential.refresh_token
         self._is_expired = bool(credential.expires_at and credential.expires_at < time.time())
-        self._host = api_url.partition("://")[2].partition("/")[0]
+        self._renewing = threading.Lock()
+        self._deadline = Deadline()
+        proxy = find_proxy(api_url, os.environ)
         try:
             self._client = httpx.Client(
                 base_url=f"{api_url}/api/",
                 headers={
-                    "Authorization": f"Bearer {credential.token}",
                     "Accept": "application/json",
+                    # A small packed answer can fill the memory once it is unpacked.
+                    "Accept-Encoding": "identity",
                     "User-Agent": "ravi-agent-base",
-                    # Which identity an account's call is about; an identity key says it itself.
-                    **({"X-Ravi-Identity": identity_uuid} if identity_uuid else {}),
                 },
-                # Reading the CA bundle takes 30 ms, which a plain connection need not wait for.
-                verify=api_url.startswith("https:"),
+                transport=_Transport(api_url, proxy, self._deadline),
+                trust_env=False,
             )
         except (OSError, ValueError, httpx.InvalidURL) as exc:
             raise NotSentError(
                 f"cannot call {self._host}",
                 str(exc) or type(exc).__name__,
-                "check HTTP_PROXY, HTTPS_PROXY, SSL_CERT_FILE and SSL_CERT_DIR",
+                "check SSL_CERT_FILE and SSL_CERT_DIR",
                 is_final=True,
-            ) from None
+            ) from exc
 
     def __enter__(self) -> "RaviApi":
         return self
@@ -85,99 +91,44 @@ class RaviApi:
     def __repr__(self) -> str:
         return f"RaviApi({self.api_url!r})"
 
-    def find_identities(self, name: str, *, timeout_s: float = CALL_TIMEOUT_S) -> list[Identity]:
-        """The account's identities of that name: none, one, or more than a name should have.
-
-        Others are not looked at: they may be of any shape and are not ours to judge.
-        """
-        records = self._list(timeout_s)
-        return [Identity.from_api(record) for record in records if record.get("name") == name]
-
-    def list_identities(self, prefix: str, *, timeout_s: float = CALL_TIMEOUT_S) -> list[Identity]:
-        """The account's identities whose name begins with `prefix`."""
-        return [
-            Identity.from_api(record)
-            for record in self._list(timeout_s)
-            if str(record.get("name")).startswith(prefix)
-        ]
-
-    def _list(self, timeout_s: float) -> list[dict[str, object]]:
-        records = self._call("GET", "identities/", None, timeout_s, _LIST_LIMIT)
-        if not isinstance(records, list):
-            raise AnswerError(f"{self._host} sent no list of identities", "it is no JSON array")
-        return [record for record in records if isinstance(record, dict)]
-
-    def create_identity(
-        self, name: str, *, with_phone: bool, timeout_s: float = CALL_TIMEOUT_S
-    ) -> Identity:
-        """Create, and pay for, an identity. Never call it again on an unclear outcome."""
-        body: dict[str, object] = {"name": name}
-        if with_phone:
-            body["provision_phone"] = True
-        return Identity.from_api(self._object("POST", "identities/", body, timeout_s))
-
-    def mint_key(self, uuid: str, *, label: str, timeout_s: float = CALL_TIMEOUT_S) -> str:
-        """A new identity key; RefusedError with status 404 on an account that has none."""
-        body = {"identity_uuid": uuid, "label": label}
-        answer = self._object("POST", "auth/keys/identity/", body, timeout_s)
-        key = answer.get("key")
-        if not isinstance(key, str) or not key or not key.isascii() or not key.isprintable():
-            raise AnswerError("identity key not understood", "the field 'key' is missing or no key")
-        return key
-
-    def delete_identity(self, uuid: str, *, timeout_s: float = CALL_TIMEOUT_S) -> None:
-        """Delete an identity; status 404 also where the service has no such call."""
-        self._call("DELETE", f"identities/{quote(uuid, safe='')}/", None, timeout_s, 0)
-
-    def ask(
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, object] | None = None,
-        *,
-        timeout_s: float = CALL_TIMEOUT_S,
-    ) -> object:
-        """The service's own JSON for any path below `/api/`, as it comes."""
-        return self._call(method, path, body, timeout_s, _LIST_LIMIT)
-
-    def _object(
-        self, method: str, path: str, body: Mapping[str, object], timeout_s: float
-    ) -> dict[str, object]:
-        answer = self._call(method, path, body, timeout_s, _OBJECT_LIMIT)
-        if not isinstance(answer, dict):
-            raise AnswerError(f"{self._host} sent no object", f"{method} /api/{path}")
-        return answer
-
-    def _call(
+    def call(
         self,
         method: str,
         path: str,
         body: Mapping[str, object] | None,
+        *,
         timeout_s: float,
         limit: int,
-    ) -> object:
+    ) -> Answer:
         """One call; an access token that has expired is renewed once, and nothing else repeated."""
         if self._is_expired:
-            self._renew(timeout_s)
+            self._renew(self._token, timeout_s)
+        token = self._token
         try:
             return self._send(method, path, body, timeout_s, limit)
         except RefusedError as exc:
             if exc.status != 401 or not self._refresh_token:
                 raise
-        self._renew(timeout_s)  # a 401 has changed nothing, so the call may be made again
+        self._renew(token, timeout_s)  # a 401 has changed nothing, so the call may be made again
         return self._send(method, path, body, timeout_s, limit)
 
-    def _renew(self, timeout_s: float) -> None:
-        token, self._refresh_token, self._is_expired = self._refresh_token, None, False
-        if token is None:
-            return
-        answer = self._send(
-            "POST", "auth/token/refresh/", {"refresh": token}, timeout_s, _OBJECT_LIMIT
-        )
-        access = answer.get("access") if isinstance(answer, dict) else None
-        if not isinstance(access, str) or not access.isascii() or not access.isprintable():
-            raise AnswerError("access token not understood", "the field 'access' is no token")
-        self._client.headers["Authorization"] = f"Bearer {access}"
+    def _renew(self, stale: str, timeout_s: float) -> None:
+        """A new access token for `stale`, unless another thread has got one meanwhile."""
+        with self._renewing:
+            if self._token != stale or not self._refresh_token:
+                return
+            self._is_expired = False
+            answer, _ = self._send(
+                "POST",
+                "auth/token/refresh/",
+                {"refresh": self._refresh_token},
+                timeout_s,
+                OBJECT_LIMIT,
+            )
+            access = answer.get("access") if isinstance(answer, dict) else None
+            if not isinstance(access, str) or not access.isascii() or not access.isprintable():
+                raise AnswerError("access token not understood", "the field 'access' is no token")
+            self._token = access
 
     def _send(
         self,
@@ -186,39 +137,84 @@ class RaviApi:
         body: Mapping[str, object] | None,
         timeout_s: float,
         limit: int,
-    ) -> object:
-        ends = time.monotonic() + timeout_s
-        what = f"{method} {self._host}/api/{path}"
-        timeout = httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_TIMEOUT_S))
-        request = self._client.build_request(method, path, json=body, timeout=timeout)
+    ) -> Answer:
+        what = f"{method} {self._host}/api/{path.partition('?')[0]}"
+        headers = {"Authorization": f"Bearer {self._token}"}
+        if self._identity_uuid:
+            headers["X-Ravi-Identity"] = self._identity_uuid
+        self._deadline.set(time.monotonic() + timeout_s)
         try:
+            request = self._client.build_request(
+                method, path, json=body, headers=headers, timeout=timeout_s
+            )
             response = self._client.send(request, stream=True)
             try:
-                content = _read(response, limit or _OBJECT_LIMIT, ends, what)
+                content = _read(response, limit, what)
             finally:
                 response.close()
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
-            raise _failure(exc, what) from None
+            raise _failure(exc, what) from exc
         self.server_time = unix_time(response.headers.get("date", ""))
-        check_status(response.status_code, response.headers, content, what)
-        if not limit:
-            return None
+        secrets = [text for text in (self._token, self._refresh_token) if text]
+        check_status(response.status_code, response.headers, content, what, secrets)
+        if not content:
+            return None, 0
         try:
-            return json.loads(content)
-        except (ValueError, RecursionError):
+            return json.loads(content), len(content)
+        except (ValueError, RecursionError) as exc:
             raise AnswerError(
                 what, f"status {response.status_code} with a body that is no JSON"
-            ) from None
+            ) from exc
 
 
-def _read(response: httpx.Response, limit: int, ends: float, what: str) -> bytes:
+class _Transport(httpx.HTTPTransport):
+    """httpx's own, over connections that keep the deadline."""
+
+    def __init__(self, api_url: str, proxy: Proxy | None, deadline: Deadline) -> None:
+        is_encrypted = api_url.startswith("https:") or (proxy and proxy.url.startswith("https:"))
+        # Reading the CA bundle takes 30 ms, which a plain connection need not wait for.
+        context = httpx.create_ssl_context() if is_encrypted else None
+        limits = httpx.Limits(max_connections=100, max_keepalive_connections=20)
+        kept: dict[str, Any] = {
+            "ssl_context": context,
+            "max_connections": limits.max_connections,
+            "max_keepalive_connections": limits.max_keepalive_connections,
+            "keepalive_expiry": limits.keepalive_expiry,
+            "network_backend": DeadlineBackend(deadline),
+        }
+        if proxy is None:
+            self._pool = httpcore.ConnectionPool(**kept)
+            return
+        auth = None
+        if proxy.credentials:
+            user, password = proxy.credentials
+            auth = (user.encode(), password.encode())
+        self._pool = httpcore.HTTPProxy(
+            proxy.url, proxy_auth=auth, proxy_ssl_context=context, **kept
+        )
+
+
+def _read(response: httpx.Response, limit: int, what: str) -> bytes:
+    """The body as it was sent; of an error only its beginning, which says enough."""
+    is_success = 200 <= response.status_code < 300
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in {"", "identity"}:
+        if is_success:
+            raise AnswerError(what, f"the body is encoded ({encoding[:20]!r}), which was not asked")
+        return b""
+    if not is_success:
+        limit = _ERROR_LIMIT
+    declared = response.headers.get("content-length", "")
+    too_much = AnswerError(what, f"more than {limit} bytes where few were expected")
+    if is_success and declared.isdecimal() and int(declared) > limit:
+        raise too_much
     content = bytearray()
-    for chunk in response.iter_bytes():
+    for chunk in response.iter_raw():
         content += chunk
         if len(content) > limit:
-            raise AnswerError(what, f"more than {limit} bytes where few were expected")
-        if time.monotonic() > ends:
-            raise OutcomeUnknownError(what, "the answer did not end in time")
+            if is_success:
+                raise too_much
+            break
     return bytes(content)
 
 
@@ -236,13 +232,11 @@ def _failure(exc: Exception, what: str) -> RaviError:
             )
         cause = cause.__cause__ or cause.__context__
     if isinstance(exc, httpx.ConnectTimeout):
-        return NotSentError(what, "no connection in time")
+        return NotSentError(what, str(exc) or "no connection in time")
     if isinstance(exc, httpx.ConnectError | httpx.PoolTimeout | httpx.ProxyError):
         return NotSentError(what, str(exc) or "no connection")
     if isinstance(exc, httpx.UnsupportedProtocol | httpx.InvalidURL):
         return NotSentError(what, str(exc), is_final=True)
     if isinstance(exc, httpx.TimeoutException):
         return OutcomeUnknownError(what, "no answer in time", may_still_run=True)
-    if isinstance(exc, httpx.DecodingError):
-        return AnswerError(what, "a body that its Content-Encoding does not describe")
     return OutcomeUnknownError(what, str(exc) or type(exc).__name__)

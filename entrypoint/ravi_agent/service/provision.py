@@ -22,7 +22,8 @@ from ravi_agent.errors import (
 )
 from ravi_agent.identity import Identity
 from ravi_agent.log import Log
-from ravi_agent.service.api import CALL_TIMEOUT_S, RaviApi
+from ravi_agent.service.api import RaviApi
+from ravi_agent.service.calls import CALL_TIMEOUT_S
 
 Answer = TypeVar("Answer")
 
@@ -96,7 +97,8 @@ class Provisioner:
         return identity.with_key(self._mint_key(identity))
 
     def _find(self, name: str) -> Identity | None:
-        found = self._until_answered(partial(self._api.find_identities, name))
+        left_s = max(0.1, self._deadline - time.monotonic())
+        found = self._api.find_identities(name, timeout_s=left_s, attempt=self._until_answered)
         if len(found) > 1:
             uuids = ", ".join(identity.uuid for identity in found)
             raise RefusedError(

@@ -1,19 +1,13 @@
 """The flags of runs on Kubernetes: of no meaning on Docker, and refused there."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from ravi_agent.errors import SettingsError, UsageError
+from ravi_agent.errors import UsageError
+from ravi_agent.launcher.backend import DOCKER, KUBERNETES
+from ravi_agent.launcher.model.request import JobOptions
 from ravi_agent.launcher.planning.values import parse_seconds
 
-if TYPE_CHECKING:
-    from ravi_agent.launcher.docker.foreground import Request
-    from ravi_agent.launcher.kubernetes.names import JobOptions
-    from ravi_agent.launcher.show.answer import Wishes
-
-DOCKER, KUBERNETES = "docker", "kubernetes"
 RENDER = "render"  # the command that prints a run instead of carrying it out
 
 
@@ -48,29 +42,12 @@ class JobFlags:
                 raise UsageError(flag, "it is of runs on Kubernetes", "--backend kubernetes")
         return False
 
-    def carry_out(
-        self, request: "Request", environ: Mapping[str, str], wishes: "Wishes", command: str | None
-    ) -> int:
-        """Carry out the run, or print it where the command is `render`; an exit code."""
-        with kubernetes_client():
-            from ravi_agent.launcher.kubernetes import foreground
-            from ravi_agent.launcher.kubernetes.render import render
-
-        options = self._options()
-        if command != RENDER:
-            return foreground.launch_job(request, options, environ, wishes, self.namespace)
-        if request.is_new:
-            raise UsageError(RENDER, "a run without a name is never the same", "--name nightly")
-        print(render(foreground.plan_of(request), options, self.namespace), end="")
-        return 0
-
-    def _options(self) -> "JobOptions":
+    def options(self) -> JobOptions:
         from ravi_agent.launcher.kubernetes.flags import parse_selector, parse_tolerations
-        from ravi_agent.launcher.kubernetes.names import INIT_IMAGE, JobOptions
 
         return JobOptions(
             secret=self.secret,
-            init_image=self.init_image or INIT_IMAGE,
+            init_image=self.init_image,
             successes=self.successes,
             deadline_s=_seconds("--deadline", self.deadline),
             ttl_s=_seconds("--ttl", self.ttl),
@@ -83,18 +60,3 @@ class JobFlags:
 
 def _seconds(flag: str, text: str | None) -> int | None:
     return None if text is None else parse_seconds(flag, text)
-
-
-@contextmanager
-def kubernetes_client() -> Iterator[None]:
-    """Say what to install where the client for Kubernetes is not there."""
-    try:
-        yield
-    except ModuleNotFoundError as exc:
-        if exc.name not in {"kubernetes", "yaml", "urllib3"}:
-            raise
-        raise SettingsError(
-            "--backend kubernetes",
-            f"the Python package {exc.name!r} is not installed",
-            "pip install 'ravi-agent-base[launch,kubernetes]'",
-        ) from None

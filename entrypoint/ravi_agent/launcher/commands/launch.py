@@ -7,7 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from ravi_agent.errors import UsageError
-from ravi_agent.launcher.commands.kubernetes import DOCKER, KUBERNETES, RENDER, JobFlags
+from ravi_agent.launcher.backend import DOCKER, KUBERNETES, open_backend, render
+from ravi_agent.launcher.commands.kubernetes import RENDER, JobFlags
+from ravi_agent.launcher.model.request import Connection, RunRequest, ViewOptions
 from ravi_agent.launcher.planning.container import ContainerOptions
 from ravi_agent.launcher.planning.plan import check_count, check_run_name, new_run_name
 from ravi_agent.launcher.planning.spec import (
@@ -270,31 +272,27 @@ def launch(
             pull=pull,
         ),
     )
-    from ravi_agent.launcher.docker.foreground import Request, run_in_foreground
-    from ravi_agent.launcher.show.answer import Wishes
-
-    request = Request(
+    request = RunRequest(
         run=run,
         spec=spec,
         flow=given_flow,
         is_new=not (name or resume),
         is_resuming=resume is not None,
         has_tasks=count is not None or tasks is not None,
-    )
-    wishes = Wishes(
-        host=host,
-        context=context,
+        environ=environ,
+        view=ViewOptions(output=output, log_dir=log_dir, is_quiet=is_quiet),
+        job=job.options(),
         is_detached=is_detached,
         is_dry_run=is_dry_run,
         max_identities=max_identities,
-        output=output,
-        log_dir=log_dir,
-        is_quiet=is_quiet,
-        backend=backend,
     )
-    if is_on_kubernetes:
-        return job.carry_out(request, environ, wishes, ctx.info_name)
-    return run_in_foreground(request, environ, wishes)
+    if ctx.info_name == RENDER:
+        print(render(request, namespace), end="")
+        return 0
+    with open_backend(
+        backend, Connection(host=host, context=context, namespace=namespace)
+    ) as engine:
+        return engine.launch(request)
 
 
 def _check_tasks(count: int | None, tasks: str | None, resume: str | None) -> None:

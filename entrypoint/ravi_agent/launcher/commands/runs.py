@@ -1,18 +1,17 @@
 """`ravi-launch ps|logs|wait|stop|rm|reap|doctor`: the flags of the commands beside a launch."""
 
 import os
-from contextlib import contextmanager
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ravi_agent.errors import UsageError
-from ravi_agent.launcher.commands.kubernetes import KUBERNETES, kubernetes_client
+from ravi_agent.launcher.backend import diagnose, open_backend
+from ravi_agent.launcher.model.request import Connection, DoctorTarget, LogOptions
 from ravi_agent.launcher.planning.values import parse_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any
+    from ravi_agent.launcher.backend import Backend
 
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="Name of the run.")]
 TaskNames = Annotated[
@@ -31,28 +30,10 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-@contextmanager
-def _engine(ctx: typer.Context) -> "Iterator[tuple[Any, Any]]":
-    """The module that knows the runs of the chosen backend, and its engine."""
-    if ctx.obj.backend == KUBERNETES:
-        with kubernetes_client():
-            from ravi_agent.launcher.kubernetes import runs as kubernetes_runs
-            from ravi_agent.launcher.kubernetes.api import KubernetesApi
-
-        api = KubernetesApi(context=ctx.obj.context, namespace=ctx.obj.namespace)
-        try:
-            yield kubernetes_runs, api
-        finally:
-            api.close()
-        return
-    from ravi_agent.launcher.docker import runs
-    from ravi_agent.launcher.docker.engine import DockerEngine
-
-    engine = DockerEngine(connections=32, host=ctx.obj.host, context=ctx.obj.context)
-    try:
-        yield runs, engine
-    finally:
-        engine.close()
+def _backend(ctx: typer.Context) -> "Backend":
+    """The chosen engine."""
+    connection = Connection(host=ctx.obj.host, context=ctx.obj.context, namespace=ctx.obj.namespace)
+    return open_backend(ctx.obj.backend, connection)
 
 
 def ps(
@@ -61,9 +42,10 @@ def ps(
     output: Output = "table",
 ) -> None:
     """List the agents' containers."""
-    with _engine(ctx) as (runs, engine):
-        found = runs.find(engine, run, []) if run else runs.find_all(engine)
-        runs.show(found, is_json=output == "json")
+    from ravi_agent.launcher.show.tables import show_agents
+
+    with _backend(ctx) as backend:
+        show_agents(backend.agents(run), is_json=output == "json")
 
 
 def logs(
@@ -80,15 +62,15 @@ def logs(
 ) -> None:
     """Print what agents have written."""
     since_s = None if since is None else parse_seconds("--since", since)
-    with _engine(ctx) as (runs, engine):
-        found = runs.find(engine, run, tasks or [])
-        runs.print_logs(engine, found, tail=tail, since_s=since_s, is_following=is_following)
+    options = LogOptions(is_following=is_following, tail=tail, since_s=since_s)
+    with _backend(ctx) as backend:
+        backend.logs(backend.agents(run, tasks or []), options)
 
 
 def wait(ctx: typer.Context, run: RunName, tasks: TaskNames = None) -> int:
     """Wait until agents have ended: 0 if every one ended with 0, else 1."""
-    with _engine(ctx) as (runs, engine):
-        return int(runs.wait(engine, run, tasks or []))
+    with _backend(ctx) as backend:
+        return backend.wait(run, tasks or [])
 
 
 def stop(
@@ -100,8 +82,8 @@ def stop(
     ] = 10,
 ) -> None:
     """Stop agents."""
-    with _engine(ctx) as (runs, engine):
-        runs.stop(engine, run, runs.find(engine, run, tasks or []), time_s=time_s)
+    with _backend(ctx) as backend:
+        backend.stop(run, backend.agents(run, tasks or []), grace_s=time_s)
 
 
 def rm(
@@ -113,8 +95,9 @@ def rm(
     ] = False,
 ) -> None:
     """Remove agents' containers. Their identities stay in Ravi."""
-    with _engine(ctx) as (runs, engine):
-        runs.remove(engine, run, tasks or [], is_forced=is_forced)
+    with _backend(ctx) as backend:
+        removed = backend.remove(run, tasks or [], is_forced=is_forced)
+    print(f"removed {removed}", file=sys.stderr)
 
 
 def reap(
@@ -137,18 +120,16 @@ def reap(
     api_url: ApiUrl = None,
 ) -> int:
     """Remove ended containers, and delete identities that no container here has."""
-    from ravi_agent.launcher.reap import Reaping, reap_leftovers
+    from ravi_agent.launcher.reap import parse_options, reap_leftovers
 
-    reaping = Reaping.from_options(prefix=prefix, older_than=older_than, is_dry_run=is_dry_run)
+    reaping = parse_options(prefix=prefix, older_than=older_than, is_dry_run=is_dry_run)
     environ = _environ(api_url)
     if worktrees:
         from ravi_agent.launcher.worktrees import reap_worktrees
 
         return reap_worktrees(worktrees, environ, reaping, is_local=is_local, is_forced=is_forced)
-    with _engine(ctx) as (runs, engine):
-        return reap_leftovers(
-            runs.stock(engine), environ, reaping, is_local=is_local, is_forced=is_forced
-        )
+    with _backend(ctx) as backend:
+        return reap_leftovers(backend, environ, reaping, is_local=is_local, is_forced=is_forced)
 
 
 def doctor(
@@ -162,15 +143,12 @@ def doctor(
     output: Output = "table",
 ) -> int:
     """Say what stands in the way of a run, and how to mend it: 0 if nothing does, else 1."""
-    from ravi_agent.launcher.docker.doctor import Patient, examine
+    from ravi_agent.launcher.show.tables import show_findings
 
-    if ctx.obj.backend == KUBERNETES:
-        raise UsageError("doctor", "it looks at Docker engines", "kubectl auth can-i create jobs")
-
-    patient = Patient(
-        host=ctx.obj.host, context=ctx.obj.context, image=image, count=count, is_local=is_local
-    )
-    return examine(patient, _environ(api_url), is_json=output == "json")
+    connection = Connection(host=ctx.obj.host, context=ctx.obj.context, namespace=ctx.obj.namespace)
+    target = DoctorTarget(image=image, count=count, is_local=is_local, environ=_environ(api_url))
+    findings = list(diagnose(ctx.obj.backend, connection, target))
+    return show_findings(findings, is_json=output == "json")
 
 
 def _environ(api_url: str | None) -> dict[str, str]:

@@ -34,8 +34,8 @@ def read_context(environ: Mapping[str, str], name: str | None) -> dict[str, Any]
     try:
         endpoint = meta["Endpoints"]["docker"]
         params: dict[str, Any] = {"base_url": str(endpoint["Host"])}
-    except (KeyError, TypeError):
-        raise UsageError(f"context {name!r}", "it is not there", "docker context ls") from None
+    except (KeyError, TypeError) as exc:
+        raise UsageError(f"context {name!r}", "it is not there", "docker context ls") from exc
     certificates = os.path.join(store, "tls", directory, "docker")
     if os.path.isdir(certificates):
         is_verified = not endpoint.get("SkipTLSVerify")

@@ -8,12 +8,11 @@ from typing import Any
 
 import docker
 import docker.errors
-import requests
 
 from ravi_agent import contract
 from ravi_agent.errors import EngineError
 from ravi_agent.launcher.docker.attach import Attached, attach
-from ravi_agent.launcher.docker.calls import ask, engine_error, engine_words
+from ravi_agent.launcher.docker.calls import SDK_ERRORS, ask, engine_error, engine_words
 from ravi_agent.launcher.docker.container import container_settings
 from ravi_agent.launcher.docker.host import connect
 from ravi_agent.launcher.model.container_status import ContainerStatus
@@ -45,6 +44,11 @@ class DockerEngine:
         if self._tunnel:
             self._tunnel.close()
 
+    def version(self) -> str:
+        """The engine's version and API version."""
+        found = ask("the engine's version", self._api.version)
+        return f"Docker {found['Version']}, API {found['ApiVersion']}"
+
     def launch(
         self, plan: Plan, task: Task, handover: bytes, network: str | None
     ) -> tuple[str, Attached]:
@@ -56,11 +60,11 @@ class DockerEngine:
         try:
             attached = attach(self._api, container, handover)
             self._api.start(container)
-        except (docker.errors.APIError, requests.RequestException, OSError) as exc:
+        except (*SDK_ERRORS, OSError) as exc:
             with contextlib.suppress(EngineError):
                 self.remove(container)
             what = f"container {plan.container_name(task)} did not start"
-            raise engine_error(exc, what) from None
+            raise engine_error(exc, what) from exc
         return container, attached
 
     def _create(self, plan: Plan, task: Task, network: str | None) -> str:
@@ -80,12 +84,12 @@ class DockerEngine:
             if exc.status_code not in {404, 409, 500}:
                 raise EngineError(
                     f"container {container[:12]} cannot be signalled", engine_words(exc)
-                ) from None
+                ) from exc
             if "paused" in engine_words(exc):
                 self.unpause(container)
                 self.kill(container, signal)
-        except requests.RequestException as exc:
-            raise engine_error(exc, f"container {container[:12]} cannot be signalled") from None
+        except SDK_ERRORS as exc:
+            raise engine_error(exc, f"container {container[:12]} cannot be signalled") from exc
 
     def unpause(self, container: str) -> None:
         """Let a paused container go on; one that is not paused needs none."""
@@ -182,7 +186,7 @@ class DockerEngine:
                 return False
             try:
                 self._api.ping()
-            except (docker.errors.DockerException, requests.RequestException, OSError):
+            except (*SDK_ERRORS, OSError):
                 continue
             return True
         return False

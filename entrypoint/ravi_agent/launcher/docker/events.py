@@ -4,11 +4,9 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import docker.errors
-import requests
-
 from ravi_agent import contract
 from ravi_agent.errors import EngineError
+from ravi_agent.launcher.docker.calls import SDK_ERRORS
 from ravi_agent.launcher.docker.engine import DockerEngine
 from ravi_agent.launcher.model.agents import (
     Died,
@@ -21,7 +19,7 @@ from ravi_agent.launcher.model.agents import (
 
 _RECONNECT_S = 0.5
 # However a connection to an engine that goes away ends.
-_GONE = (docker.errors.DockerException, requests.RequestException, EngineError, OSError, ValueError)
+_GONE = (*SDK_ERRORS, EngineError, OSError, ValueError)
 
 
 class Watch:

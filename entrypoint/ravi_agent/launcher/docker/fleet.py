@@ -1,11 +1,11 @@
 """Carry out a plan: start the agents, hand over, listen, and know what became of each."""
 
 import queue
+import sched
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Protocol
 
 from ravi_agent import contract
 from ravi_agent.errors import EngineError
@@ -35,7 +35,7 @@ from ravi_agent.launcher.model.agents import (
     TakenOver,
 )
 from ravi_agent.launcher.model.container_status import ContainerStatus
-from ravi_agent.launcher.model.timers import Timers
+from ravi_agent.launcher.model.observer import Observer
 from ravi_agent.launcher.planning.plan import Plan
 
 # The entrypoint's own grace is 8 s; after this it is the engine's turn.
@@ -47,19 +47,6 @@ _ERROR_PREFIX = "ravi-entrypoint: error: "
 _WITH_THE_ENGINE = "the engine stopped, and its container with it"
 _ENGINE_STOP_S = 30.0  # twice what dockerd gives its containers (dockerd, --shutdown-timeout)
 _KILLED = (contract.EXIT_SIGNAL_BASE + 9, contract.EXIT_SIGNAL_BASE + 15)
-
-
-class Observer(Protocol):
-    """Whoever shows a run to people, or keeps it."""
-
-    def changed(self, agent: Agent) -> None:
-        """The agent has another state, or an identity."""
-
-    def output(self, agent: Agent, line: str, *, is_error: bool) -> None:
-        """The agent, or its entrypoint, has written a line."""
-
-    def note(self, text: str) -> None:
-        """Something has happened to the run as a whole."""
 
 
 class Fleet:
@@ -87,7 +74,7 @@ class Fleet:
         self._there = there or {}
         self._observer = observer
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self._timers = Timers()
+        self._timers = sched.scheduler()
         self._mux = OutputMux(self._events.put)
         self._starters = Starters(plan, engine, networks, handovers, self._mux, self._events.put)
         self._signallers = ThreadPoolExecutor(_SIGNALLERS, thread_name_prefix="signal")
@@ -121,24 +108,24 @@ class Fleet:
             self._mux.close()
 
     def _is_ready(self) -> bool:
-        return all(agent.is_final or agent.state == State.RUNNING for agent in self.agents)
+        return all(agent.is_settled for agent in self.agents)
 
     def _has_failed_too_often(self) -> bool:
         limit = self.plan.flow.max_failures
         return limit is not None and self._failed > limit and self._open > 0
 
     def _step(self) -> None:
-        """Wait for one event, or for a timer; then do what is due."""
+        """Run the timers that are due; then wait for one event, or for the next timer."""
+        wait_s = self._timers.run(blocking=False)
         try:
-            self._handle(self._events.get(timeout=self._timers.wait_s()))
+            self._handle(self._events.get(timeout=wait_s))
         except queue.Empty:
-            pass  # a timer's turn
-        self._timers.run_due()
+            return  # the next timer is due
 
     def _stop(self, why: str | None) -> None:
         """End everything that was started: TERM, time to go, KILL."""
         self._is_stopping = True
-        self._timers = Timers()
+        self._timers = sched.scheduler()
         self._starters.stop()  # those under way finish: their containers show up
         while not self._events.empty():
             self._handle(self._events.get())
@@ -148,13 +135,13 @@ class Fleet:
                 if agent.container is None:
                     self._end(agent, State.STOPPED)
         self._signal_all("SIGTERM")
-        self._timers.after(STOP_WAIT_S, partial(self._kill_all))
+        self._timers.enter(STOP_WAIT_S, 0, self._kill_all)
         while self._open:
             self._step()
 
     def _kill_all(self) -> None:
         self._signal_all("SIGKILL")
-        self._timers.after(STOP_WAIT_S, self._kill_all)
+        self._timers.enter(STOP_WAIT_S, 0, self._kill_all)
 
     def _signal_all(self, signal: str) -> None:
         for agent in self.agents:
@@ -178,7 +165,7 @@ class Fleet:
                 self._observer.note("the engine went away; waiting for it to come back")
                 self._blame_engine()
             case EngineBack(exit_codes=exit_codes):
-                self._take_stock(exit_codes)
+                self._reconcile(exit_codes)
             case Broken(error=error):
                 raise error
             case _:
@@ -216,7 +203,7 @@ class Fleet:
         self._change(agent, State.PROVISIONING)
         if self.plan.flow.timeout_s is not None:
             left_s = self.plan.flow.timeout_s - age_s
-            self._timers.after(left_s, partial(self._time_out, agent, container))
+            self._timers.enter(left_s, 0, self._time_out, (agent, container))
         self._end_if_over(agent)
 
     def _time_out(self, agent: Agent, container: str) -> None:
@@ -226,7 +213,7 @@ class Fleet:
         agent.is_timed_out = True
         agent.error = f"still running after --timeout {self.plan.flow.timeout_s}s"
         self._signal(agent, signal)
-        self._timers.after(STOP_WAIT_S, partial(self._time_out, agent, container))
+        self._timers.enter(STOP_WAIT_S, 0, self._time_out, (agent, container))
 
     def _hear(self, agent: Agent, event: Output) -> None:
         if event.is_error and event.line.startswith(_READY_PREFIX):
@@ -255,7 +242,7 @@ class Fleet:
                 agent.error = _WITH_THE_ENGINE
                 self._observer.changed(agent)
 
-    def _take_stock(self, exit_codes: Mapping[str, int | None]) -> None:
+    def _reconcile(self, exit_codes: Mapping[str, int | None]) -> None:
         """What the engine's absence has done to the agents that had been started."""
         for agent in [agent for agent in self.agents if agent.is_up]:
             container = str(agent.container)
@@ -318,7 +305,8 @@ class Fleet:
         )
         replaced = agent.container or ""
         agent.begin_again()
-        self._timers.after(delay_s, partial(self._starters.start, agent.task, replaced=replaced))
+        start = partial(self._starters.start, agent.task, replaced=replaced)
+        self._timers.enter(delay_s, 0, start)
         self._observer.changed(agent)
 
     def _change(self, agent: Agent, state: State) -> None:

@@ -11,10 +11,9 @@ from urllib.parse import urlsplit
 import docker
 import docker.errors
 import docker.utils
-import requests
 
 from ravi_agent.errors import EngineError, UsageError
-from ravi_agent.launcher.docker.calls import engine_words
+from ravi_agent.launcher.docker.calls import SDK_ERRORS, engine_words
 from ravi_agent.launcher.docker.context import read_context
 
 CALL_TIMEOUT_S = 120  # an engine that starts fifty containers at once takes its time
@@ -45,8 +44,8 @@ class SshTunnel:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
             )
-        except FileNotFoundError:
-            raise EngineError(f"engine {url}", "ssh is not here", "install an ssh client") from None
+        except FileNotFoundError as exc:
+            raise EngineError(f"engine {url}", "ssh is not here", "install an ssh client") from exc
         self.url = f"unix://{socket}"
         # The forwarding stands before the command runs: its first line says both.
         if not self._ssh.stdout or self._ssh.stdout.readline() != b"up\n":
@@ -83,14 +82,14 @@ def connect(
     try:
         client = docker.DockerClient(timeout=CALL_TIMEOUT_S, max_pool_size=connections, **params)
         client.api.ping()
-    except (docker.errors.DockerException, requests.RequestException, OSError) as exc:
+    except (*SDK_ERRORS, OSError) as exc:
         if tunnel:
             tunnel.close()
         raise EngineError(
             "no Docker engine answers" + (f" at {url}" if url else ""),
             engine_words(exc),
             "start Docker, or name one that runs: --host, --context or DOCKER_HOST",
-        ) from None
+        ) from exc
     return client, tunnel
 
 
@@ -104,5 +103,5 @@ def _parameters(
         except docker.errors.TLSParameterError as exc:
             raise EngineError(
                 f"engine {named_host}", engine_words(exc), "set DOCKER_CERT_PATH"
-            ) from None
+            ) from exc
     return read_context(environ, context or environ.get("DOCKER_CONTEXT") or None)

@@ -5,10 +5,9 @@ from typing import Any
 
 import docker
 import docker.errors
-import requests
 
 from ravi_agent.errors import EngineError, UsageError
-from ravi_agent.launcher.docker.calls import engine_words
+from ravi_agent.launcher.docker.calls import SDK_ERRORS, engine_words
 
 Say = Callable[[str], None]
 
@@ -53,8 +52,8 @@ class Images:
             found = self._client.images.get(name)
         except docker.errors.NotFound:
             return None
-        except (docker.errors.APIError, requests.RequestException) as exc:
-            raise EngineError(f"image {name!r}", engine_words(exc)) from None
+        except SDK_ERRORS as exc:
+            raise EngineError(f"image {name!r}", engine_words(exc)) from exc
         config: Mapping[str, Any] = found.attrs["Config"]
         return config
 
@@ -87,8 +86,8 @@ class Images:
                 if complete != done and layers:
                     done = complete
                     self._say(f"pulling {name}: {complete} of {len(layers)} layers")
-        except (docker.errors.APIError, requests.RequestException) as exc:
-            raise EngineError(*_not_pulled(name, engine_words(exc))) from None
+        except SDK_ERRORS as exc:
+            raise EngineError(*_not_pulled(name, engine_words(exc))) from exc
 
 
 def _split_tag(name: str) -> tuple[str, str | None]:

@@ -6,17 +6,15 @@ from typing import Any
 
 import docker
 import docker.errors
-import requests
 
-from ravi_agent.contract import LOCAL_NAME as NAME
-from ravi_agent.contract import LOCAL_PORT as PORT
+from ravi_agent.contract import LOCAL_NAME, LOCAL_PORT
 from ravi_agent.errors import EngineError
-from ravi_agent.launcher.docker.calls import engine_words
+from ravi_agent.launcher.docker.calls import SDK_ERRORS, engine_words
 from ravi_agent.launcher.docker.engine import DockerEngine
 
-IMAGE = "ravi-local"
-VOLUME = "ravi-local"
 NETWORK = "ravi"
+IMAGE = "ravi-local"
+_VOLUME = "ravi-local"
 _LISTENING = b"listening on"
 
 
@@ -37,10 +35,12 @@ def start_local_ravi(engine: DockerEngine, networks: Sequence[str]) -> None:
             started_at = time.time()
             container.start()
             _wait_until_listening(container, started_at)
-    except (docker.errors.APIError, requests.RequestException) as exc:
+    except SDK_ERRORS as exc:
         raise EngineError(
-            "the local Ravi did not start", engine_words(exc), f"docker rm -f {NAME}; try again"
-        ) from None
+            "the local Ravi did not start",
+            engine_words(exc),
+            f"docker rm -f {LOCAL_NAME}; try again",
+        ) from exc
 
 
 def make_network(engine: DockerEngine) -> None:
@@ -52,23 +52,23 @@ def make_network(engine: DockerEngine) -> None:
 
 def _find_or_create(client: docker.DockerClient) -> Any:
     try:
-        return client.containers.get(NAME)
+        return client.containers.get(LOCAL_NAME)
     except docker.errors.NotFound:
         pass
     try:
         return client.containers.create(
             IMAGE,
-            name=NAME,
+            name=LOCAL_NAME,
             network=NETWORK,
-            ports={f"{PORT}/tcp": ("127.0.0.1", PORT)},
-            volumes={VOLUME: {"bind": "/data", "mode": "rw"}},
+            ports={f"{LOCAL_PORT}/tcp": ("127.0.0.1", LOCAL_PORT)},
+            volumes={_VOLUME: {"bind": "/data", "mode": "rw"}},
             cap_drop=["ALL"],
             security_opt=["no-new-privileges"],
         )
-    except docker.errors.ImageNotFound:
+    except docker.errors.ImageNotFound as exc:
         raise EngineError(
             f"image {IMAGE!r} is not here", "the local Ravi runs from it", "make images"
-        ) from None
+        ) from exc
 
 
 def _wait_until_listening(container: Any, started_at: float) -> None:
@@ -84,5 +84,5 @@ def _wait_until_listening(container: Any, started_at: float) -> None:
     raise EngineError(
         "the local Ravi ended at once",
         " ".join(heard.decode(errors="replace").split())[-300:] or "it said nothing",
-        f"docker logs {NAME}; docker rm -f {NAME}",
+        f"docker logs {LOCAL_NAME}; docker rm -f {LOCAL_NAME}",
     )

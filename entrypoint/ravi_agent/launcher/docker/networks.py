@@ -3,12 +3,11 @@ more than one."""
 
 import docker
 import docker.errors
-import requests
 from docker.models.networks import Network
 
 from ravi_agent import contract
 from ravi_agent.errors import EngineError, UsageError
-from ravi_agent.launcher.docker.calls import engine_words
+from ravi_agent.launcher.docker.calls import SDK_ERRORS, engine_words
 from ravi_agent.launcher.planning.plan import Plan
 
 PORTS = 1000  # the rest is for others on the same bridge: the local Ravi, another run
@@ -52,12 +51,12 @@ class Networks:
             for name in self.names:
                 if name not in there:
                     self._client.networks.create(name, driver=_BRIDGE, labels=labels)
-        except (docker.errors.APIError, requests.RequestException) as exc:
+        except SDK_ERRORS as exc:
             raise EngineError(
                 "the run's networks cannot be made",
                 engine_words(exc),
                 "docker network prune, or fewer agents at once: --parallel",
-            ) from None
+            ) from exc
 
     def of(self, index: int) -> str | None:
         """The network of the task with that index; None is the engine's own choice."""
@@ -68,12 +67,12 @@ class Networks:
             return
         try:
             found = self._client.networks.get(name)
-        except docker.errors.NotFound:
+        except docker.errors.NotFound as exc:
             raise UsageError(
                 f"--network {name}", "there is no such network", f"docker network create {name}"
-            ) from None
-        except (docker.errors.APIError, requests.RequestException) as exc:
-            raise EngineError(f"network {name}", engine_words(exc)) from None
+            ) from exc
+        except SDK_ERRORS as exc:
+            raise EngineError(f"network {name}", engine_words(exc)) from exc
         if found.attrs.get("Driver") == _BRIDGE and self._plan.at_once > ports:
             raise UsageError(
                 f"--network {name}",

@@ -1,18 +1,22 @@
-"""The Kubernetes API through its official client, in one namespace; plain JSON both ways.
+"""The Kubernetes API through its official client, in one namespace; JSON both ways.
 
 Answers are not turned into the client's models: those check every field of every pod, which costs
 a run of thousands more than everything else the launcher does.
 """
 
 import json
-import socket
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import urllib3
-from kubernetes import client, config
+from kubernetes import client
 
-from ravi_agent.errors import EngineError, UsageError
+from ravi_agent.errors import EngineError
+from ravi_agent.launcher.kubernetes import kubeconfig
+from ravi_agent.launcher.kubernetes.names import Object
+from ravi_agent.launcher.kubernetes.stream import Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 # Seconds to connect, and to wait for an answer's next byte.
 CALL_TIMEOUT_S = (10, 60)
@@ -20,10 +24,11 @@ CALL_TIMEOUT_S = (10, 60)
 WATCH_S = 300
 _SILENCE_S = 7 * 86400
 PAGE = 500  # objects a list answers at once, as kubectl asks for
-# What the server may say for its reason; the rest of the body could quote what was sent.
+# Of the server's reason; the rest of its answer could quote what was sent.
 _WORDS_LIMIT = 1000
 
-Object = dict[str, Any]
+
+_CLUSTER_WIDE = frozenset({"namespaces", "selfsubjectaccessreviews", "version"})
 
 
 class KubernetesError(EngineError):
@@ -53,18 +58,23 @@ class KubernetesApi:
         namespace: str | None = None,
     ) -> None:
         configuration = client.Configuration()
-        own = _load(configuration, config_file, context)
+        own = kubeconfig.load(configuration, config_file, context)
         self.namespace = namespace or own
         configuration.connection_pool_maxsize = 32
-        configuration.retries = False  # who may try again knows when; the rest is said at once
+        configuration.retries = False  # each caller decides what may be tried again
         self.host: str = configuration.host
         self._client = client.ApiClient(configuration)
         core, batch = client.CoreV1Api(self._client), client.BatchV1Api(self._client)
+        reviews = client.AuthorizationV1Api(self._client)
         self._calls: Mapping[tuple[str, str], Callable[..., Any]] = {
             ("create", "jobs"): batch.create_namespaced_job,
             ("create", "secrets"): core.create_namespaced_secret,
             ("create", "configmaps"): core.create_namespaced_config_map,
             ("get", "jobs"): batch.read_namespaced_job,
+            ("get", "secrets"): core.read_namespaced_secret,
+            ("get", "namespaces"): core.read_namespace,
+            ("get", "version"): client.VersionApi(self._client).get_code,
+            ("create", "selfsubjectaccessreviews"): (reviews.create_self_subject_access_review),
             ("get", "configmaps"): core.read_namespaced_config_map,
             ("list", "jobs"): batch.list_namespaced_job,
             ("list", "pods"): core.list_namespaced_pod,
@@ -86,11 +96,11 @@ class KubernetesApi:
         self._client.rest_client.close()
 
     def create(self, resource: str, body: Object) -> Object:
-        """The object as the server made it. `status` 409 of KubernetesError: it is there."""
+        """The object as the server stored it. `status` 409 of KubernetesError: it exists."""
         return self._json("create", resource, body=body, field_validation="Strict")
 
     def get(self, resource: str, name: str) -> Object | None:
-        """None where there is none of that name."""
+        """None where there is no object of that name."""
         try:
             return self._json("get", resource, name=name)
         except KubernetesError as exc:
@@ -113,15 +123,44 @@ class KubernetesApi:
         return self._json("patch", resource, name=name, body=body)
 
     def delete(self, resource: str, name: str, **options: Any) -> None:
-        """Delete an object; one that is gone needs none. `options` are those of DeleteOptions."""
+        """Delete an object, if it exists. `options` are those of DeleteOptions."""
         try:
             self._json("delete", resource, name=name, body=options)
         except KubernetesError as exc:
             if exc.status != 404 or _is_namespace_missing(exc):
                 raise
 
-    def open_watch(self, resource: str, version: str, **selectors: str) -> "Stream":
-        """The changes from `version` on. `status` 410 of KubernetesError: it is too old."""
+    def version(self) -> str:
+        """The cluster's version and address."""
+        return f"Kubernetes {self._json('get', 'version')['gitVersion']} at {self.host}"
+
+    def namespace_labels(self) -> dict[str, str]:
+        """Raises KubernetesError with `status` 404 where the namespace does not exist."""
+        found = self._json("get", "namespaces", name=self.namespace)
+        labels: dict[str, str] = found["metadata"].get("labels") or {}
+        return labels
+
+    def is_allowed(self, verb: str, resource: str) -> bool:
+        """Whether this user may; `resource` as `jobs.batch`, `pods` or `pods/log`."""
+        name, _, subresource = resource.partition("/")
+        name, _, group = name.partition(".")
+        asked = {
+            "namespace": self.namespace,
+            "verb": verb,
+            "group": group,
+            "resource": name,
+            "subresource": subresource,
+        }
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": asked},
+        }
+        answer = self._json("create", "selfsubjectaccessreviews", body=review)
+        return bool(answer["status"]["allowed"])
+
+    def open_watch(self, resource: str, version: str, **selectors: str) -> Stream:
+        """The changes since `version`. `status` 410 of KubernetesError: it is too old."""
         response = self._open(
             "watch",
             resource,
@@ -134,9 +173,9 @@ class KubernetesApi:
         )
         return Stream(response, f"the watch of {resource}")
 
-    def open_log(self, pod: str, *, is_following: bool = False, **options: Any) -> "Stream":
-        """What the agent's container of a pod has written, and will write where it is followed."""
-        # An agent may be silent for long; the client takes no time-out that is none.
+    def open_log(self, pod: str, *, is_following: bool = False, **options: Any) -> Stream:
+        """The output of a pod's agent so far, and what comes while it is followed."""
+        # An agent may be silent for long, and the client cannot be told to wait for ever.
         timeouts = {"_request_timeout": (CALL_TIMEOUT_S[0], _SILENCE_S)} if is_following else {}
         response = self._open(
             "get",
@@ -155,7 +194,7 @@ class KubernetesApi:
             answer: Object = json.loads(response.data)
         except (ValueError, urllib3.exceptions.HTTPError) as exc:
             raise EngineError(
-                f"cannot {verb} {resource}", f"{self.host} answered what is no JSON"
+                f"cannot {verb} {resource}", f"the answer of {self.host} is not JSON"
             ) from exc
         finally:
             response.release_conn()
@@ -163,18 +202,21 @@ class KubernetesApi:
 
     def _open(self, verb: str, resource: str, **arguments: Any) -> urllib3.HTTPResponse:
         arguments.setdefault("_request_timeout", CALL_TIMEOUT_S)
+        if resource not in _CLUSTER_WIDE:
+            arguments["namespace"] = self.namespace
         try:
             response: urllib3.HTTPResponse = self._calls[verb, resource](
-                namespace=self.namespace, _preload_content=False, **arguments
+                _preload_content=False, **arguments
             )
         except client.ApiException as exc:
+            # Without the cause: its body may quote the Secret that was sent.
             raise self._refusal(verb, resource, exc.status or 0, exc.body) from None
         except (urllib3.exceptions.HTTPError, OSError) as exc:
             raise EngineError(
                 f"no Kubernetes API answers at {self.host}",
                 _words(getattr(exc, "reason", None) or exc),
                 "check the cluster with `kubectl cluster-info`, or choose another --context",
-            ) from None
+            ) from exc
         if not 200 <= response.status < 300:
             body = response.data
             response.release_conn()
@@ -205,67 +247,6 @@ class KubernetesApi:
             status=status,
             reason=reason,
         )
-
-
-class Stream:
-    """An answer that comes line by line; `close` ends it from any thread."""
-
-    def __init__(self, response: urllib3.HTTPResponse, what: str) -> None:
-        self._response = response
-        self._what = what
-
-    def lines(self) -> Iterator[bytes]:
-        """Each line as it comes, until the server or `close` ends it."""
-        rest = b""
-        try:
-            for chunk in self._response.stream(amt=None, decode_content=False):
-                *lines, rest = (rest + chunk).split(b"\n")
-                yield from lines
-        except (urllib3.exceptions.HTTPError, OSError, ValueError, AttributeError):
-            # Cut off, or closed under the reader's hands: there is nothing more to come.
-            return
-        finally:
-            self._response.release_conn()
-        if rest:
-            yield rest
-
-    def close(self) -> None:
-        connection = getattr(self._response, "connection", None)
-        sock = getattr(connection, "sock", None)
-        if sock:
-            try:
-                # A reader in another thread holds the locks that closing would wait for.
-                sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                return  # it has ended by itself
-
-
-def _load(configuration: client.Configuration, config_file: str | None, context: str | None) -> str:
-    """Read the kubeconfig, else what Kubernetes gives a pod; the namespace it names."""
-    try:
-        contexts, current = config.list_kube_config_contexts(config_file)
-        config.load_kube_config(config_file, context, client_configuration=configuration)
-    except (config.ConfigException, OSError) as exc:
-        return _load_incluster(configuration, context, _words(exc))
-    chosen = current if context is None else next(one for one in contexts if one["name"] == context)
-    return str(chosen["context"].get("namespace") or "default")
-
-
-def _load_incluster(configuration: client.Configuration, context: str | None, why: str) -> str:
-    try:
-        if context is not None:
-            raise config.ConfigException(why)
-        config.load_incluster_config(client_configuration=configuration)
-        with open(
-            "/var/run/secrets/kubernetes.io/serviceaccount/namespace", encoding="ascii"
-        ) as file:
-            return file.read().strip()
-    except (config.ConfigException, OSError):
-        raise UsageError(
-            "no Kubernetes cluster" if context is None else f"--context {context!r}",
-            why,
-            "kubectl config get-contexts, and set KUBECONFIG or --context",
-        ) from None
 
 
 def _is_namespace_missing(exc: KubernetesError) -> bool:

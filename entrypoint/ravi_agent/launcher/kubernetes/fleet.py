@@ -5,13 +5,13 @@ import time
 from dataclasses import dataclass
 
 from ravi_agent.errors import EngineError
-from ravi_agent.launcher.docker.fleet import Observer
 from ravi_agent.launcher.kubernetes import jobs, pods
-from ravi_agent.launcher.kubernetes.api import KubernetesApi, Object
+from ravi_agent.launcher.kubernetes.api import KubernetesApi
 from ravi_agent.launcher.kubernetes.logs import FOLLOWED_LIMIT, Followers, last_lines
-from ravi_agent.launcher.kubernetes.names import job_name
+from ravi_agent.launcher.kubernetes.names import Object, job_name
 from ravi_agent.launcher.kubernetes.watch import Watch
 from ravi_agent.launcher.model.agents import KEPT_LINES, Agent, State
+from ravi_agent.launcher.model.observer import Observer
 from ravi_agent.launcher.planning.plan import Plan
 
 # Of failed agents, how many have the end of their log fetched for the report.
@@ -123,7 +123,7 @@ class KubernetesFleet:
         return self._trouble is not None
 
     def _is_ready(self) -> bool:
-        return all(agent.is_final or agent.state == State.RUNNING for agent in self.agents)
+        return all(agent.is_settled for agent in self.agents)
 
     def _handle(self, heard: "_Heard | _Line | EngineError") -> None:
         match heard:

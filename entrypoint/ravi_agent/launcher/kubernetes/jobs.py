@@ -7,8 +7,9 @@ from ravi_agent import contract
 from ravi_agent.credential import Credential
 from ravi_agent.errors import RaviError, UsageError
 from ravi_agent.launcher.kubernetes import manifests, task_files
-from ravi_agent.launcher.kubernetes.api import KubernetesApi, KubernetesError, Object
-from ravi_agent.launcher.kubernetes.names import JobOptions, job_name
+from ravi_agent.launcher.kubernetes.api import KubernetesApi, KubernetesError
+from ravi_agent.launcher.kubernetes.names import Object, job_name
+from ravi_agent.launcher.model.request import JobOptions
 from ravi_agent.launcher.planning.plan import Plan
 
 _TAKEN = 409

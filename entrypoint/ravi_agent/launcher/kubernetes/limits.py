@@ -3,8 +3,9 @@
 import re
 
 from ravi_agent.errors import UsageError
-from ravi_agent.launcher.kubernetes.names import JobOptions, job_name
+from ravi_agent.launcher.kubernetes.names import job_name
 from ravi_agent.launcher.kubernetes.task_files import tasks_config
+from ravi_agent.launcher.model.request import JobOptions
 from ravi_agent.launcher.planning.container import ContainerOptions
 from ravi_agent.launcher.planning.plan import Plan
 

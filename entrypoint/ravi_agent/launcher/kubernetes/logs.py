@@ -3,9 +3,13 @@
 import threading
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ravi_agent.errors import EngineError
-from ravi_agent.launcher.kubernetes.api import KubernetesApi, Stream
+from ravi_agent.launcher.kubernetes.api import KubernetesApi
+
+if TYPE_CHECKING:
+    from ravi_agent.launcher.kubernetes.stream import Stream
 
 # Followed at once: each costs a connection to the API server and one to a kubelet.
 FOLLOWED_LIMIT = 64

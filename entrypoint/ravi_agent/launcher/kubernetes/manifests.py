@@ -1,26 +1,18 @@
-"""A run as Kubernetes objects: built of the plan alone, without a cluster and without a client."""
+"""A run as Kubernetes objects, built from the plan alone: no cluster, no client."""
 
 import base64
+from collections.abc import Collection
 
-from ravi_agent import contract
 from ravi_agent.launcher.kubernetes.names import (
     SECRET_KEY,
-    JobOptions,
     Object,
     job_name,
     metadata,
 )
 from ravi_agent.launcher.kubernetes.pod_template import pod_spec
+from ravi_agent.launcher.model.exit_codes import FINAL_BEFORE_AGENT, FINAL_FOR_AGENT
+from ravi_agent.launcher.model.request import JobOptions
 from ravi_agent.launcher.planning.plan import Plan
-
-# What a second attempt cannot mend: the exit codes of settings, answers and refusals.
-_FINAL_CODES = (
-    contract.EXIT_USAGE,
-    contract.EXIT_WORKSPACE,
-    contract.EXIT_ANSWER,
-    contract.EXIT_REFUSED,
-    contract.EXIT_SETTINGS,
-)
 
 
 def job(plan: Plan, options: JobOptions) -> Object:
@@ -38,14 +30,8 @@ def job(plan: Plan, options: JobOptions) -> Object:
                     "action": "Ignore",
                     "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
                 },
-                {
-                    "action": "FailIndex",
-                    "onExitCodes": {
-                        "containerName": "ravi-init",
-                        "operator": "In",
-                        "values": list(_FINAL_CODES),
-                    },
-                },
+                _fail_index("ravi-init", FINAL_BEFORE_AGENT),
+                _fail_index("agent", FINAL_FOR_AGENT),
             ]
         },
     }
@@ -64,6 +50,12 @@ def job(plan: Plan, options: JobOptions) -> Object:
         "metadata": metadata(plan, job_name(plan.run)),
         "spec": spec,
     }
+
+
+def _fail_index(container: str, codes: Collection[int]) -> Object:
+    """The rule by which an index is not tried again after these exit codes."""
+    on_exit_codes = {"containerName": container, "operator": "In", "values": sorted(codes)}
+    return {"action": "FailIndex", "onExitCodes": on_exit_codes}
 
 
 def secret(plan: Plan, token: str) -> Object:

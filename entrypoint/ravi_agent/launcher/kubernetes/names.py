@@ -1,7 +1,5 @@
-"""What a run's objects are called in a cluster, and what is said of it beside its plan."""
+"""Names, labels and annotations of a run's objects in a cluster."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from ravi_agent import contract
@@ -11,28 +9,8 @@ Object = dict[str, Any]
 
 INIT_IMAGE = "ravi-init"
 SECRET_KEY = "management_key"  # noqa: S105 - its name in the Secret
-# Where a task finds what is its own.
+# Where a task finds the file with its own settings.
 TASK_FILE = "/run/ravi-task"
-
-
-@dataclass(frozen=True, kw_only=True)
-class JobOptions:
-    """What a run on Kubernetes has beside its plan; None leaves a choice to the cluster.
-
-    secret: a Secret that is there, with the key as `management_key`; None has one made.
-    successes: agents that are enough for the run to succeed. deadline_s: seconds for the whole
-    run; ttl_s: seconds the Job stays after its end.
-    """
-
-    secret: str | None = None
-    init_image: str = INIT_IMAGE
-    successes: int | None = None
-    deadline_s: int | None = None
-    ttl_s: int | None = None
-    node_selector: Mapping[str, str] = field(default_factory=dict)
-    tolerations: Sequence[Object] = ()
-    service_account: str | None = None
-    pull_secrets: Sequence[str] = ()
 
 
 def job_name(run: str) -> str:
@@ -46,7 +24,7 @@ def metadata(plan: Plan, name: str | None) -> Object:
         "app.kubernetes.io/name": "ravi-agent",
         contract.LABEL_RUN: plan.run,
     }
-    # No labels: names of identities may hold what a label may not.
+    # Annotations, because identity names may hold characters that labels may not.
     metadata["annotations"] = {
         contract.LABEL_COUNT: str(len(plan.tasks)),
         contract.LABEL_IDENTITY_NAME: name_prefix(plan),

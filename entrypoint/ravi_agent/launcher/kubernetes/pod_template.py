@@ -2,14 +2,15 @@
 
 from ravi_agent import contract
 from ravi_agent.launcher.kubernetes.names import (
+    INIT_IMAGE,
     SECRET_KEY,
     TASK_FILE,
-    JobOptions,
     Object,
     job_name,
     name_prefix,
 )
 from ravi_agent.launcher.kubernetes.task_files import common_environment, has_files
+from ravi_agent.launcher.model.request import JobOptions
 from ravi_agent.launcher.planning.plan import Plan
 
 ENTRYPOINT = "/opt/ravi/bin/ravi-entrypoint"
@@ -67,7 +68,7 @@ def pod_spec(plan: Plan, options: JobOptions) -> Object:
 
 
 def _init(plan: Plan, options: JobOptions, has_file: bool) -> Object:
-    container = _container(plan, "ravi-init", options.init_image)
+    container = _container(plan, "ravi-init", options.init_image or INIT_IMAGE)
     container["env"] = [
         *_variables(plan, has_file),
         {"name": "RAVI_MANAGEMENT_KEY_FILE", "value": f"{_KEY_FOLDER}/{SECRET_KEY}"},

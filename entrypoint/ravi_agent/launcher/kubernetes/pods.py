@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ravi_agent.errors import AnswerError
 from ravi_agent.identity import Identity
-from ravi_agent.launcher.kubernetes.api import Object
+from ravi_agent.launcher.kubernetes.names import Object
 from ravi_agent.launcher.model.agents import State
 
 INDEX = "batch.kubernetes.io/job-completion-index"

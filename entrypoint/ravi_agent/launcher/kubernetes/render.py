@@ -1,10 +1,22 @@
-"""A run as YAML for `kubectl apply`: the same for the same plan, and without the key."""
+"""A run as YAML for `kubectl apply`: the same for the same request, and without the key."""
 
 import yaml
 
+from ravi_agent.errors import UsageError
 from ravi_agent.launcher.kubernetes import limits, manifests, names, task_files
-from ravi_agent.launcher.kubernetes.names import JobOptions
+from ravi_agent.launcher.kubernetes.planning import make_job_plan
+from ravi_agent.launcher.model.request import JobOptions, RunRequest
 from ravi_agent.launcher.planning.plan import Plan
+
+
+def render_request(request: RunRequest, namespace: str | None) -> str:
+    """The YAML of a run, for the command `render`.
+
+    Raises UsageError for a run whose name nobody chose, and for one that no Job can be.
+    """
+    if request.is_new:
+        raise UsageError("render", "a run without a name is never the same", "--name nightly")
+    return render(make_job_plan(request), request.job, namespace)
 
 
 def render(plan: Plan, options: JobOptions, namespace: str | None = None) -> str:

@@ -4,14 +4,14 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ravi_agent.errors import EngineError
-from ravi_agent.launcher.kubernetes.api import (
-    KubernetesApi,
-    KubernetesError,
-    Object,
-    Stream,
-)
+from ravi_agent.launcher.kubernetes.api import KubernetesApi, KubernetesError
+from ravi_agent.launcher.kubernetes.names import Object
+
+if TYPE_CHECKING:
+    from ravi_agent.launcher.kubernetes.stream import Stream
 
 _GONE = 410  # the server has forgotten that version: everything is listed anew
 # Waits between attempts while the server is away: it restarts, and a fleet must not press it.

@@ -5,15 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from ravi_agent import contract
 from ravi_agent.identity import Identity
+from ravi_agent.launcher.model.exit_codes import can_retry
 from ravi_agent.launcher.planning.plan import Task
 
 KEPT_LINES = 20  # of a dead agent's output, for the report
-# Ends that another start cannot change: of the entrypoint before its agent ran, and of a program
-# that is not there.
-_HOPELESS = frozenset({contract.EXIT_USAGE, contract.EXIT_REFUSED, contract.EXIT_SETTINGS})
-_NO_PROGRAM = frozenset({contract.EXIT_NOT_EXECUTABLE, contract.EXIT_NOT_FOUND})
 
 
 class State(StrEnum):
@@ -66,15 +62,18 @@ class Agent:
         return self.container is not None and not self.is_final and self.exit_code is None
 
     @property
+    def is_settled(self) -> bool:
+        """Whether it runs or has ended: a detached launcher waits for no more."""
+        return self.is_final or self.state == State.RUNNING
+
+    @property
     def is_success(self) -> bool:
         return self.state == State.EXITED and self.exit_code == 0 and not self.is_timed_out
 
     @property
     def is_worth_retrying(self) -> bool:
-        """Whether another start may end otherwise than this one, which failed."""
-        if self.exit_code in _NO_PROGRAM:
-            return False
-        return self.identity is not None or self.exit_code not in _HOPELESS
+        """Whether another start may end differently from this one, which failed."""
+        return can_retry(self.exit_code, has_started=self.identity is not None)
 
     @property
     def cause(self) -> str:

@@ -57,13 +57,13 @@ class Budget:
 
 
 def make_budget(plan: Plan, api_url: str, credential: Credential) -> Budget:
-    """Look up what names the run will find; a run with a new name can find none, and asks nobody.
+    """Look up which identities exist already; none can where the run's name is new.
 
-    A service that does not answer here may well answer in the containers: no error.
+    No error where the service does not answer: it may well answer in the containers.
     """
     if plan.is_fresh:
         return Budget(plan=plan, uuids={})
-    # Only a run with a name waits for httpx.
+    # httpx is imported only where the service is asked.
     from ravi_agent.service.api import RaviApi
 
     try:

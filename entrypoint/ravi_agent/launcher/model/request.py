@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from ravi_agent.launcher.planning.spec import RunSpec
 
@@ -53,14 +52,14 @@ class JobOptions:
 class RunRequest:
     """One run to carry out, or to go on with.
 
-    flow: the fields of `Flow` that the command line sets. is_new: nobody chose the name.
+    flow: the fields of `Flow` that the command line sets, by name. is_new: nobody chose the name.
     has_tasks: the command line says who the agents are; a resumed run may leave that, and all
     else, to its record. environ: the host's variables, with what flags say instead.
     """
 
     run: str
     spec: RunSpec
-    flow: Mapping[str, Any]
+    flow: Mapping[str, int]
     is_new: bool
     is_resuming: bool
     has_tasks: bool
@@ -83,9 +82,10 @@ class LogOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class DoctorTarget:
-    """The run that `doctor` checks for."""
+    """The run that `doctor` checks for. secret: on Kubernetes, an existing one to use."""
 
     image: str
     count: int
     is_local: bool
     environ: Mapping[str, str]
+    secret: str | None = None

@@ -97,5 +97,5 @@ def _with_profile(option: str) -> str:
         why = exc.strerror if isinstance(exc, OSError) else "it is no JSON"
         raise UsageError(
             f"--security-opt {option}", str(why), "--security-opt seccomp=/path/to/profile.json"
-        ) from None
+        ) from exc
     return f"seccomp={json.dumps(profile, separators=(',', ':'))}"

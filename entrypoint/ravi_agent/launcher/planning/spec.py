@@ -4,7 +4,7 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from ravi_agent import contract
@@ -26,7 +26,7 @@ _LABEL_PREFIX = contract.LABEL_RUN.removesuffix("run")
 
 @dataclass(frozen=True, kw_only=True)
 class Flow:
-    """How a run goes on.
+    """How a run proceeds.
 
     concurrency: containers being started at once, None to measure. parallel: containers running
     at once, None for all. retries: further starts of an agent that failed. timeout_s: how long
@@ -40,6 +40,11 @@ class Flow:
     timeout_s: int | None = None
     max_failures: int | None = None
     is_removing: bool = False
+
+    def changed(self, options: Mapping[str, int]) -> "Flow":
+        """The flow with some fields, given by name, set to other values."""
+        changes: dict[str, Any] = dict(options)
+        return replace(self, **changes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,10 +89,10 @@ class RunSpec:
                     "flow": Flow(**record["flow"]),
                 }
             )
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError) as exc:
             raise UsageError(
                 "--resume", "another version of ravi-launch started this run", "resume with that"
-            ) from None
+            ) from exc
 
     def differences(self, other: "RunSpec") -> list[str]:
         """The names of the fields in which two specs are of different runs; flow is no matter."""
@@ -140,7 +145,7 @@ def read_env_file(path: str, host: Mapping[str, str]) -> dict[str, str]:
         try:
             environment |= parse_environment([entry], host)
         except UsageError as exc:
-            raise exc.restated(f"{path}, line {number}, column 1") from None
+            raise exc.restated(f"{path}, line {number}, column 1") from exc
     return environment
 
 

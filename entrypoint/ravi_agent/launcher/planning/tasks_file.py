@@ -22,7 +22,6 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _FIELDS = ("id", "command", "env", "image", "workspace", "labels")
 _CSV_FIELDS = ("id", "command", "image", "workspace")
 STANDARD_INPUT = "-"
-_KEY, _COLON = re.compile(r"[\s,]*(?=\")"), re.compile(r"\s*:\s*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,19 +58,19 @@ class _Place:
 
 
 def _json_column(text: str, wanted: str, *, is_key: bool) -> int:
-    """The column of a key or its value in the object that a line of valid JSON is; else 1."""
-    if not text.lstrip().startswith("{"):
+    """The column of a key or its value in the object on a line of valid JSON; else 1."""
+    # JSON is YAML (https://yaml.org/spec/1.2.2/#13-terminology), and a YAML parser keeps columns.
+    from ruamel.yaml import YAML, MappingNode
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        node = YAML(typ="safe", pure=True).compose(text)
+    except (YAMLError, RecursionError):
         return 1
-    scan = json.JSONDecoder()
-    at = text.find("{") + 1
-    while found := _KEY.match(text, at):
-        key, end = scan.raw_decode(text, found.end())
-        colon = _COLON.match(text, end)
-        if not colon:
-            break
-        if key == wanted:
-            return (found.end() if is_key else colon.end()) + 1
-        _, at = scan.raw_decode(text, colon.end())
+    pairs = node.value if isinstance(node, MappingNode) else []
+    for key, value in pairs:
+        if key.value == wanted:
+            return int((key if is_key else value).start_mark.index) + 1
     return 1
 
 
@@ -89,7 +88,7 @@ def read_tasks(path: str) -> list[Row]:
                 text = file.read()
         return parse_tasks(name, text.decode("utf-8-sig"))
     except OSError as exc:
-        raise UsageError(f"--tasks {path}", str(exc.strerror), "--tasks FILE, or -") from None
+        raise UsageError(f"--tasks {path}", str(exc.strerror), "--tasks FILE, or -") from exc
     except UnicodeDecodeError as exc:
         raise UsageError(
             f"--tasks {path}", f"byte {exc.start + 1} is no UTF-8", "save the file as UTF-8"

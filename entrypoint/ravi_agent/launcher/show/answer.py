@@ -3,16 +3,17 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from ravi_agent.launcher.model.agents import Agent
+from ravi_agent.launcher.model.agents import Agent, State
 from ravi_agent.launcher.model.budget import Budget
 from ravi_agent.launcher.model.container_status import ContainerStatus
+from ravi_agent.launcher.model.exit_codes import EXIT_AGENTS_FAILED
+from ravi_agent.launcher.model.request import RunRequest
 from ravi_agent.launcher.planning.plan import Plan
 from ravi_agent.launcher.show.json_lines import JsonLines
 from ravi_agent.launcher.show.log_files import LogFiles
 from ravi_agent.launcher.show.observers import Observers
-from ravi_agent.launcher.show.progress import LiveProgress, PlainProgress, print_table
+from ravi_agent.launcher.show.progress import LiveProgress, PlainProgress
 from ravi_agent.launcher.show.report import (
     COLUMNS,
     failures,
@@ -21,42 +22,35 @@ from ravi_agent.launcher.show.report import (
     summary_line,
     to_json,
 )
+from ravi_agent.launcher.show.tables import print_table
 
 
-@dataclass(frozen=True, kw_only=True)
-class Wishes:
-    """Where a run is to be carried out, and how it is shown."""
-
-    host: str | None
-    context: str | None
-    is_detached: bool
-    is_dry_run: bool
-    max_identities: int | None
-    output: str
-    log_dir: str | None
-    is_quiet: bool
-    backend: str = "docker"
+def exit_code_of(agents: Sequence[Agent], *, is_detached: bool) -> int:
+    """0 if every agent ended with 0, or runs where the launcher does not wait for the end."""
+    good = {State.RUNNING} if is_detached else set()
+    is_good = all(agent.is_success or agent.state in good for agent in agents)
+    return 0 if is_good else EXIT_AGENTS_FAILED
 
 
 class Answer:
     """A context while the run goes on; `end` says what became of it."""
 
-    def __init__(self, plan: Plan, wishes: Wishes) -> None:
+    def __init__(self, plan: Plan, request: RunRequest, *, backend: str) -> None:
         """Raises UsageError where the log directory cannot be written."""
         self._plan = plan
-        self._wishes = wishes
-        self._lines = JsonLines() if wishes.output == "jsonl" else None
+        self._request = request
+        self._backend = backend
+        view = request.view
+        self._lines = JsonLines() if view.output == "jsonl" else None
         agents_out = sys.stdout
-        if wishes.output == "json" or wishes.is_detached:
+        if view.output == "json" or request.is_detached:
             agents_out = sys.stderr
         shown = None if self._lines else agents_out
-        self._progress: LiveProgress | PlainProgress = PlainProgress(
-            shown, is_quiet=wishes.is_quiet
-        )
-        if sys.stderr.isatty() and not wishes.is_quiet:
+        self._progress: LiveProgress | PlainProgress = PlainProgress(shown, is_quiet=view.is_quiet)
+        if sys.stderr.isatty() and not view.is_quiet:
             self._progress = LiveProgress(len(plan.tasks), shown)
         others = [self._lines] if self._lines else []
-        logs = [LogFiles(wishes.log_dir)] if wishes.log_dir and not wishes.is_dry_run else []
+        logs = [LogFiles(view.log_dir)] if view.log_dir and not request.is_dry_run else []
         self.observer = Observers([self._progress, *others, *logs])
 
     def __enter__(self) -> "Answer":
@@ -68,7 +62,7 @@ class Answer:
 
     def step(self, text: str) -> None:
         """Something about to happen, before any agent is started."""
-        if not self._wishes.is_quiet:
+        if not self._request.view.is_quiet:
             print(text, file=sys.stderr, flush=True)
 
     def dry_run(self, budget: Budget, there: Mapping[int, ContainerStatus]) -> None:
@@ -85,31 +79,33 @@ class Answer:
             }
             for task in self._plan.tasks
         ]
-        if self._wishes.output == "table":
+        if self._request.view.output == "table":
             columns = ("task", "container", "identity", "action", "image")
             print_table(columns, [[str(task[name]) for name in columns] for task in tasks])
             return
         summary = {"requested": len(tasks), "create": budget.created, "adopt": budget.adopted}
         plan = {"run": self._plan.run, "agents": tasks, "summary": summary}
-        print(json.dumps(plan, indent=2 if self._wishes.output == "json" else None), flush=True)
+        print(
+            json.dumps(plan, indent=2 if self._request.view.output == "json" else None), flush=True
+        )
 
     def end(self, agents: Sequence[Agent], wall_s: float) -> None:
         """The run is over, or goes on by itself; `wall_s` in seconds since its beginning."""
-        result = report(self._plan, agents, wall_s, self._wishes.backend)
+        result = report(self._plan, agents, wall_s, self._backend)
         if self._lines:
             self._lines.end(result)
-        elif self._wishes.output == "json":
+        elif self._request.view.output == "json":
             print(to_json(result), flush=True)
-        elif self._wishes.is_detached:
+        elif self._request.is_detached:
             print(self._plan.run, flush=True)
         else:
             print_table(COLUMNS, rows(agents))
-        if not self._wishes.is_detached:
+        if not self._request.is_detached:
             for line in failures(agents):
                 print(line, file=sys.stderr)
             print(summary_line(result), file=sys.stderr)
         if not self._plan.flow.is_removing and any(agent.container for agent in agents):
             what, flag = "containers stay", ""
-            if self._wishes.backend != "docker":
-                what, flag = "the Job stays", f" --backend {self._wishes.backend}"
+            if self._backend != "docker":
+                what, flag = "the Job stays", f" --backend {self._backend}"
             print(f"{what}: ravi-launch{flag} rm {self._plan.run}", file=sys.stderr)

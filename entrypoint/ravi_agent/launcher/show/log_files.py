@@ -22,7 +22,7 @@ class LogFiles:
         try:
             os.makedirs(directory, mode=0o700, exist_ok=True)
         except OSError as exc:
-            raise UsageError(f"--log-dir {directory}", str(exc.strerror), "--log-dir DIR") from None
+            raise UsageError(f"--log-dir {directory}", str(exc.strerror), "--log-dir DIR") from exc
         if not os.access(directory, os.W_OK | os.X_OK):
             raise UsageError(f"--log-dir {directory}", "it cannot be written", "--log-dir DIR")
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from ravi_agent.launcher.docker.fleet import Observer
 from ravi_agent.launcher.model.agents import Agent
+from ravi_agent.launcher.model.observer import Observer
 
 
 class Observers:

@@ -3,13 +3,11 @@
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
 from typing import TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from rich.text import Text
 
 from ravi_agent.launcher.model.agents import FINAL, Agent, State
@@ -128,14 +126,3 @@ def describe(agent: Agent) -> str:
     if agent.exit_code is not None:
         return f"{agent.state} {agent.exit_code}" + (f": {agent.error}" if agent.error else "")
     return f"{agent.state}: {agent.error}" if agent.error else str(agent.state)
-
-
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on standard output: whole lines where that is no terminal."""
-    table = Table(*columns, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*row)
-    console = Console(highlight=False, markup=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, markup=False, width=10_000)
-    console.print(table)

@@ -1,16 +1,17 @@
-"""The agents that a cluster knows of: one row an index of each run's Job."""
+"""The agents that a cluster knows: one status for each index of each run's Job."""
 
 import shlex
 from datetime import datetime
 
 from ravi_agent import contract
 from ravi_agent.launcher.kubernetes import jobs, pods
-from ravi_agent.launcher.kubernetes.api import KubernetesApi, Object
+from ravi_agent.launcher.kubernetes.api import KubernetesApi
+from ravi_agent.launcher.kubernetes.names import Object
 from ravi_agent.launcher.model.agents import State
 from ravi_agent.launcher.model.container_status import ContainerStatus
 
 
-def list_existing(api: KubernetesApi, run: str | None = None) -> list[ContainerStatus]:
+def list_statuses(api: KubernetesApi, run: str | None = None) -> list[ContainerStatus]:
     """Every agent of a run, or of all runs of the namespace, in the order of their tasks."""
     selector = contract.LABEL_RUN if run is None else f"{contract.LABEL_RUN}={run}"
     found_jobs, _ = api.list("jobs", label_selector=selector)

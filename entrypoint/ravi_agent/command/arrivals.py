@@ -1,0 +1,101 @@
+"""Hearing that something came, as cheaply as the service allows.
+
+Where the service has an event log (`GET /api/events/`), one small request a turn asks for what is
+new in it; elsewhere the caller looks at its lists at the same pace. Turns begin close together
+and move apart, with jitter, so that many agents do not ask at once.
+"""
+
+import random
+import time
+
+from ravi_agent.errors import RaviError, RefusedError, ThrottledError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ravi_agent.command.session import Session
+
+_FIRST_S, _LAST_S, _GROWTH = 0.3, 5.0, 1.3
+_FAILED_FIRST_S, _FAILED_LAST_S = 1.0, 15.0
+_EVENTS = 1000  # the most that the service sends at once
+_HISTORY = 50  # requests that finding the end of the log may take
+_TYPES = {"email": "email.message.received", "sms": "sms.message.received"}
+
+
+class Arrivals:
+    """What may have come to one identity, by the kinds that somebody waits for."""
+
+    def __init__(self, session: "Session", kinds: list[str]) -> None:
+        self._session = session
+        self._types = ",".join(_TYPES[kind] for kind in kinds)
+        self._has_log = True
+        self._seq: int | None = None
+        self._pause_s = _FIRST_S
+        self._failures = 0
+
+    def listen(self, timeout_s: float) -> None:
+        """Find the end of the log, once; from there on nothing is missed. Raises any RaviError."""
+        if not self._has_log or self._seq is not None:
+            return
+        seq = 0
+        for _ in range(_HISTORY):
+            count, seq = self._read(seq, timeout_s)
+            if count < _EVENTS:
+                self._seq = seq
+                return
+            if not self._has_log:
+                return
+        self._has_log = False  # too long a log: the lists are shorter
+
+    def wait(self, ends: float, failure: RaviError | None) -> None:
+        """Return when something may have come, at the latest at `ends` (monotonic seconds)."""
+        if failure:
+            self._rest(self._failed_pause(failure), ends)
+            return
+        self._failures = 0
+        while True:
+            self._rest(self._pause_s * random.uniform(0.75, 1.25), ends)  # noqa: S311 - no secret
+            self._pause_s = min(self._pause_s * _GROWTH, _LAST_S)
+            if not self._has_log or self._seq is None or time.monotonic() >= ends:
+                return
+            try:
+                count, self._seq = self._read(self._seq, max(ends - time.monotonic(), 2.0))
+            except RaviError as exc:
+                if isinstance(exc, RefusedError):
+                    raise
+                self._rest(self._failed_pause(exc), ends)
+                continue
+            self._failures = 0
+            if count:
+                self._pause_s = _FIRST_S
+                return
+
+    def _read(self, since: int, timeout_s: float) -> tuple[int, int]:
+        """How many events there are behind `since`, and the number of the last."""
+        path = f"events/?since={since}&limit={_EVENTS}&event_types={self._types}"
+        try:
+            answer = self._session.ask_identity("GET", path, timeout_s=min(timeout_s, 30.0))
+        except RefusedError as exc:
+            if exc.status in {401, 402}:
+                raise
+            self._has_log = False  # an older service, or no log for this key
+            return 0, since
+        events = answer.get("events") if isinstance(answer, dict) else None
+        if not isinstance(events, list):
+            self._has_log = False
+            return 0, since
+        numbers = [one.get("seq") for one in events if isinstance(one, dict)]
+        last = max([since, *(number for number in numbers if isinstance(number, int))])
+        if events and last == since:
+            self._has_log = False  # a log that is not counted
+        return len(events), last
+
+    def _failed_pause(self, failure: RaviError) -> float:
+        self._failures += 1
+        pause_s = min(_FAILED_FIRST_S * 2.0 ** min(self._failures - 1, 10), _FAILED_LAST_S)
+        pause_s *= random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+        asked_s = failure.retry_after_s if isinstance(failure, ThrottledError) else None
+        return max(pause_s, asked_s or 0.0)
+
+    @staticmethod
+    def _rest(seconds: float, ends: float) -> None:
+        time.sleep(max(min(seconds, ends - time.monotonic()), 0.0))

@@ -1,0 +1,66 @@
+"""The forms of numbers and words in a message: which may be a code, and which never are."""
+
+import re
+
+LATIN = "a-zA-Z\u00c0-\u024f\u0400-\u04ff"
+
+URL = re.compile(r"(?:https?://|www\.)[^\s<>\"'）】」]+", re.IGNORECASE)
+ADDRESS = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}")
+FOR_BROWSERS = re.compile(r"^@[a-z0-9.-]+ #([A-Za-z0-9]{4,8})\b", re.MULTILINE | re.IGNORECASE)
+# Numbers of a known form that is no code's; blanked before candidates are looked for.
+NO_CODES = tuple(
+    re.compile(form, re.IGNORECASE)
+    for form in (
+        r"\b\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?:[T ]\d{1,2}:\d{2}(?::\d{2})?(?:[.,]\d+)?Z?)?",
+        r"\b\d{1,2}[-/.]\s?\d{1,2}[-/.]\s?(?:19|20)?\d{2}\b(?![-/.\d])",
+        r"\b(?:jan|feb|mar|mär|apr|ma[yiïj]|jun|jul|aug|sep|o[ck]t|nov|de[cz]|janv|f[eé]v|avr|juin|juil|ao[uû]t"
+        r"|ene|abr|ago|dic|gen|mag|giu|lug|set|ott|out|mrt|mei|sty|lut|kwi|cze|lip|sie|wrz|paź|lis|gru)"
+        rf"[{LATIN}]{{0,8}}\.?\s+(?:\d{{1,2}}(?:st|nd|rd|th)?,?\s+)?(?:de\s+)?(?:19|20)\d{{2}}\b",
+        r"\d{4}\s?[年년]",
+        r"(?<![\d.,])\d{1,2}[:h]\d{2}(?::\d{2})?(?!\d)",
+        r"\d+(?:[.,]\d{3})+(?:[.,]\d{1,2})?(?!\d)",
+        r"\d+[.,]\d{1,2}(?=\s?(?:[€£$¥%]|usd|eur|gbp|zł|pln|kr|chf|[km]?b\b))",
+        r"(?:[€£$¥￥₹₽]|\b(?:usd|eur|gbp|chf|r\$|rmb|cny))\s?\d[\d.,' ]*\d",
+        r"\b\d[\d., ]*\d\s?(?:€|£|¥|￥|円|元|zł|usd|eur|gbp|chf|pln|kr\b)",
+        r"\bv?\d+(?:\.\d+){2,}\b|\bv\d+(?:\.\d+)*\b|(?<!\d)\d+\.\d+(?!\d)",
+        # Phone numbers: a plus, brackets, or groups that make nine digits and more.
+        r"\+\d[\d\s().-]{5,}\d",
+        r"\(\d{2,5}\)\s?[\d][\d\s-]{3,}\d",
+        r"\b0\d{1,4}[\s/-]\d{2,}(?:[\s-]?\d{2,})*\b(?<=\d{4})|\b0[1-9](?:[ .]\d{2}){4}\b",
+        r"(?<![\d-])\d{1,4}(?:[ .-]\d{2,4}){2,}(?![\d-])(?<!\d{2} \d{2} \d{2})",
+        r"\b(?:1[- ])?8\d\d[- ][\dA-Z]{3}[- ]?[\dA-Z]{4}\b|\b\d{3}-\d{4}\b(?!-)",
+        r"〒\s?\d{3}-\d{4}",
+        r"\b[A-Z]{2}\s\d{5}(?:-\d{4})?\b(?=\W|$)(?<=[A-Z]{2} \d{5})",
+        r"\d{9,}",
+        r"(?:©|\(c\)|copyright)\s*(?:19|20)\d{2}(?:\s?[-–]\s?(?:19|20)\d{2})?",
+        r"\b(?:19|20)\d{2}\s?[-–]\s?(?:19|20)\d{2}\b",
+        r"[*x•X]{2,}[\s-]?\d{2,4}\b",
+    )
+)
+CANDIDATES = re.compile(
+    r"(?<![A-Za-z0-9.,/_@#-])(?:"
+    r"(?P<prefixed>[A-Z]{1,3}-(?P<digits>\d{4,8}))"
+    r"|(?P<spaced>\d(?:[ \u00a0]\d){3,7})"
+    r"|(?P<grouped>\d{3}[- \u00a0]\d{3}|\d{4}[- \u00a0]\d{4}|\d{2}[ -]\d{2}[ -]\d{2}|\d{2}[ -]\d{2})"
+    r"|(?P<plain>\d{4,8})"
+    r"|(?P<pair>[A-Z0-9]{3,4}-[A-Z0-9]{3,4})"
+    r"|(?P<mixed>(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{4,8})"
+    r"|(?P<letters>[A-Z]{4,8})"
+    r")(?![A-Za-z0-9_@]|[.,/-][A-Za-z0-9])"
+)
+HASHED = re.compile(r"(?<=[A-Za-z\u3000-\u9fff:：] )#(\d{4,8})(?!\d)")
+NO_WORDS = re.compile(  # letters and digits that are a measure or a name
+    r"(?:\d+(?:st|nd|rd|th|h|hr|hrs|min|mins|am|pm|px|[kmgt]i?b|[kmx]|p|w|d|s|er|ème|eme|º|ª|fps|hz|mp)"
+    r"|[a-z]*(?:win|ios|covid|web|utf|sha|md|ipv|mp|h|b2b|s3|ec|oauth|base|utc|gmt|cest|cet|iso|rfc)\d+\w*"
+    r"|(?:19|20)\d{2}q[1-4]|q[1-4](?:19|20)?\d{2})",
+    re.IGNORECASE,
+)
+# Buttons and headings in capitals.
+CAPITALS = frozenset(
+    "VERIFY CONFIRM LOGIN SIGNIN SIGNUP CODE HERE BELOW ABOVE STOP HELP CLICK ENTER SECURITY ACCOUNT"
+    " YOUR THIS THAT WITH FROM ONLY NEVER SHARE VALID TEAM EMAIL MAIL PHONE IMPORTANT NOTICE WELCOME"
+    " HELLO DEAR THANKS THANK PLEASE EXPIRES MINUTES CONTINUE ACTIVATE ACCEPT RESET PASSWORD OPEN"
+    " CODIGO CLAVE AQUI HOLA HALLO CIAO BONJOUR MERCI DANKE INFO HTML HTTP HTTPS JSON NOTE WARNING"
+    " ALERT PRIVACY TERMS CANCEL SUPPORT LOGO MENU HOME SHOP SALE CODICE PASSCODE TOKEN SUBMIT COPY"
+    " POTWIERDZ ANMELDEN KODE CONFIRMA VERIFICA ACCEDI BEVESTIG UTC GMT CEST NONE NULL TRUE FALSE".split()
+)

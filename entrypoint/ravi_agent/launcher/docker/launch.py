@@ -1,0 +1,172 @@
+"""One run on a Docker engine: check everything, start the agents, report what became of them."""
+
+import signal
+import time
+from dataclasses import replace
+
+from ravi_agent.contract import LOCAL_URL
+from ravi_agent.credential import Credential, host_account
+from ravi_agent.errors import UsageError
+from ravi_agent.launcher.docker import capacity
+from ravi_agent.launcher.docker.engine import DockerEngine
+from ravi_agent.launcher.docker.fleet import Fleet
+from ravi_agent.launcher.docker.handovers import Handovers, IdentityHandovers, KeyHandovers
+from ravi_agent.launcher.docker.images import Images
+from ravi_agent.launcher.docker.local_ravi import NETWORK, start_local_ravi
+from ravi_agent.launcher.docker.networks import Networks
+from ravi_agent.launcher.docker.records import forget, load_record, save_record
+from ravi_agent.launcher.docker.runs import remove_all
+from ravi_agent.launcher.model.budget import make_budget
+from ravi_agent.launcher.model.container_status import ContainerStatus
+from ravi_agent.launcher.model.request import RunRequest
+from ravi_agent.launcher.planning.plan import Plan, make_plan
+from ravi_agent.launcher.planning.spec import Flow, RunSpec
+from ravi_agent.launcher.show.answer import Answer, exit_code_of
+from ravi_agent.settings import Settings
+
+
+def launch(engine: DockerEngine, request: RunRequest) -> int:
+    """0 if every agent ended with 0, else 1; detached, 0 if every agent runs or ended with 0.
+
+    Raises RaviError before anything is started.
+    """
+    started_at = time.monotonic()
+    settings = Settings(request.environ)
+    record = load_record(engine, request.run) if request.is_resuming else None
+    spec = _spec(request, record)
+    plan = make_plan(request.run, spec, is_fresh=request.is_new)
+    api_url, credential = host_account(request.environ, is_local=spec.is_local)
+    if not spec.is_local:
+        _check_service(request.run, spec, api_url)
+    plan = replace(plan, api_url=LOCAL_URL) if spec.is_local else plan
+    plan = capacity.measured(plan, has_logs=request.view.log_dir is not None)
+    there, unfinished = _find_earlier(plan, engine, is_resuming=request.is_resuming)
+    answer = Answer(plan, request, backend="docker")
+    images = Images(engine.client, platform=plan.container.platform, say=answer.step)
+    networks = Networks(engine.client, plan, default=NETWORK if spec.is_local else None)
+
+    if request.is_dry_run:
+        images.look_at(plan.images)
+    else:
+        _make_ready(plan, engine, images, is_local=spec.is_local)
+    budget = make_budget(plan, api_url, credential)
+    budget.check(request.max_identities)
+    answer.step(budget.line())
+    if request.is_dry_run:
+        answer.dry_run(budget, there)
+        return 0
+    if record is None:  # written once: a record that is replaced can be lost in between
+        save_record(engine, plan.run, spec.to_record())
+    networks.create()
+    if spec.is_local and networks.names:
+        start_local_ravi(engine, networks.names)
+    remove_all(engine, unfinished)
+    handovers = _handovers(plan, settings, api_url, credential, spec)
+    fleet = Fleet(plan, engine, networks, handovers, answer.observer, there=there)
+    # A service manager's stop is handled like Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with answer:
+            fleet.run(until_ready=request.is_detached)
+    finally:
+        handovers.close()
+        if plan.flow.is_removing:
+            remove_all(engine, [one.container for one in fleet.agents if one.container])
+            forget(engine, plan.run)
+        answer.end(fleet.agents, time.monotonic() - started_at)
+    return exit_code_of(fleet.agents, is_detached=request.is_detached)
+
+
+def _make_ready(plan: Plan, engine: DockerEngine, images: Images, *, is_local: bool) -> None:
+    """Prepare what the engine needs before the cost of a run can be looked up."""
+    images.make_ready(plan.images, plan.container.pull)
+    if is_local:
+        start_local_ravi(engine, [plan.container.network or NETWORK])
+
+
+def _spec(request: RunRequest, record: str | None) -> RunSpec:
+    """What is to run: as the command line says, or as the record of a resumed run does."""
+    fresh = replace(request.spec, flow=Flow().changed(request.flow))
+    if not request.is_resuming:
+        return fresh
+    flag = f"--resume {request.run}"
+    if record is None:
+        if request.has_tasks:
+            return fresh
+        raise UsageError(
+            flag, "the engine has no record of that run", "ravi-launch ps, or name its flags again"
+        )
+    spec = RunSpec.from_record(record)
+    # Without tasks of its own, the command line stands for the record's.
+    asked = request.spec if request.has_tasks else None
+    if asked is None and request.spec.command is not None:
+        raise UsageError(
+            flag, "the run has a command already", "leave the command out, or name all flags again"
+        )
+    if asked and asked.count and spec.count not in {None, asked.count}:
+        raise UsageError(f"{flag} --count {asked.count}", f"the run has {spec.count} agents", flag)
+    if asked and (names := spec.differences(asked)):
+        raise UsageError(
+            flag,
+            "it was started with another " + ", ".join(name.replace("_", " ") for name in names),
+            f"ravi-launch {flag}, which knows how it was started",
+        )
+    return replace(spec, flow=spec.flow.changed(request.flow))
+
+
+def _find_earlier(
+    plan: Plan, engine: DockerEngine, *, is_resuming: bool
+) -> tuple[dict[int, ContainerStatus], list[str]]:
+    """The containers of an earlier launcher of this run that have reached their agent, by index.
+
+    And the IDs of the others: that launcher died between their creation and their agent's start.
+    Raises UsageError where an earlier run has the name, for its containers are found by it.
+    """
+    there = engine.containers(plan.run)
+    if there and not is_resuming:
+        raise UsageError(
+            f"--name {plan.run}",
+            f"{len(there)} containers of an earlier run have it",
+            f"ravi-launch --resume {plan.run}, or ravi-launch rm {plan.run}",
+        )
+    for one in there:
+        if one.count != len(plan.tasks):
+            raise UsageError(
+                f"--resume {plan.run} --count {len(plan.tasks)}",
+                f"the run has {one.count} agents",
+                f"--count {one.count}",
+            )
+    under_way = {one.index: one for one in there if _is_under_way(one, engine)}
+    return under_way, [one.id for one in there if under_way.get(one.index) is not one]
+
+
+def _is_under_way(one: ContainerStatus, engine: DockerEngine) -> bool:
+    """Whether a container has reached its agent, or still may."""
+    if one.state in {"running", "paused"}:
+        return True
+    return one.exit_code is not None and engine.ready_line(one.id) is not None
+
+
+def _check_service(run: str, spec: RunSpec, api_url: str) -> None:
+    """The key goes to the service that this host's settings name, whatever a record says."""
+    if spec.api_url != api_url:
+        raise UsageError(
+            f"--resume {run}",
+            f"it uses {spec.api_url}, and this host's key is for {api_url}",
+            f"--api-url {spec.api_url}",
+        )
+
+
+def _handovers(
+    plan: Plan, settings: Settings, api_url: str, credential: Credential, spec: RunSpec
+) -> Handovers:
+    if not spec.is_provisioning_here:
+        return KeyHandovers(plan, credential)
+    return IdentityHandovers(
+        plan,
+        api_url,
+        credential,
+        phone_policy=settings.phone_policy,
+        timeout_s=settings.provision_timeout_s,
+        log=settings.log_for("ravi-launch"),
+    )

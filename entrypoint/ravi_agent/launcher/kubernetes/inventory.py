@@ -1,0 +1,29 @@
+"""What runs have left behind in a namespace."""
+
+from functools import partial
+
+from ravi_agent.launcher.kubernetes import jobs
+from ravi_agent.launcher.kubernetes.api import KubernetesApi
+from ravi_agent.launcher.kubernetes.statuses import list_statuses
+from ravi_agent.launcher.model.inventory import Inventory, Leftover, ReapOptions
+
+
+def take_inventory(api: KubernetesApi, options: ReapOptions) -> Inventory:
+    """Jobs whose agents have all ended and are old enough."""
+    found = list_statuses(api)
+    kept = {
+        one.run
+        for one in found
+        if not one.has_ended
+        or one.created_at >= options.before
+        or not one.identity_name.startswith(options.prefix)
+    }
+    leftovers = [
+        Leftover(line=f"Job of run {run}", remove=partial(jobs.remove, api, run))
+        for run in sorted({one.run for one in found} - kept)
+    ]
+    return Inventory(
+        noun="Jobs",
+        leftovers=leftovers,
+        names_in_use=frozenset(one.identity_name for one in found if one.run in kept),
+    )

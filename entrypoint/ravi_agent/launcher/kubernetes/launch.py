@@ -1,0 +1,105 @@
+"""One run as a Job: check everything, create it, follow it, report what became of its agents."""
+
+import signal
+import time
+
+from ravi_agent.credential import host_account
+from ravi_agent.errors import UsageError
+from ravi_agent.launcher.kubernetes import jobs, limits
+from ravi_agent.launcher.kubernetes.api import KubernetesApi
+from ravi_agent.launcher.kubernetes.fleet import KubernetesFleet
+from ravi_agent.launcher.kubernetes.names import Object
+from ravi_agent.launcher.kubernetes.planning import make_job_plan
+from ravi_agent.launcher.kubernetes.statuses import list_statuses
+from ravi_agent.launcher.model.agents import State
+from ravi_agent.launcher.model.budget import make_budget
+from ravi_agent.launcher.model.exit_codes import EXIT_AGENTS_FAILED
+from ravi_agent.launcher.model.request import RunRequest
+from ravi_agent.launcher.planning.plan import Plan, Task
+from ravi_agent.launcher.planning.spec import Flow
+from ravi_agent.launcher.show.answer import Answer, exit_code_of
+
+
+def launch(api: KubernetesApi, request: RunRequest) -> int:
+    """0 if the Job ended well, else 1; detached, 0 if every agent runs or ended with 0.
+
+    Raises RaviError before anything is created, or where the cluster cannot be watched any more.
+    """
+    started_at = time.monotonic()
+    if request.is_resuming:
+        plan = _known_plan(request, api)
+    else:
+        plan = make_job_plan(request)
+        limits.check(plan, request.job)
+    answer = Answer(plan, request, backend="kubernetes")
+    job = _make(plan, request, api, answer)
+    return 0 if job is None else _follow(plan, job, api, request, answer, started_at)
+
+
+def _known_plan(request: RunRequest, api: KubernetesApi) -> Plan:
+    """The plan of a run whose Job exists, as far as the Job says it."""
+    job = jobs.find(api, request.run)
+    found = list_statuses(api, request.run)
+    asked = make_job_plan(request) if request.has_tasks else None
+    if asked and len(asked.tasks) != len(found):
+        raise UsageError(
+            f"--resume {request.run}",
+            f"the run has {len(found)} agents, and not {len(asked.tasks)}",
+            f"ravi-launch --backend kubernetes --resume {request.run}, which knows them",
+        )
+    image = job["spec"]["template"]["spec"]["containers"][0]["image"]
+    tasks = [
+        Task(id=one.task, index=one.index, identity_name=one.identity_name, image=image)
+        for one in found
+    ]
+    flow = Flow().changed(request.flow)
+    return Plan(run=request.run, image=image, tasks=tasks, api_url=request.spec.api_url, flow=flow)
+
+
+def _make(plan: Plan, request: RunRequest, api: KubernetesApi, answer: Answer) -> Object | None:
+    """The run's Job, created or taken over; None where the run is only described."""
+    if request.is_resuming:
+        return jobs.take_over(api, plan.run)
+    secret = request.job.secret
+    # Where the Secret exists, this host need not have the key.
+    is_key_needed = secret is None or request.max_identities is not None
+    credential = host_account(request.environ, is_local=False)[1] if is_key_needed else None
+    if credential:
+        budget = make_budget(plan, plan.api_url, credential)
+        budget.check(request.max_identities)
+        answer.step(budget.line())
+        if request.is_dry_run:
+            answer.dry_run(budget, {})
+            return None
+    elif request.is_dry_run:
+        raise UsageError("--dry-run and --secret", "this host has no key", "ravi-launch render")
+    return jobs.start(api, plan, request.job, None if secret else credential)
+
+
+def _follow(
+    plan: Plan,
+    job: Object,
+    api: KubernetesApi,
+    request: RunRequest,
+    answer: Answer,
+    started_at: float,
+) -> int:
+    fleet = KubernetesFleet(plan, api, answer.observer, job)
+    # A service manager's stop is handled like Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with answer:
+            fleet.run(until_ready=request.is_detached)
+    except KeyboardInterrupt:
+        jobs.suspend(api, plan.run)
+        fleet.give_up(State.STOPPED)
+        raise
+    finally:
+        if plan.flow.is_removing:
+            jobs.remove(api, plan.run)
+        elif fleet.is_stuck:
+            jobs.suspend(api, plan.run)  # else the cluster would try for ever
+        answer.end(fleet.agents, time.monotonic() - started_at)
+    if request.is_detached:
+        return exit_code_of(fleet.agents, is_detached=True)
+    return 0 if fleet.is_success else EXIT_AGENTS_FAILED

@@ -1,0 +1,44 @@
+"""Tables and JSON on standard output, the same for every engine."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from rich.console import Console
+from rich.table import Table
+
+from ravi_agent.launcher.model.container_status import ContainerStatus
+from ravi_agent.launcher.model.findings import Finding, Verdict
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table on standard output; where that is no terminal, no line is wrapped or cut."""
+    table = Table(*columns, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, markup=False, width=10_000)
+    console.print(table)
+
+
+def show_agents(agents: Sequence[ContainerStatus], *, is_json: bool) -> None:
+    """`ps`: one row for each agent."""
+    if is_json:
+        print(json.dumps([asdict(one) for one in agents], indent=2))
+        return
+    columns = ("run", "task", "identity", "container", "status")
+    print_table(
+        columns,
+        [(one.run, one.task, one.identity_name, one.short_id, one.status) for one in agents],
+    )
+
+
+def show_findings(findings: Sequence[Finding], *, is_json: bool) -> int:
+    """`doctor`: one row for each thing checked. Returns 0 if nothing is bad, else 1."""
+    if is_json:
+        print(json.dumps([asdict(one) for one in findings], indent=2))
+    else:
+        columns = ("what", "verdict", "says", "fix")
+        print_table(columns, [(one.what, one.verdict, one.says, one.fix) for one in findings])
+    return int(any(one.verdict == Verdict.BAD for one in findings))

@@ -1,0 +1,116 @@
+"""The SQLite file under the local Ravi: one connection, whole transactions, no writer kept out."""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from ravi_agent.errors import SettingsError
+
+Row = sqlite3.Row
+# Raised whenever a table changes; a file of another number is refused, never guessed at.
+SCHEMA_VERSION = 2
+
+
+class Database:
+    """One connection for every thread, in WAL mode.
+
+    What has been committed survives `kill -9` at any moment: the write-ahead log is in the
+    kernel's hands by then (https://www.sqlite.org/wal.html). Raises SettingsError for a file that
+    cannot be used.
+    """
+
+    def __init__(self, path: str, schema: str) -> None:
+        self.path = path
+        self._lock = threading.RLock()
+        self._depth = 0
+        try:
+            self._connection = self._open(path, schema)
+        except sqlite3.Error as exc:
+            raise SettingsError(
+                f"--database {path}",
+                f"SQLite says {exc}",
+                "give the path of a file that ravi-local has made, or of a new one",
+            ) from exc
+
+    def _open(self, path: str, schema: str) -> sqlite3.Connection:
+        connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        connection.row_factory = sqlite3.Row
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        is_new = connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None
+        if version != SCHEMA_VERSION and not is_new:
+            connection.close()
+            raise SettingsError(
+                f"--database {path}",
+                "another version of ravi-local made this file",
+                f"ravi-local reset --database {path}",
+            )
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.executescript(schema)
+        connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        if path != ":memory:":
+            os.chmod(path, 0o600)
+        return connection
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All of it or nothing; one inside another belongs to the outer one."""
+        with self._lock:
+            if self._depth == 0:
+                self._connection.execute("BEGIN IMMEDIATE")
+            self._depth += 1
+            try:
+                yield
+            except BaseException:
+                if self._depth == 1:
+                    self._connection.execute("ROLLBACK")
+                raise
+            else:
+                if self._depth == 1:
+                    self._connection.execute("COMMIT")
+            finally:
+                self._depth -= 1
+
+    def run(self, statement: str, parameters: Sequence[object] = ()) -> int:
+        """Carry out one statement; returns how many rows it changed."""
+        with self._lock:
+            return self._connection.execute(statement, parameters).rowcount
+
+    def insert(self, table: str, /, **values: object) -> int:
+        """Add a row; returns its id. Names of tables and columns come from the code alone."""
+        columns, marks = ", ".join(values), ", ".join("?" * len(values))
+        statement = f"INSERT INTO {table} ({columns}) VALUES ({marks})"  # noqa: S608
+        with self._lock:
+            added = self._connection.execute(statement, list(values.values())).lastrowid
+        assert added is not None
+        return added
+
+    def update(self, table: str, row_id: int, /, **values: object) -> None:
+        """Change a row; names of tables and columns come from the code alone."""
+        changes = ", ".join(f"{column} = ?" for column in values)
+        self.run(
+            f"UPDATE {table} SET {changes} WHERE id = ?",  # noqa: S608
+            [*values.values(), row_id],
+        )
+
+    def all(self, query: str, parameters: Sequence[object] = ()) -> list[Row]:
+        with self._lock:
+            return self._connection.execute(query, parameters).fetchall()
+
+    def one(self, query: str, parameters: Sequence[object] = ()) -> Row | None:
+        with self._lock:
+            row: Row | None = self._connection.execute(query, parameters).fetchone()
+        return row
+
+
+def now() -> str:
+    """This moment as the service writes it: ISO 8601 with an offset."""
+    return datetime.now(UTC).isoformat()
