@@ -20,6 +20,11 @@ COPY images/base/bin /opt/ravi/bin
 RUN rm -rf /opt/ravi/lib/ravi_agent/launcher /opt/ravi/lib/ravi_agent/local \
     && ln -s "$(python3 -c 'import sys; print(sys.executable)')" /opt/ravi/bin/python \
     && /opt/ravi/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/ravi/lib \
+    # Where `env` cannot block signals (uutils, Ubuntu 25.10), a stop that comes while Python starts
+    # is lost: better than no start.
+    && if ! env --block-signal true 2>/dev/null; then \
+        sed -i '1s|^#!.*|#!/opt/ravi/bin/python -IS|' /opt/ravi/bin/ravi-entrypoint /opt/ravi/bin/ravi-init; \
+    fi \
     && install -d /opt/ravi/fallback && ln -s ../bin/ravi /opt/ravi/fallback/ravi \
     && /opt/ravi/bin/ravi-entrypoint --help >/dev/null
 
@@ -28,11 +33,16 @@ FROM ${BASE_IMAGE}
 # Python would add LC_CTYPE under the C locale; this says the same in the open.
 # The workspace is named so that the entrypoint knows its container where it is not PID 1.
 ENV LANG=C.UTF-8 RAVI_WORKSPACE=/workspace
-RUN if ! getent passwd agent >/dev/null; then \
-        groupadd --gid 1000 agent && useradd --uid 1000 --gid 1000 --create-home --shell /bin/sh agent; \
+# The agent is the user `agent`, else who has uid 1000 already (node's and ubuntu's images), else one
+# that is made here.
+RUN if ! getent passwd agent >/dev/null && ! getent passwd 1000 >/dev/null; then \
+        if ! getent group 1000 >/dev/null; then groupadd --gid 1000 agent; fi \
+        && useradd --uid 1000 --gid 1000 --create-home --shell /bin/sh agent; \
     fi \
+    && owner=$(getent passwd agent || getent passwd 1000) \
+    && ids=${owner#*:*:} && uid=${ids%%:*} && ids=${ids#*:} && gid=${ids%%:*} \
     # Like /tmp: `docker run --user` may name any uid, and a container has one agent.
-    && install -d -o agent -g agent -m 1777 /workspace \
+    && install -d -o "$uid" -g "$gid" -m 1777 /workspace \
     && install -d -m 1777 /run/ravi
 COPY --from=build /opt/ravi /opt/ravi
 COPY images/base/profile.sh /etc/profile.d/ravi.sh

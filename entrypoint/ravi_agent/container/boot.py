@@ -7,6 +7,7 @@ agent waits for every import: a provisioned start loads neither httpx nor ssl.
 import os
 import sys
 
+from ravi_agent.container.descriptors import give_standard, open_standard
 from ravi_agent.container.stop import StopWatch, block_signals, exit_now
 
 TYPE_CHECKING = False
@@ -40,6 +41,7 @@ RAVI_PHONE_POLICY, RAVI_PROVISION_TIMEOUT, RAVI_GRACE, RAVI_AGENT_USER, …: see
 def main() -> None:
     """Console script: never returns; leaves with the agent's code or one of ours."""
     block_signals()
+    open_standard()
     from ravi_agent.container.environ import initial_environ
     from ravi_agent.container.failure import leave_with
 
@@ -76,6 +78,7 @@ def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
     user = find_agent_user(settings.agent_user, is_asked_for=settings.is_agent_user_asked_for)
 
     from ravi_agent.container.status import status_path, write_status
+    from ravi_agent.container.surroundings import is_started_by_engine
 
     # A host has no health check to answer, and a work tree that is to stay clean.
     status = None if is_load_only else status_path(settings.workspace)
@@ -86,7 +89,7 @@ def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
                 from ravi_agent.container.nearby import not_provisioned
 
                 raise not_provisioned(f"{settings.workspace}/.ravi is not complete")
-            with StopWatch() as watch:
+            with StopWatch(settings.signal_map) as watch:
                 identity = provision_workspace(settings, environ, user, log, watch, status)
         else:
             keep_credential_files(settings, identity, user, log)
@@ -95,9 +98,11 @@ def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
         raise
 
     environment = agent_environment(environ, settings, identity, user)
-    if os.getpid() == 1:
+    is_container = is_started_by_engine()
+    if is_container:
         _link_home(environment, user, settings.workspace)
-        _give_stdio(user)
+    if user:
+        give_standard(user.uid, is_container=is_container)
     if settings.is_handover_expected:
         _close_stdin()
         from ravi_agent.handover import ready_line
@@ -203,22 +208,6 @@ def _link_home(environment: "Mapping[str, str]", user: "AgentUser | None", path:
             os.symlink(os.path.join(path, contract.RAVI_DIR), os.path.join(home, contract.RAVI_DIR))
         except OSError:
             return  # something is there already, or home is read-only: the variable does as well
-
-
-def _give_stdio(user: "AgentUser | None") -> None:
-    """Let the agent open /dev/stdout by name, as it could if the image said `USER`.
-
-    The pipes belong to root; for another user the container runtime would have changed that.
-    """
-    if user is None:
-        return
-    for descriptor in range(3):
-        status = os.fstat(descriptor)
-        if not os.path.samestat(status, os.stat(os.devnull)):
-            try:
-                os.fchown(descriptor, user.uid, -1)
-            except OSError:
-                continue  # without CAP_CHOWN it stays as it is, as under any other init
 
 
 def _warn_of_readable_key(

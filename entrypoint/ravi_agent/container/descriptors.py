@@ -4,6 +4,7 @@ import os
 
 # Where /proc is missing: enough for what anybody opens, and closed in milliseconds one by one.
 _HIGHEST = 65536
+_KIND, _CHARACTER_DEVICE = 0o170000, 0o020000  # inode(7)
 
 
 def open_standard() -> None:
@@ -38,3 +39,22 @@ def close_others() -> None:
                 os.close(number)
             except OSError:
                 continue  # the one that was reading the directory
+
+
+def give_standard(uid: int, *, is_container: bool) -> None:
+    """Let the agent open /dev/stdout by name, as it could if the image said `USER`.
+
+    The pipes belong to root; for another user the engine would have changed that. On a host only
+    pipes without a name are given away: a terminal, or a file, is somebody's.
+    """
+    for number in range(3):
+        try:
+            kind = os.fstat(number).st_mode & _KIND
+            if is_container:
+                is_given = kind != _CHARACTER_DEVICE or os.isatty(number)
+            else:
+                is_given = os.readlink(f"/proc/self/fd/{number}").startswith("pipe:")
+            if is_given:
+                os.fchown(number, uid, -1)
+        except OSError:
+            continue  # without CAP_CHOWN it stays as it is, as under any other init

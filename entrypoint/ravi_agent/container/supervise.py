@@ -84,13 +84,36 @@ def _supervise(argv: list[str]) -> int:
     except OSError as exc:
         log.debug(f"stays in its directory: {exc.strerror}")
     uuid = environment.get("RAVI_IDENTITY_UUID")
-    write_status(options.status_path, phase="running", uuid=uuid, agent_pid=agent)
+    _write_status(options, phase="running", uuid=uuid, agent_pid=agent)
     code = Supervisor(agent, options, log, ignored).run()
-    write_status(options.status_path, phase="ended", uuid=uuid, exit_code=code)
+    _write_status(options, phase="ended", uuid=uuid, exit_code=code)
     code = options.exit_remap.get(code, code)
     if options.on_exit:
         run_phase("release", to_release_words(code, options.on_exit), environment, log)
     return code
+
+
+def _write_status(
+    options: Options,
+    *,
+    phase: str,
+    uuid: str | None,
+    agent_pid: int | None = None,
+    exit_code: int | None = None,
+) -> None:
+    """Write it as the agent's user where the agent may have put a link into the way."""
+    user = options.user if options.status_path != contract.STATUS_PATH else None
+    if user:
+        os.setegid(user[1])
+        os.seteuid(user[0])
+    try:
+        write_status(
+            options.status_path, phase=phase, uuid=uuid, agent_pid=agent_pid, exit_code=exit_code
+        )
+    finally:
+        if user:
+            os.seteuid(0)
+            os.setegid(0)
 
 
 class Supervisor:
