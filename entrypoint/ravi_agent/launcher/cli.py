@@ -33,8 +33,11 @@ def main() -> None:
 def run(argv: list[str], command: tuple[str, ...] | None) -> int:
     """Carry out a command line; `command` is what follows `--`, None where nothing does."""
     try:
-        code: int | None = app.main(argv, prog_name=PROGRAM, standalone_mode=False, obj=command)
+        with app.make_context(PROGRAM, argv, obj=command) as ctx:
+            code: int = app.invoke(ctx)
         sys.stdout.flush()
+    except click.exceptions.Exit as exc:  # --help and --version
+        code = exc.exit_code
     except click.UsageError as exc:
         return leave_with(_usage_error(exc), PROGRAM)
     except (KeyboardInterrupt, click.Abort):
@@ -45,7 +48,7 @@ def run(argv: list[str], command: tuple[str, ...] | None) -> int:
         return EXIT_NO_READER
     except Exception as exc:  # noqa: BLE001 - the one place where every failure becomes a code
         return leave_with(exc, PROGRAM)
-    return code or 0
+    return code
 
 
 def _usage_error(exc: click.UsageError) -> UsageError:

@@ -129,11 +129,11 @@ class RunOptions:
 
     def _check(self, call: Call) -> None:
         self.agents.check(self.start.resume)
+        if self.start.resume:
+            self._check_resumed(self.start.resume, call)
         self.identities.check(self.engine.backend)
         self.local.check(self.service)
         self.failure.check()
-        if self.start.resume:
-            self._check_resumed(self.start.resume, call)
         if self.start.is_detached:
             self._check_detached(call)
 
