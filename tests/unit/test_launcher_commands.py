@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 
 import fake_backend
 from conftest import MANAGEMENT_KEY
-from ravi_agent.launcher import backend, cli
+from ravi_agent.launcher import cli
 from ravi_agent.launcher.backend import DOCKER, KUBERNETES
 from ravi_agent.launcher.commands.engine_options import EngineOptions
 from ravi_agent.launcher.commands.flags import Command, Declared, declared
@@ -89,7 +90,8 @@ def launch(
 ) -> Launch:
     """Carry out a command line: its code, its output, and what it asked of the engine."""
     for name in (DOCKER, KUBERNETES):
-        monkeypatch.setitem(backend._MODULES, name, f"fake_backend.{name}")
+        fake = import_module(f"fake_backend.{name}")
+        monkeypatch.setitem(sys.modules, f"ravi_agent.launcher.{name}.backend", fake)
     for name in [name for name in os.environ if name.startswith("RAVI_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("RAVI_API_URL", service.url)
@@ -349,6 +351,7 @@ def test_a_resumed_run_on_docker_takes_the_whole_command_line_again(launch: Laun
         (["ps", "--outptu", "json"], "--outptu: `ravi-launch ps` has no such flag; did you mean"),
         (["reap", "--prefix", ""], "--prefix '': every identity of the account would match"),
         (["reap", "--worktrees", ".", "-c", "x"], "--worktrees and --context"),
+        (["-c", "x", "reap", "--worktrees", "."], "--worktrees and --context"),
         (["doctor", "--count", "0"], "--count '0': give a whole number of at least 1"),
         (["logs", "base", "--tail", "-1"], "--tail '-1': give a whole number of at least 0"),
         (["completion", "csh"], "SHELL 'csh': choose bash, zsh or fish"),
