@@ -28,10 +28,11 @@ test: images ## every test, on a real engine
 soak: images ## the large runs: half an hour
 	$(VENV)/bin/pytest -m soak
 
-lint: $(STAMP) $(VENV)/bin/actionlint ## ruff, mypy, hadolint, shellcheck, actionlint, zizmor
+lint: $(STAMP) $(VENV)/bin/actionlint ## ruff, mypy, import-linter, hadolint, shellcheck, actionlint, zizmor
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-logo --no-cache
 	$(VENV)/bin/hadolint $(DOCKERFILES)
 	$(VENV)/bin/shellcheck $(SCRIPTS)
 	$(VENV)/bin/actionlint
