@@ -13,10 +13,10 @@ HARNESSES := images/harnesses/symphony/worker images/harnesses/lalph/worktree-se
 SCRIPTS := scripts/engine scripts/go scripts/images scripts/lock scripts/podman scripts/tools scripts/venv images/base/profile.sh .ci/run $(HARNESSES)
 DOCKERFILES := Dockerfile tests/conformance/Dockerfile images/agent-example/Dockerfile images/devcontainer/Dockerfile images/harnesses/symphony/Dockerfile images/init/Dockerfile images/launch/Dockerfile images/local/Dockerfile
 
-.PHONY: help demo test soak lint format engine images clean
+.PHONY: help demo test test-cluster cluster soak lint format engine images clean
 
 help: ## show the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1  \t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1  \t/p' Makefile
 
 demo: images ## fifty agents, fifty identities, against a local Ravi
 	$(VENV)/bin/ravi-launch --local --count 50 --image ravi-agent-example --rm
@@ -24,6 +24,12 @@ demo: images ## fifty agents, fifty identities, against a local Ravi
 test: images ## every test, on a real engine
 	scripts/tools
 	$(VENV)/bin/pytest
+
+cluster: images ## a Kubernetes control plane and node on this machine, until scripts/cluster stop
+	@scripts/cluster start --node
+
+test-cluster: images ## the tests of Kubernetes alone, on such a cluster
+	$(VENV)/bin/pytest tests/cluster
 
 soak: images ## the large runs: half an hour
 	$(VENV)/bin/pytest -m soak

@@ -195,16 +195,16 @@ def test_every_command_of_the_readme_is_there() -> None:
 
 @pytest.mark.parametrize("page", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
 def test_every_make_target_is_in_the_makefile(page: str) -> None:
-    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    mentioned = re.findall(r"^make ([a-z]+)", code_of(page), re.MULTILINE)
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    mentioned = re.findall(r"^make ([a-z-]+)", code_of(page), re.MULTILINE)
 
     assert mentioned
     assert set(mentioned) <= set(targets)
 
 
 def test_contributing_names_every_make_target() -> None:
-    targets = re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    named = re.findall(r"^\| `make ([a-z]+)`", CONTRIBUTING, re.MULTILINE)
+    targets = re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    named = re.findall(r"^\| `make ([a-z-]+)`", CONTRIBUTING, re.MULTILINE)
 
     assert sorted(named) == sorted(set(targets) - {"help"})
 
