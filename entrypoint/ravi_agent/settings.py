@@ -45,6 +45,7 @@ VARIABLES = {
     "RAVI_SIGNAL_MAP": ("", "rewrite signals, `TERM:INT,HUP:0`; 0 drops one"),
     "RAVI_EXIT_REMAP": ("", "rewrite exit codes, `143:0`"),
     "RAVI_ON_EXIT": ("keep", "`keep`, `forget` (remove `.ravi/`) or `delete` (the identity too)"),
+    "RAVI_EXPORT_API_KEY": ("1", "`0` keeps the identity's key out of the agent's environment"),
     "RAVI_CREDENTIAL_FILES": ("", "`lalph`, or PATH:`json`, `dotenv`, `yaml-front-matter`; a list"),
     "RAVI_AGENT_USER": ("agent", "whom the agent runs as when PID 1 is root"),
     "RAVI_LOG_FORMAT": ("text", "`text` or `json`, on standard error"),
@@ -52,7 +53,7 @@ VARIABLES = {
     contract.HANDOVER_VARIABLE: ("", "`stdin`: the launcher hands over there"),
 }
 # Set by us or by the launcher for the agent to read, never settings of ours.
-_FOR_THE_AGENT = frozenset({*contract.AGENT_VARIABLES, "RAVI_RUN"})
+_FOR_THE_AGENT = frozenset({*contract.AGENT_VARIABLES, contract.API_KEY_VARIABLE, "RAVI_RUN"})
 
 PHONE_REQUIRE, PHONE_NEVER = "require", "never"
 ON_EXIT_KEEP, ON_EXIT_DELETE = "keep", "delete"
@@ -94,6 +95,7 @@ class Settings:
         self.credential_files: list[CredentialFile] = parsed(
             "RAVI_CREDENTIAL_FILES", lambda text: credential_files(text, self.workspace)
         )
+        self.is_api_key_exported = parsed("RAVI_EXPORT_API_KEY", one_of(("1", "0"))) == "1"
         self.agent_user: str = given("RAVI_AGENT_USER")
         self.is_agent_user_asked_for = bool(environ.get("RAVI_AGENT_USER"))
         self.is_handover_expected = (

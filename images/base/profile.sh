@@ -9,7 +9,7 @@ if [ -r "$_ravi_env" ] && [ ! -L "$_ravi_env" ]; then
         _ravi_value=${_ravi_value#\'}
         _ravi_value=${_ravi_value%\'}
         case $_ravi_name in
-        RAVI_CONFIG_DIR | RAVI_EMAIL | RAVI_PHONE | RAVI_IDENTITY_UUID | RAVI_IDENTITY_NAME | RAVI_API_URL)
+        RAVI_CONFIG_DIR | RAVI_EMAIL | RAVI_PHONE | RAVI_IDENTITY_UUID | RAVI_IDENTITY_NAME | RAVI_API_URL | RAVI_API_KEY)
             export "$_ravi_name=$_ravi_value"
             ;;
         esac

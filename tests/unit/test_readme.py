@@ -139,7 +139,12 @@ def test_the_files_and_modes_are_those_that_are_written(tmp_path: Path, mode: in
     assert {path.name: f"{path.stat().st_mode & 0o7777:04o}" for path in folder.iterdir()} == (
         written
     )
-    assert set(written) == {contract.CONFIG_FILE, contract.ENV_FILE, contract.IDENTITY_FILE}
+    assert set(written) == {
+        contract.CONFIG_FILE,
+        contract.ENV_FILE,
+        contract.GITIGNORE_FILE,
+        contract.IDENTITY_FILE,
+    }
 
 
 @pytest.mark.parametrize("name", [contract.CONFIG_FILE, contract.IDENTITY_FILE])
@@ -157,11 +162,11 @@ def test_the_fields_of_a_file_are_those_that_are_written(tmp_path: Path, name: s
 def test_the_agents_variables_are_those_of_the_contract() -> None:
     written = [name for name, _ in tables("What the agent gets")[0]]
 
-    assert written == list(contract.AGENT_VARIABLES)
+    assert written == [*contract.AGENT_VARIABLES, contract.API_KEY_VARIABLE]
 
 
 def test_every_variable_of_the_readme_is_one_of_the_code() -> None:
-    known = {*VARIABLES, *contract.AGENT_VARIABLES, "RAVI_RUN"}
+    known = {*VARIABLES, *contract.AGENT_VARIABLES, contract.API_KEY_VARIABLE, "RAVI_RUN"}
 
     assert set(re.findall(r"\bRAVI_[A-Z_]+\b", README)) - known == set()
 

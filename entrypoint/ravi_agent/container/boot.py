@@ -123,12 +123,20 @@ def agent_environment(
     identity: "Identity",
     user: "AgentUser | None",
 ) -> dict[str, str]:
-    """What the agent gets: its own variables without our knobs and keys, and its identity."""
+    """What the agent gets: its own variables without our settings and keys, and its identity."""
+    from ravi_agent.contract import API_KEY_VARIABLE, MANAGEMENT_KEY_PREFIX
     from ravi_agent.settings import VARIABLES
     from ravi_agent.workspace.contents import agent_variables
 
     environment = {name: value for name, value in environ.items() if name not in VARIABLES}
-    environment |= agent_variables(settings.workspace, identity, settings.api_url)
+    if environment.get(API_KEY_VARIABLE, "").startswith(MANAGEMENT_KEY_PREFIX):
+        del environment[API_KEY_VARIABLE]  # where users of the SDK may keep the account's
+    environment |= agent_variables(
+        settings.workspace,
+        identity,
+        settings.api_url,
+        has_api_key=settings.is_api_key_exported,
+    )
     if user and user.home and environment.get("HOME", "/root") in {"/root", "/"}:
         environment["HOME"] = user.home  # Docker set root's
     return environment

@@ -81,7 +81,7 @@ def provision_workspace(
                 status=status,
             )
         with watch.uninterrupted:
-            claim.save(identity, api_url=settings.api_url)
+            claim.save(identity, api_url=settings.api_url, has_api_key=settings.is_api_key_exported)
             if files:
                 files.write(identity)
     return identity
