@@ -32,6 +32,9 @@ GITIGNORE_FILE = ".gitignore"
 # Where a start is, for health checks: in /run/ravi in a container, else beside `.ravi`.
 STATUS_PATH = "/run/ravi/status.json"
 STATUS_FILE = ".ravi-status.json"
+# What login shells of root read, in a directory where an agent cannot write: the public half of
+# the agent's variables, as PID 1 knew them before the agent ran.
+ROOT_ENV_PATH = "/run/ravi.env"
 
 # Where Docker, Compose and our Kubernetes manifests mount the management key.
 MANAGEMENT_KEY_PATH = "/run/secrets/ravi_management_key"

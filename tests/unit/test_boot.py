@@ -10,7 +10,8 @@ import pytest
 
 from conftest import MANAGEMENT_KEY
 from ravi_agent import contract
-from ravi_agent.container.boot import agent_environment, boot, expand
+from ravi_agent.container.boot import boot
+from ravi_agent.container.environment import agent_environment, expand
 from ravi_agent.container.user import AgentUser
 from ravi_agent.errors import UsageError
 from ravi_agent.identity import Identity
@@ -364,7 +365,7 @@ def test_a_misspelt_setting_is_warned_of_and_goes_to_the_agent(workspace: Path) 
     ended = entrypoint("env", environ={"RAVI_WORKSPACE": str(workspace), "RAVI_LOGLEVEL": "debug"})
 
     assert ended.returncode == 0
-    assert "warning: RAVI_LOGLEVEL is no setting of ours\n" in ended.stderr
+    assert "warning: RAVI_LOGLEVEL is not a setting\n" in ended.stderr
     assert "  fix: did you mean RAVI_LOG_LEVEL?\n" in ended.stderr
 
 

@@ -10,19 +10,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-# The variables release needs. No key: it reads its file again.
-ON_EXIT_VARIABLES = (
-    "RAVI_ON_EXIT",
-    "RAVI_WORKSPACE",
-    "RAVI_API_URL",
-    "RAVI_ALLOW_HTTP",
-    "RAVI_MANAGEMENT_KEY_FILE",
-    "RAVI_CREDENTIAL_FILES",
-    "RAVI_AGENT_USER",
-    "RAVI_LOG_LEVEL",
-    "RAVI_LOG_FORMAT",
-)
-
 # For a phase that has a child's place; it limits itself to less.
 _RUN_LIMIT_S = 10.0
 
