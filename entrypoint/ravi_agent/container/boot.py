@@ -210,17 +210,17 @@ def _link_home(environment: "Mapping[str, str]", user: "AgentUser | None", path:
 def _warn_of_readable_key(
     environ: "Mapping[str, str]", user: "AgentUser | None", log: "Log"
 ) -> None:
-    """A key that the agent can read is no secret of ours any more."""
+    """A credential that the agent can read is no secret, whether this start uses it or not."""
     from ravi_agent.container.user import can_read
-    from ravi_agent.credential import key_path
+    from ravi_agent.credential import credential_paths
 
-    path = key_path(environ)
-    if not can_read(user, path):
-        return
-    fix = f"chmod 600 and chown root the file mounted at {path}"
-    if user is None:
-        fix = "provision with ravi-init or ravi-launch, or start as root: it steps down"
-    log.warning(f"the agent can read the management key in {path}", fix)
+    for path in credential_paths(environ):
+        if not can_read(user, path):
+            continue
+        fix = f"chmod 600 and chown root the file mounted at {path}"
+        if user is None:
+            fix = "provision with ravi-init or ravi-launch, or start as root: it steps down"
+        log.warning(f"the agent can read the account's credential in {path}", fix)
 
 
 def _close_stdin() -> None:
