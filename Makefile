@@ -6,17 +6,17 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.stamp
 ACTIONLINT_VERSION := v1.7.12
-SCRIPTS := scripts/engine scripts/go scripts/images scripts/lock scripts/podman scripts/tools scripts/venv images/base/profile.sh .ci/run $(HARNESSES)
 HARNESSES := images/harnesses/symphony/worker images/harnesses/lalph/worktree-setup.sh \
 	images/harnesses/claude-squad/post-checkout images/harnesses/claude-squad/claude-squad-agent \
 	images/harnesses/vibe-kanban/vibe-kanban-agent \
 	images/harnesses/shell/harness.sh
+SCRIPTS := scripts/cluster scripts/cluster-node scripts/engine scripts/go scripts/images scripts/lock scripts/podman scripts/tools scripts/venv images/base/profile.sh .ci/run $(HARNESSES)
 DOCKERFILES := Dockerfile tests/conformance/Dockerfile images/agent-example/Dockerfile images/devcontainer/Dockerfile images/harnesses/symphony/Dockerfile images/init/Dockerfile images/launch/Dockerfile images/local/Dockerfile
 
-.PHONY: help demo test soak lint format engine images clean
+.PHONY: help demo test test-cluster cluster soak lint format engine images clean
 
 help: ## show the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1  \t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1  \t/p' Makefile
 
 demo: images ## fifty agents, fifty identities, against a local Ravi
 	$(VENV)/bin/ravi-launch --local --count 50 --image ravi-agent-example --rm
@@ -25,13 +25,20 @@ test: images ## every test, on a real engine
 	scripts/tools
 	$(VENV)/bin/pytest
 
+cluster: images ## a Kubernetes control plane and node on this machine, until scripts/cluster stop
+	@scripts/cluster start --node
+
+test-cluster: images ## the tests of Kubernetes alone, on such a cluster
+	$(VENV)/bin/pytest tests/cluster
+
 soak: images ## the large runs: half an hour
 	$(VENV)/bin/pytest -m soak
 
-lint: $(STAMP) $(VENV)/bin/actionlint ## ruff, mypy, hadolint, shellcheck, actionlint, zizmor
+lint: $(STAMP) $(VENV)/bin/actionlint ## ruff, mypy, import-linter, hadolint, shellcheck, actionlint, zizmor
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-logo --no-cache
 	$(VENV)/bin/hadolint $(DOCKERFILES)
 	$(VENV)/bin/shellcheck $(SCRIPTS)
 	$(VENV)/bin/actionlint

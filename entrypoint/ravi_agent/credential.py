@@ -16,12 +16,12 @@ A credential belongs to one service: RAVI_API_URL of the environment it was foun
 default. No file of a workspace says where it is sent.
 """
 
-import json
 import os
 
 from ravi_agent import contract
 from ravi_agent.errors import SettingsError
 from ravi_agent.plain_file import read_plain_file
+from ravi_agent.small_json import read_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -249,7 +249,7 @@ def _read_record(path: str) -> dict[str, object] | None:
     except OSError as exc:
         raise SettingsError(path, str(exc.strerror), f"make {path} readable") from exc
     try:
-        record = json.loads(data)
+        record = read_json(data)
     except (ValueError, RecursionError):
         record = None
     if not isinstance(record, dict):

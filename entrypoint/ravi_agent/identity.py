@@ -4,7 +4,15 @@ from ravi_agent.errors import AnswerError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_DIGITS = "0123456789"
+_WORD = frozenset(_LETTERS + _DIGITS)
+_FIRST = _WORD | {"_"}
+# Of what RFC 5322 allows before the @, what a shell reads as itself.
+_LOCAL_PART = _WORD | frozenset("._+=-")
 
 
 def is_plain(value: str) -> bool:
@@ -14,6 +22,37 @@ def is_plain(value: str) -> bool:
     a way to write one.
     """
     return value.isprintable() and "'" not in value
+
+
+def is_uuid(value: str) -> bool:
+    """Whether it has the characters of a UUID; of its form only so much is asked."""
+    return _is_word(value, _WORD | {"-"}, 64)
+
+
+def is_email(value: str) -> bool:
+    """Whether it is an address that a shell, a URL and a mail header read as one word.
+
+    Rarer forms (quoted, with a domain literal, in other alphabets) are refused: an address goes
+    unquoted into programs that agents' authors write (`$(RAVI_EMAIL)`).
+    """
+    local_part, _, domain = value.rpartition("@")
+    labels = domain.split(".")
+    return (
+        len(value) <= 254
+        and _is_word(local_part, _LOCAL_PART, 64)
+        and all(_is_word(label, _WORD | {"-"}, 63) and label[-1] != "-" for label in labels)
+    )
+
+
+def is_phone(value: str) -> bool:
+    """Whether it is a number as E.164 writes them, `+15551234567`."""
+    digits = value.removeprefix("+")
+    return 0 < len(digits) <= 15 and not digits.strip(_DIGITS)
+
+
+def _is_word(value: str, characters: "frozenset[str]", limit: int) -> bool:
+    """Of these characters alone, and not one that a program takes for an option."""
+    return 0 < len(value) <= limit and value[0] in _FIRST and characters.issuperset(value)
 
 
 class Identity:
@@ -48,10 +87,10 @@ class Identity:
         Raises AnswerError naming the field, never its value.
         """
         return cls(
-            uuid=_text(record, "uuid"),
+            uuid=_text(record, "uuid", is_uuid),
             name=_text(record, "name"),
-            email=_text(record, "inbox"),
-            phone=_text(record, "phone", is_optional=True) or None,
+            email=_text(record, "inbox", is_email),
+            phone=_text(record, "phone", is_phone, is_optional=True) or None,
             created_at=_text(record, "created_dt", is_optional=True),
         )
 
@@ -59,10 +98,10 @@ class Identity:
     def from_public(cls, record: "Mapping[str, object]", key: str | None = None) -> "Identity":
         """An identity from `identity.json`'s form; raises AnswerError naming the field."""
         return cls(
-            uuid=_text(record, "uuid"),
+            uuid=_text(record, "uuid", is_uuid),
             name=_text(record, "name"),
-            email=_text(record, "email"),
-            phone=_text(record, "phone", is_optional=True) or None,
+            email=_text(record, "email", is_email),
+            phone=_text(record, "phone", is_phone, is_optional=True) or None,
             created_at=_text(record, "created_at", is_optional=True),
             key=key,
         )
@@ -101,13 +140,19 @@ class Identity:
         return f"Identity(uuid={self.uuid!r}, name={self.name!r}, email={self.email!r}, key={key})"
 
 
-def _text(record: "Mapping[str, object]", field: str, *, is_optional: bool = False) -> str:
+def _text(
+    record: "Mapping[str, object]",
+    field: str,
+    is_right: "Callable[[str], bool]" = is_plain,
+    *,
+    is_optional: bool = False,
+) -> str:
     value = record.get(field)
-    if value is None and is_optional:
+    if is_optional and (value is None or value == ""):
         return ""
-    if not isinstance(value, str) or not (value or is_optional):
+    if not isinstance(value, str) or not value:
         raise AnswerError("identity not understood", f"the field {field!r} is missing or no text")
-    if len(value) > 512 or not is_plain(value):
+    if len(value) > 512 or not is_plain(value) or not is_right(value):
         raise AnswerError(
             "identity not understood", f"the field {field!r} holds what an identity cannot hold"
         )

@@ -1,4 +1,4 @@
-"""Which service roots a key may be sent to."""
+"""Which service roots a key may be sent to, and the one spelling of each."""
 
 from ravi_agent import contract
 from ravi_agent.errors import SettingsError
@@ -6,6 +6,8 @@ from ravi_agent.errors import SettingsError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_PORTS = {"http": "80", "https": "443"}
 
 
 def read_service_url(environ: "Mapping[str, str]") -> str:
@@ -27,13 +29,14 @@ def read_service_url(environ: "Mapping[str, str]") -> str:
 
 
 def check_service_url(url: str, is_http_allowed: bool = False) -> str:
-    """The service root without a trailing slash; raises ValueError saying what is wrong.
+    """The service root in its one spelling; raises ValueError saying what is wrong with it.
 
     `http://` shows the key to everyone on the way, so it goes to loopback, to a private address
     or to a host without a dot (a container's name), unless `is_http_allowed`.
     """
     scheme, separator, rest = url.partition("://")
-    if not separator or scheme not in {"http", "https"}:
+    scheme = scheme.lower()
+    if not separator or scheme not in _PORTS:
         raise ValueError("a URL begins with https:// (or http://)")
     if not url.isprintable() or not url.isascii() or any(char in url for char in " @?#\\'\""):
         raise ValueError("a service root holds no user, query, fragment, quote or space")
@@ -44,7 +47,27 @@ def check_service_url(url: str, is_http_allowed: bool = False) -> str:
         raise ValueError("the port is not a number up to 65535")
     if scheme == "http" and not is_http_allowed and not _is_near(host):
         raise ValueError("http:// would show the key on the way to a public host")
-    return url.rstrip("/")
+    return _spelled(url)
+
+
+def is_same_service(recorded: object, api_url: str) -> bool:
+    """Whether a recorded root, in any spelling, is the one that `check_service_url` gave."""
+    return isinstance(recorded, str) and _spelled(recorded) == _spelled(api_url)
+
+
+def _spelled(url: str) -> str:
+    """Without what changes nothing: capital letters in the host, the scheme's own port, and
+    `/api`, which people copy from the documents and every path begins with anyway.
+    """
+    scheme, separator, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    scheme, authority = scheme.lower(), authority.lower()
+    if scheme in _PORTS:
+        authority = authority.removesuffix(f":{_PORTS[scheme]}").removesuffix(":")
+    path = slash + path
+    while path.endswith(("/", "/api")):
+        path = path.removesuffix("/").removesuffix("/api")
+    return f"{scheme}{separator}{authority}{path}"
 
 
 def _host_and_port(authority: str) -> tuple[str, str]:

@@ -28,8 +28,8 @@ from ravi_agent.errors import (
 )
 from ravi_agent.identity import Identity
 from ravi_agent.local.faults import Fault
+from ravi_agent.local.record import Record
 from ravi_agent.local.server import LocalRavi
-from ravi_agent.local.store import Record
 from ravi_agent.workspace.claim import Claim
 
 RAVI = str(Path(sys.executable).with_name("ravi"))

@@ -80,6 +80,104 @@ def test_a_value_that_would_not_fit_in_the_env_file_is_refused_and_not_shown(
     assert ODD not in caught.value.lines("test")
 
 
+# What a shell, a URL or an option parser would read as more than a word.
+ODD_CHARACTERS = '$`;&|<>()[]{}*?!~#%^"\\/,: \t\u00e4\u202e\u0660'
+
+
+@pytest.mark.parametrize("field", ["uuid", "inbox", "phone"])
+@pytest.mark.parametrize("character", ODD_CHARACTERS)
+def test_what_a_shell_would_run_is_no_address_number_or_uuid(field: str, character: str) -> None:
+    right = str(FROM_API[field])
+    for value in (f"{right}{character}", f"{character}{right}", f"{right[:2]}{character}{right}"):
+        with pytest.raises(AnswerError, match=f"'{field}'"):
+            Identity.from_api({**FROM_API, field: value})
+
+
+@pytest.mark.parametrize(
+    "email",
+    [
+        "a@b.example",
+        "task-1@ravi.id",
+        "shop+tag@mail.ravi.app",
+        "first.last_x=y@xn--rvi-qla.example",
+        "_agent@ravi.id",
+        "A.B@Ravi.ID",
+        "0@localhost",
+        "x" * 64 + "@" + "y" * 63 + ".example",
+    ],
+)
+def test_addresses_as_services_give_them_are_taken(email: str) -> None:
+    assert Identity.from_api({**FROM_API, "inbox": email}).email == email
+
+
+@pytest.mark.parametrize(
+    "email",
+    [
+        "a",
+        "@b.example",
+        "a@",
+        "a@b..example",
+        "a@.example",
+        "a@b.example.",
+        "a@-b.example",
+        "a@b-.example",
+        "-rf@b.example",
+        "+a@b.example",
+        ".a@b.example",
+        "a@b@c.example",
+        "a@b_c.example",
+        "a@[127.0.0.1]",
+        "x" * 65 + "@b.example",
+        "a@" + "y" * 64 + ".example",
+        "a@" + "y" * 63 + ".y" * 100,
+        "$(id)@b.example",
+        "a@$(id)",
+        "a@b.example;id",
+    ],
+)
+def test_what_is_no_plain_address_is_refused(email: str) -> None:
+    with pytest.raises(AnswerError, match="'inbox'"):
+        Identity.from_api({**FROM_API, "inbox": email})
+
+
+@pytest.mark.parametrize("phone", ["+15551234567", "+4915112345678", "+1555", "15551234567"])
+def test_numbers_as_services_give_them_are_taken(phone: str) -> None:
+    assert Identity.from_api({**FROM_API, "phone": phone}).phone == phone
+
+
+@pytest.mark.parametrize(
+    "phone", ["+", "++1555", "+1555+", "-1555", "+1 555", "+1234567890123456", "+1555x", "+\u0661"]
+)
+def test_what_is_no_number_is_refused(phone: str) -> None:
+    with pytest.raises(AnswerError, match="'phone'"):
+        Identity.from_api({**FROM_API, "phone": phone})
+
+
+@pytest.mark.parametrize(
+    "uuid",
+    [
+        "0a1b2c3d-0000-4000-8000-000000000000",
+        "0A1B2C3D-0000-7000-8000-000000000000",
+        "0a1b2c3d000040008000000000000000",
+        "u0",
+    ],
+)
+def test_uuids_of_any_version_are_taken(uuid: str) -> None:
+    assert Identity.from_api({**FROM_API, "uuid": uuid}).uuid == uuid
+
+
+@pytest.mark.parametrize("uuid", ["-0a1b", "0a1b_2c", "../identities", "0" * 65, "a.b", "a+b"])
+def test_what_is_no_uuid_is_refused(uuid: str) -> None:
+    with pytest.raises(AnswerError, match="'uuid'"):
+        Identity.from_api({**FROM_API, "uuid": uuid})
+
+
+def test_a_name_may_be_any_line_of_print() -> None:
+    name = 'Ünïcode $(name) "with" spaces; and | more'
+
+    assert Identity.from_api({**FROM_API, "name": name}).name == name
+
+
 def test_the_longest_value_fits() -> None:
     assert Identity.from_public({**PUBLIC, "name": "n" * 512}).name == "n" * 512
 

@@ -13,15 +13,15 @@ from typing import Any
 
 import httpx
 import pytest
-from ravi_agent.workspace.claim import Claim
 
 from ravi_agent.command.agent_start import agent_age_s
 from ravi_agent.command.cli import ravi
 from ravi_agent.errors import RefusedError, TimeUpError, UsageError
 from ravi_agent.identity import Identity
 from ravi_agent.local.faults import Fault
+from ravi_agent.local.record import Record
 from ravi_agent.local.server import LocalRavi
-from ravi_agent.local.store import Record
+from ravi_agent.workspace.claim import Claim
 
 RAVI = str(Path(sys.executable).with_name("ravi"))
 Wait = Callable[..., Any]

@@ -16,8 +16,8 @@ from conftest import MANAGEMENT_KEY
 from fake_kubernetes.cluster import check
 from manifests import VERSIONS, Manifest, check_schema, pod_spec, violations
 from ravi_agent.errors import UsageError
+from ravi_agent.launcher.commands.kubernetes_options import parse_selector, parse_tolerations
 from ravi_agent.launcher.kubernetes import manifests, names
-from ravi_agent.launcher.kubernetes.flags import parse_selector, parse_tolerations
 from ravi_agent.launcher.kubernetes.render import render
 from ravi_agent.launcher.model.request import JobOptions
 from ravi_agent.launcher.planning.container import ContainerOptions

@@ -13,9 +13,9 @@ import websocket
 from conftest import MANAGEMENT_KEY
 from ravi_agent.local.endpoints import Options
 from ravi_agent.local.mailbox import Mail
+from ravi_agent.local.record import Record
 from ravi_agent.local.refusals import Errors
 from ravi_agent.local.server import LocalRavi
-from ravi_agent.local.store import Record
 
 IDENTITIES = "/api/identities/"
 IDENTITY_KEYS = "/api/auth/keys/identity/"

@@ -14,8 +14,8 @@ import pytest
 from conftest import MANAGEMENT_KEY
 from ravi_agent.command.cli import ravi
 from ravi_agent.errors import AbsentError
+from ravi_agent.local.record import Record
 from ravi_agent.local.server import LocalRavi
-from ravi_agent.local.store import Record
 
 Call = Callable[..., Any]
 MAIL_FIELDS = {

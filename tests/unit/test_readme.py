@@ -7,13 +7,13 @@ import tomllib
 from pathlib import Path
 
 import pytest
-import typer.main
 import yaml
 
 from ravi_agent import contract, errors
 from ravi_agent.identity import Identity
 from ravi_agent.launcher import cli
-from ravi_agent.launcher.commands import launch
+from ravi_agent.launcher.commands.reference import describe_commands
+from ravi_agent.launcher.commands.run_options import DEFAULT_IMAGE
 from ravi_agent.launcher.model import exit_codes
 from ravi_agent.settings import VARIABLES
 from ravi_agent.workspace.claim import Claim
@@ -59,6 +59,11 @@ def code_of(page: str) -> str:
     return "\n".join([*blocks, *spans])
 
 
+def flags() -> set[str]:
+    """Every flag of every command of the launcher."""
+    return {name for one in describe_commands() for flag in one.flags for name in flag.names}
+
+
 def slug(heading: str) -> str:
     """The anchor that a heading gets."""
     return re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-")
@@ -84,13 +89,13 @@ def test_settings_without_a_flag_are_named(capsys: pytest.CaptureFixture[str]) -
 
     with pytest.raises(SystemExit):
         parse_settings(Parser(prog="ravi-init"), init.VARIABLES, ["--help"], {})
-    flags = set(re.findall(r"--[a-z][a-z-]*", capsys.readouterr().out))
+    shown = set(re.findall(r"--[a-z][a-z-]*", capsys.readouterr().out))
     renamed = {"RAVI_IDENTITY_NAME": "--name"}
     no_flag = [
         name
         for name in VARIABLES
         if renamed.get(name, "--" + name.removeprefix("RAVI_").lower().replace("_", "-"))
-        not in flags
+        not in shown
     ]
 
     sentence = section("Settings").partition("but for ")[2].partition(".")[0]
@@ -162,9 +167,7 @@ def test_every_variable_of_the_readme_is_one_of_the_code() -> None:
 
 
 def test_every_flag_of_the_launcher_is_in_its_command_line() -> None:
-    group = typer.main.get_group(cli.app)
-    every = [group, *group.commands.values()]
-    known = {"--"} | {flag for command in every for param in command.params for flag in param.opts}
+    known = {"--"} | flags()
     code = code_of(section("Launcher"))
     commands = [line for line in code_of(README).splitlines() if line.startswith("ravi-launch")]
     spans = [line for line in code.splitlines() if line.startswith("--")]
@@ -192,16 +195,16 @@ def test_every_command_of_the_readme_is_there() -> None:
 
 @pytest.mark.parametrize("page", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
 def test_every_make_target_is_in_the_makefile(page: str) -> None:
-    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    mentioned = re.findall(r"^make ([a-z]+)", code_of(page), re.MULTILINE)
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    mentioned = re.findall(r"^make ([a-z-]+)", code_of(page), re.MULTILINE)
 
     assert mentioned
     assert set(mentioned) <= set(targets)
 
 
 def test_contributing_names_every_make_target() -> None:
-    targets = re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    named = re.findall(r"^\| `make ([a-z]+)`", CONTRIBUTING, re.MULTILINE)
+    targets = re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    named = re.findall(r"^\| `make ([a-z-]+)`", CONTRIBUTING, re.MULTILINE)
 
     assert sorted(named) == sorted(set(targets) - {"help"})
 
@@ -219,7 +222,7 @@ def test_a_dockerfile_parses_and_is_from_our_base(text: str) -> None:
     )
 
     assert (lint.returncode, lint.stdout, lint.stderr) == (0, "", "")
-    assert text.startswith(f"FROM {launch.DEFAULT_IMAGE}\n")
+    assert text.startswith(f"FROM {DEFAULT_IMAGE}\n")
     assert "ENTRYPOINT" not in text
     assert "USER" not in text
 
@@ -263,9 +266,7 @@ def test_the_changelog_has_an_unreleased_head() -> None:
 
 
 def test_every_flag_of_the_kubernetes_page_is_in_the_command_line() -> None:
-    group = typer.main.get_group(cli.app)
-    every = [group, *group.commands.values()]
-    known = {"--"} | {flag for command in every for param in command.params for flag in param.opts}
+    known = {"--"} | flags()
     text = (ROOT / "docs/kubernetes.md").read_text(encoding="utf-8").partition("## Many agents")[2]
     code = code_of(text)
     mentioned = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", code.replace(" -- ", " ")))

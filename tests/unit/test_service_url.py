@@ -2,7 +2,7 @@
 
 import pytest
 
-from ravi_agent.service_url import check_service_url
+from ravi_agent.service_url import check_service_url, is_same_service
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_https_goes_to_any_host(url: str) -> None:
 )
 @pytest.mark.parametrize("port", ["", ":8787"], ids=["no port", "port"])
 def test_http_goes_to_loopback_private_addresses_and_bare_names(host: str, port: str) -> None:
-    assert check_service_url(f"http://{host}{port}") == f"http://{host}{port}"
+    assert check_service_url(f"http://{host}{port}") == f"http://{host}{port}".lower()
 
 
 PUBLIC_HOSTS = [
@@ -98,7 +98,7 @@ def test_http_does_not_go_to_any_other_host(host: str, port: str) -> None:
 
 @pytest.mark.parametrize("host", PUBLIC_HOSTS)
 def test_http_goes_to_any_host_where_that_is_allowed(host: str) -> None:
-    assert check_service_url(f"http://{host}", is_http_allowed=True) == f"http://{host}"
+    assert check_service_url(f"http://{host}", is_http_allowed=True) == f"http://{host}".lower()
 
 
 @pytest.mark.parametrize(
@@ -164,13 +164,59 @@ def test_an_address_needs_its_closing_bracket_and_a_colon_after_it(url: str) -> 
         check_service_url(url)
 
 
+SPELLINGS = {
+    "https://ravi.id": [
+        "",
+        "/",
+        "///",
+        "/api",
+        "/api/",
+        "//api//",
+        "/api/api/",
+        ":443",
+        ":443/api/",
+    ],
+    "https://ravi.app": ["", "/api/"],
+    "http://api": ["", "/", "/api", "/api/"],
+    "https://api.ravi.id": ["", "/", "/api", "/api/"],
+    "https://api.ravi.app": ["", "/", "/api", "/api/"],
+    "http://localhost:8787/ravi": ["", "/", "/api", "/api/"],
+    "http://[::1]": ["", ":80", "/api/", ":80/api"],
+    "https://ravi.example/apiary": ["", "/", "/api/"],
+}
+
+
 @pytest.mark.parametrize(
-    ("url", "root"),
+    ("root", "url"), [(root, root + tail) for root, tails in SPELLINGS.items() for tail in tails]
+)
+def test_a_root_has_one_spelling(root: str, url: str) -> None:
+    assert check_service_url(url) == root
+    assert check_service_url(root) == root
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    shouted = f"{scheme.upper()}://{host.upper()}{slash}{path}"
+    assert check_service_url(shouted) == root
+    assert is_same_service(shouted, root)
+
+
+@pytest.mark.parametrize(
+    "recorded",
     [
-        ("https://ravi.id/", "https://ravi.id"),
-        ("https://ravi.id///", "https://ravi.id"),
-        ("http://localhost:8787/ravi/", "http://localhost:8787/ravi"),
+        "https://api.ravi.id",
+        "https://ravi.app",
+        "http://ravi.id",
+        "https://ravi.id:8443",
+        "https://ravi.id:80",
+        "https://ravi.id/ravi",
+        "https://ravi.id/API",
+        "https://ravi.idapi",
+        "ravi.id",
+        "",
+        "\0",
+        None,
+        7,
+        ["https://ravi.id"],
     ],
 )
-def test_a_root_ends_without_a_slash(url: str, root: str) -> None:
-    assert check_service_url(url) == root
+def test_another_host_scheme_port_or_path_is_another_service(recorded: object) -> None:
+    assert not is_same_service(recorded, "https://ravi.id")

@@ -1,7 +1,6 @@
-"""`ravi-launch reap`: what runs have left over, on this engine and in the account."""
+"""What runs have left behind on an engine and in the account, and its removal."""
 
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -9,17 +8,8 @@ from ravi_agent.credential import host_account
 from ravi_agent.errors import RaviError, UsageError
 from ravi_agent.identity import Identity
 from ravi_agent.launcher.backend import Backend
-from ravi_agent.launcher.model.inventory import Leftover, ReapOptions
-from ravi_agent.launcher.planning.values import parse_seconds
+from ravi_agent.launcher.model.inventory import Inventory, ReapOptions
 from ravi_agent.service.api import RaviApi
-
-
-def parse_options(*, prefix: str, older_than: str, is_dry_run: bool) -> ReapOptions:
-    """Raises UsageError for an age that is none, and for an empty prefix."""
-    age_s = parse_seconds("--older-than", older_than)
-    if not prefix:
-        raise UsageError("--prefix ''", "that would be every identity of the account", "task-")
-    return ReapOptions(prefix=prefix, before=time.time() - age_s, is_dry_run=is_dry_run)
 
 
 def reap_leftovers(
@@ -30,63 +20,71 @@ def reap_leftovers(
     is_local: bool,
     is_forced: bool,
 ) -> int:
-    """Print what is left over, and remove it unless that is all that is wanted.
+    """Print what is left behind and, unless this is a dry run, remove it.
 
-    An identity is left over if nothing on this engine has its name: identities of agents
-    elsewhere look the same, so the prefix must be this engine's own. 1 if something stays that
-    should not; it is named.
+    An identity is left behind if nothing on this engine has its name. Identities of agents on
+    other engines look the same, so each engine needs its own prefix. Returns 1 if an identity
+    could not be deleted; it is named on standard error. Raises RaviError.
     """
     url, credential = host_account(environ, is_local=is_local)
     with RaviApi(url, credential) as api:
-        stock = backend.inventory(reaping)
-        ended, names = stock.leftovers, stock.names_in_use
+        found = backend.inventory(reaping)
         orphans = [
             identity
             for identity in api.list_identities(reaping.prefix)
-            if identity.name not in names and is_older(identity, reaping.before)
+            if identity.name not in found.names_in_use and is_older(identity, reaping.before)
         ]
-        for one in ended:
+        for one in found.leftovers:
             print(one.line)
         for identity in orphans:
             print(f"identity {identity.name} ({identity.uuid}), made {identity.created_at}")
-        if reaping.is_dry_run or not (ended or orphans):
-            print(f"{len(ended)} {stock.noun}, {len(orphans)} identities", file=sys.stderr)
+        if reaping.is_dry_run or not (found.leftovers or orphans):
+            print(_counts(found, orphans, ", "), file=sys.stderr)
             return 0
         if not is_forced:
-            ask(f"{len(ended)} {stock.noun} and {len(orphans)} identities")
-        return _remove(stock.noun, api, ended, orphans)
+            confirm(_counts(found, orphans, " and "))
+        return _remove(api, found, orphans)
+
+
+def _counts(found: Inventory, orphans: Sequence[Identity], between: str) -> str:
+    return f"{len(found.leftovers)} {found.noun}{between}{len(orphans)} identities"
 
 
 def is_older(identity: Identity, before: float) -> bool:
-    """Whether it was made before that; one without a readable date is never old enough."""
+    """Whether it was created before that; False where its date cannot be read."""
     try:
         return datetime.fromisoformat(identity.created_at).timestamp() < before
     except ValueError:
         return False
 
 
-def ask(what: str) -> None:
-    """Have somebody agree to the loss of `what`; raises UsageError where nobody does."""
+def confirm(what: str) -> None:
+    """Ask whether to remove `what`; raises UsageError unless the answer is yes."""
     if not sys.stdin.isatty():
         raise UsageError(
-            f"{what} would go", "nobody is there to be asked", "--force, or --dry-run to see them"
+            f"{what} would be removed",
+            "nobody is there to be asked",
+            "add --force, or --dry-run to only list them",
         )
-    sys.stderr.write(f"{what} go for good. Continue? [y/N] ")
+    sys.stderr.write(f"{what} will be removed and cannot be restored. Continue? [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
-        raise UsageError("nothing removed", "the answer was no", "--dry-run to see what there is")
+        raise UsageError("nothing removed", "the answer was no", "--dry-run lists what there is")
 
 
-def _remove(noun: str, api: RaviApi, ended: Sequence[Leftover], orphans: list[Identity]) -> int:
-    for one in ended:
+def _remove(api: RaviApi, found: Inventory, orphans: Sequence[Identity]) -> int:
+    for one in found.leftovers:
         one.remove()
     deleted = sum(delete(api, identity) for identity in orphans)
-    print(f"removed {len(ended)} {noun}, deleted {deleted} identities", file=sys.stderr)
+    print(
+        f"removed {len(found.leftovers)} {found.noun}, deleted {deleted} identities",
+        file=sys.stderr,
+    )
     return 0 if deleted == len(orphans) else 1
 
 
 def delete(api: RaviApi, identity: Identity) -> bool:
-    """Delete an identity; False, and its name on standard error, where the service keeps it."""
+    """Delete an identity. False, with a message on standard error, where the service refuses."""
     try:
         api.delete_identity(identity.uuid)
     except RaviError as exc:

@@ -1,4 +1,4 @@
-"""`ravi-launch reap --worktrees`: identities whose work tree a harness has removed."""
+"""Identities whose git work tree a harness has removed, and their deletion."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from ravi_agent.credential import host_account
 from ravi_agent.errors import UsageError
 from ravi_agent.launcher.model.inventory import ReapOptions
-from ravi_agent.launcher.reap import ask, delete, is_older
+from ravi_agent.launcher.reap import confirm, delete, is_older
 from ravi_agent.service.api import RaviApi
 from ravi_agent.workspace import ledger
 
@@ -23,11 +23,12 @@ def reap_worktrees(
     is_local: bool,
     is_forced: bool,
 ) -> int:
-    """Print the identities whose work tree is gone, and delete them unless that is all.
+    """Print the identities whose work tree is gone and, unless this is a dry run, delete them.
 
-    Gone means: noted by `ravi-init` on this host, no work tree of the repository any more, and no
-    branch left to make it anew from. 1 if an identity stays that should not; it is named.
-    Raises UsageError for what is no repository, and where nobody can be asked.
+    A work tree is gone if `ravi-init` noted it on this host, the repository has no such work tree,
+    and no branch of its name to create it from again. Returns 1 if an identity could not be
+    deleted; it is named on standard error. Raises RaviError, UsageError for a directory that is no
+    repository.
     """
     common_dir = os.path.normpath(
         os.path.join(repository, _git(repository, "rev-parse", "--git-common-dir").strip())
@@ -45,7 +46,7 @@ def reap_worktrees(
             print(f"{len(found)} identities", file=sys.stderr)
             return 0
         if not is_forced:
-            ask(f"{len(found)} identities")
+            confirm(f"{len(found)} identities")
         deleted = [identity.uuid for identity in found if delete(api, identity)]
     ledger.forget(common_dir, set(deleted))
     print(f"deleted {len(deleted)} identities", file=sys.stderr)
@@ -53,7 +54,7 @@ def reap_worktrees(
 
 
 def _gone(repository: str, common_dir: str, api_url: str) -> dict[str, str]:
-    """UUIDs whose work tree has gone for good, and where that was."""
+    """UUIDs of identities whose work tree is gone, each with the path it had."""
     listed = _git(repository, "worktree", "list", "--porcelain").splitlines()
     trees = [
         os.path.realpath(line.removeprefix("worktree ")) + "/"
@@ -82,8 +83,8 @@ def _git(repository: str, *arguments: str) -> str:
             check=True,
             timeout=_GIT_TIMEOUT_S,
         ).stdout
-    except FileNotFoundError:
-        raise UsageError("--worktrees", "there is no git here", "install git") from None
+    except FileNotFoundError as exc:
+        raise UsageError("--worktrees", "git is not installed", "install git") from exc
     except subprocess.SubprocessError as exc:
-        why = (getattr(exc, "stderr", None) or "git does not answer").strip().splitlines()[-1]
-        raise UsageError(f"--worktrees {repository}", why, "--worktrees /path/to/repo") from None
+        why = (getattr(exc, "stderr", None) or "git did not answer").strip().splitlines()[-1]
+        raise UsageError(f"--worktrees {repository}", why, "--worktrees /path/to/repo") from exc

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
 
+from ravi_agent.local.record import Record
 from ravi_agent.local.refusals import RefusalError, StoreError
-from ravi_agent.local.store import Record, Store
+from ravi_agent.local.store import Store
 
 ACCESS_TOKEN_S = 3600
 

@@ -4,10 +4,10 @@ from ravi_agent.local.database import now
 from ravi_agent.local.endpoints import Call, Endpoint, Who
 from ravi_agent.local.fields import FLAG, number, text
 from ravi_agent.local.pages import Fixed
+from ravi_agent.local.record import Record, shown
 from ravi_agent.local.refusals import StoreError, not_found
 from ravi_agent.local.schema import DOMAIN
 from ravi_agent.local.sealed import new_key
-from ravi_agent.local.store import Record, shown
 
 _PATH = "/api/identities/"
 _ONE = f"{_PATH}{{uuid}}/"

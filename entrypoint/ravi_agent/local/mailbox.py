@@ -14,7 +14,7 @@ from ravi_agent.local.events import EventLog
 from ravi_agent.local.pages import Listing
 
 if TYPE_CHECKING:
-    from ravi_agent.local.store import Record
+    from ravi_agent.local.record import Record
 
 PREVIEW = 100  # characters
 _THREADS = f"""

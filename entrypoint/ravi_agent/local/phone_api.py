@@ -4,8 +4,8 @@ from ravi_agent.local.endpoints import Call, Endpoint, Who
 from ravi_agent.local.fields import FLAG, choice, long_text, text
 from ravi_agent.local.mailbox import Message
 from ravi_agent.local.pages import Showing
+from ravi_agent.local.record import Record
 from ravi_agent.local.refusals import RefusalError, StoreError, not_found
-from ravi_agent.local.store import Record
 
 _CONVERSATIONS = "/api/sms-inbox/"
 _MESSAGES = "/api/messages/"

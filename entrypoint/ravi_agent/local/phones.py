@@ -9,7 +9,7 @@ from ravi_agent.local.mailbox import PREVIEW, Message, filtered, one_of
 from ravi_agent.local.pages import Listing
 
 if TYPE_CHECKING:
-    from ravi_agent.local.store import Record
+    from ravi_agent.local.record import Record
 
 _CONVERSATIONS = f"""
 SELECT g.*, substr(latest.body, 1, {PREVIEW}) AS preview,

@@ -4,34 +4,21 @@ import re
 import secrets
 import time
 import uuid
-from dataclasses import dataclass
 
 from ravi_agent.local.database import Database, Row, now
 from ravi_agent.local.events import EventLog
 from ravi_agent.local.mailbox import Mailbox
 from ravi_agent.local.pages import Listing
 from ravi_agent.local.phones import Phones
+from ravi_agent.local.record import Record, record_of, shown
 from ravi_agent.local.refusals import RefusalError, StoreError
 from ravi_agent.local.schema import DOMAIN, PHONE_PREFIX, TABLES
 from ravi_agent.local.sealed import Seal, digest, new_key
 
-__all__ = ["DOMAIN", "Record", "Store", "StoreError"]
+__all__ = ["DOMAIN", "Store", "StoreError"]
 
 _LOCAL_PART = re.compile(r"[A-Za-z0-9._+-]{1,64}")
 _LAST_USE_S = 60  # a key's last use is written down this often at most
-
-
-@dataclass(frozen=True, kw_only=True)
-class Record:
-    """One identity as it is stored; `id` numbers its email address and phone number too."""
-
-    id: int
-    uuid: str
-    name: str
-    email: str
-    phone: str | None
-    created_dt: str
-    updated_dt: str
 
 
 class Store:
@@ -55,23 +42,23 @@ class Store:
     # --- identities ----------------------------------------------------------------------------
 
     def identities(self) -> list[Record]:
-        return [_record(row) for row in self.db.all("SELECT * FROM identities ORDER BY id")]
+        return [record_of(row) for row in self.db.all("SELECT * FROM identities ORDER BY id")]
 
     def listing(self, only: str | None = None) -> Listing:
         """Identities, oldest first, as the service shows them; all, or one by its UUID."""
         query = "SELECT * FROM identities WHERE ?1 IS NULL OR uuid = ?1"
-        return Listing(self.db, query, (only,), "id", lambda row: shown(_record(row)))
+        return Listing(self.db, query, (only,), "id", lambda row: shown(record_of(row)))
 
     def identity(self, identity_uuid: str) -> Record | None:
         row = self.db.one("SELECT * FROM identities WHERE uuid = ?", (identity_uuid,))
-        return _record(row) if row else None
+        return record_of(row) if row else None
 
     def identity_at(self, address: str) -> Record | None:
         """The identity of an email address, in any case of letters, or of a phone number."""
         row = self.db.one(
             "SELECT * FROM identities WHERE email = ? OR phone = ?", (address, address)
         )
-        return _record(row) if row else None
+        return record_of(row) if row else None
 
     def create(self, *, name: str | None, email: str | None, with_phone: bool) -> Record:
         """A new identity; RefusalError for an address that is taken or of a foreign domain."""
@@ -180,7 +167,7 @@ class Store:
         if row is None:
             return None
         self._note_use(row["key_id"])
-        return _record(row)
+        return record_of(row)
 
     def _note_use(self, key_id: int) -> bool:
         moment = time.monotonic()
@@ -188,22 +175,6 @@ class Store:
             self._last_use[key_id] = moment
             self.db.update("keys", key_id, last_used_at=now())
         return True
-
-
-def shown(record: Record) -> dict[str, object]:
-    """An identity as the service shows it: its address is called `inbox`."""
-    return {
-        "uuid": record.uuid,
-        "name": record.name,
-        "inbox": record.email,
-        "phone": record.phone,
-        "created_dt": record.created_dt,
-        "updated_dt": record.updated_dt,
-    }
-
-
-def _record(row: Row) -> Record:
-    return Record(**{name: row[name] for name in Record.__dataclass_fields__})
 
 
 def _key(row: Row) -> dict[str, object]:

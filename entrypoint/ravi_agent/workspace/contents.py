@@ -1,6 +1,5 @@
 """What the files of `.ravi/` hold, and the agent's variables, which say the same."""
 
-import json
 import os
 
 from ravi_agent import contract
@@ -25,6 +24,8 @@ def agent_variables(path: str, identity: "Identity", api_url: str) -> dict[str, 
 
 def file_contents(path: str, identity: "Identity", api_url: str) -> dict[str, str]:
     """The text of each file by its name, in the order in which they are written."""
+    import json  # a provisioned start writes none
+
     config = {"identity_uuid": identity.uuid, "identity_name": identity.name}
     if identity.key:
         config["identity_key"] = identity.key

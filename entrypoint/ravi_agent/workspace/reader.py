@@ -1,12 +1,12 @@
 """Reading a provisioned workspace: all that most starts do, so it imports next to nothing."""
 
-import json
 import os
 
 from ravi_agent import contract
 from ravi_agent.errors import AnswerError
 from ravi_agent.identity import Identity
 from ravi_agent.plain_file import read_plain_file
+from ravi_agent.small_json import read_json
 from ravi_agent.workspace import trust
 
 
@@ -26,7 +26,7 @@ def load(path: str, *, name: str | None, api_url: str) -> Identity | None:
     except OSError as exc:
         raise trust.unreadable(ravi_dir, exc) from exc
     try:
-        record = json.loads(text)
+        record = read_json(text)
         if not isinstance(record, dict):
             raise AnswerError("identity not understood", "it is not a JSON object")
         identity = Identity.from_public(record)

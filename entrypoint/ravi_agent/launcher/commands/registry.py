@@ -1,0 +1,31 @@
+"""The commands of `ravi-launch`."""
+
+from typing import Any
+
+from ravi_agent.launcher.commands import (
+    completion,
+    doctor,
+    logs,
+    ps,
+    reap,
+    render,
+    rm,
+    run,
+    stop,
+    wait,
+)
+from ravi_agent.launcher.commands.flags import Command
+
+COMMANDS: tuple[Command[Any], ...] = (
+    run.COMMAND,
+    render.COMMAND,
+    ps.COMMAND,
+    logs.COMMAND,
+    wait.COMMAND,
+    stop.COMMAND,
+    rm.COMMAND,
+    reap.COMMAND,
+    doctor.COMMAND,
+    completion.COMMAND,
+)
+DEFAULT = run.COMMAND

@@ -1,0 +1,179 @@
+"""`ravi-launch run`: run many agents, each with a Ravi identity of its own."""
+
+from dataclasses import dataclass, field
+
+from ravi_agent.errors import UsageError
+from ravi_agent.launcher.backend import DOCKER, KUBERNETES
+from ravi_agent.launcher.commands.container_options import (
+    ContainerFlags,
+    DockerFlags,
+    container_options,
+)
+from ravi_agent.launcher.commands.engine_options import EngineOptions
+from ravi_agent.launcher.commands.flags import Call, Command, Completion, Group, declared, flag
+from ravi_agent.launcher.commands.kubernetes_options import KubernetesOptions
+from ravi_agent.launcher.commands.run_options import (
+    DEFAULT_PREFIX,
+    AgentOptions,
+    FailureOptions,
+    IdentityOptions,
+    LocalOptions,
+    OutputOptions,
+    ServiceOptions,
+)
+from ravi_agent.launcher.model.request import RunRequest
+from ravi_agent.launcher.planning.plan import check_run_name, new_run_name
+from ravi_agent.launcher.planning.spec import RunSpec
+from ravi_agent.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartOptions:
+    """How the launcher starts a run, and how long it stays with it."""
+
+    resume: str | None = flag(
+        "--resume",
+        metavar="RUN",
+        group=Group.RUN,
+        completion=Completion.RUN,
+        help="Continue a run whose launcher has ended.",
+    )
+    concurrency: int | None = flag(
+        "--concurrency",
+        metavar="N",
+        minimum=1,
+        group=Group.RUN,
+        default_text="measured",
+        help="Number of containers to start at the same time.",
+        only_on=DOCKER,
+        why="the cluster starts the agents",
+    )
+    is_detached: bool = flag(
+        "--detach",
+        "-d",
+        default=False,
+        group=Group.RUN,
+        help="Print the name of the run and exit once all agents run.",
+    )
+    is_removing: bool = flag(
+        "--rm", default=False, group=Group.RUN, help="Remove the containers when the run ends."
+    )
+    is_dry_run: bool = flag(
+        "--dry-run",
+        default=False,
+        group=Group.RUN,
+        help="Print what the run would do, and do nothing.",
+        fixed_on=(KUBERNETES,),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """All options of a run; `render` has some of them and leaves the rest at their defaults."""
+
+    agents: AgentOptions = field(default_factory=AgentOptions)
+    start: StartOptions = field(default_factory=StartOptions)
+    identities: IdentityOptions = field(default_factory=IdentityOptions)
+    local: LocalOptions = field(default_factory=LocalOptions)
+    service: ServiceOptions = field(default_factory=ServiceOptions)
+    failure: FailureOptions = field(default_factory=FailureOptions)
+    container: ContainerFlags = field(default_factory=ContainerFlags)
+    docker: DockerFlags = field(default_factory=DockerFlags)
+    kubernetes: KubernetesOptions = field(default_factory=KubernetesOptions)
+    output: OutputOptions = field(default_factory=OutputOptions)
+    engine: EngineOptions = field(default_factory=EngineOptions)
+
+    def request(self, call: Call) -> RunRequest:
+        """The run to carry out. Raises UsageError for the first option that is wrong."""
+        self._check(call)
+        start, environ = self.start, self.service.environ(call.environ)
+        flow = {
+            "concurrency": start.concurrency,
+            "parallel": self.agents.parallel,
+            "is_removing": start.is_removing or None,
+            **self.failure.flow(),
+        }
+        name = start.resume or self.agents.name
+        flag_name = "--resume" if start.resume else "--name"
+        return RunRequest(
+            run=check_run_name(flag_name, name or new_run_name()),
+            spec=self._spec(environ, call.command),
+            flow={one: value for one, value in flow.items() if value is not None},
+            is_new=name is None,
+            is_resuming=start.resume is not None,
+            has_tasks=self.agents.has_tasks,
+            environ=environ,
+            view=self.output.view(),
+            job=self.kubernetes.job(),
+            is_detached=start.is_detached,
+            is_dry_run=start.is_dry_run,
+            max_identities=self.identities.max_identities,
+        )
+
+    def _spec(self, environ: dict[str, str], command: tuple[str, ...] | None) -> RunSpec:
+        return RunSpec(
+            image=self.agents.image,
+            count=self.agents.count,
+            rows=self.agents.rows(),
+            command=command,
+            environment=self.agents.environment(environ),
+            labels=self.agents.labels(),
+            volumes=self.docker.volume,
+            workspace_dir=self.docker.workspace_dir,
+            name_prefix=environ.get("RAVI_NAME_PREFIX") or DEFAULT_PREFIX,
+            api_url=Settings(environ).api_url,
+            is_local=self.local.is_local,
+            is_provisioning_here=self.identities.provision == "host",
+            container=container_options(self.container, self.docker),
+        )
+
+    def _check(self, call: Call) -> None:
+        self.agents.check(self.start.resume)
+        if self.start.resume:
+            self._check_resumed(self.start.resume, call)
+        self.identities.check(self.engine.backend)
+        self.local.check(self.service)
+        self.failure.check()
+        if self.start.is_detached:
+            self._check_detached(call)
+
+    def _check_resumed(self, run: str, call: Call) -> None:
+        """A run keeps what it was started with: the engine has the record of it."""
+        if self.agents.name:
+            raise UsageError("--resume and --name", "both name the run", f"--resume {run}")
+        backend = self.engine.backend
+        if backend == DOCKER and self.agents.has_tasks:
+            return  # the whole command line again, which is compared with the record
+        for one in declared(RunOptions):
+            if backend in one.parameter.fixed_on and one.parameter.name in call.given:
+                raise UsageError(
+                    f"--resume and {one.parameter.name}",
+                    "the run keeps what it was started with",
+                    f"leave out {one.parameter.name}",
+                )
+
+    def _check_detached(self, call: Call) -> None:
+        """What the launcher has to stay for; a cluster does all but the removal."""
+        flags = {"--rm"}
+        if self.engine.backend == DOCKER:
+            flags |= {"--retries", "--timeout", "--max-failures", "--fail-fast"}
+        for one in sorted(flags & call.given):
+            raise UsageError(
+                f"--detach and {one}", "the launcher does not stay to do it", f"leave out {one}"
+            )
+
+
+def run(options: RunOptions, call: Call) -> int:
+    """0 if every agent succeeded, else 1; detached, 0 if every agent runs or has succeeded."""
+    request = options.request(call)
+    with options.engine.open() as backend:
+        return backend.launch(request)
+
+
+COMMAND = Command(
+    name="run",
+    summary="Run many agents, each with its own Ravi identity",
+    options=RunOptions,
+    execute=run,
+    has_command=True,
+)
