@@ -55,7 +55,10 @@ def derive(client: docker.DockerClient) -> Iterator[Derive]:
 
     yield derive
     for image in made:
-        client.images.remove(image, force=True)
+        try:
+            client.images.remove(image, force=True)
+        except docker.errors.ImageNotFound:
+            continue  # gone with the image that was built on it
 
 
 @pytest.mark.parametrize(
@@ -149,7 +152,7 @@ def test_without_cap_kill_a_stop_reaches_the_agent_and_what_it_leaves_behind(sta
 
 def test_a_namespace_with_one_user_is_refused_with_a_remedy_that_works(run: Run) -> None:
     options = {
-        "entrypoint": ["unshare", "--map-root-user", "--pid", "--fork", "--mount-proc"],
+        "entrypoint": ["unshare", "--map-root-user"],
         "security_opt": ["seccomp=unconfined", "apparmor=unconfined"],
         "cap_add": ["SYS_ADMIN"],
     }
@@ -184,9 +187,7 @@ def test_an_engine_that_refuses_newer_calls_is_no_obstacle(start: Start) -> None
     container = start(
         *UP,
         security_opt=[profile],
-        ulimits=[docker.types.Ulimit(name="nofile", soft=1 << 30, hard=1 << 30)]
-        if can_open(1 << 30)
-        else [docker.types.Ulimit(name="nofile", soft=1 << 20, hard=1 << 20)],
+        ulimits=[docker.types.Ulimit(name="nofile", soft=1 << 20, hard=1 << 20)],
     )
     wait_for_output(container, "up")
 
@@ -196,11 +197,6 @@ def test_an_engine_that_refuses_newer_calls_is_no_obstacle(start: Start) -> None
     ran = Ran(container)
     assert ran.code == 143
     assert "stopped on request" in ran.stderr
-    assert "key" not in ran.stderr.replace("management key in", "")
-
-
-def can_open(limit: int) -> bool:
-    return int(Path("/proc/sys/fs/nr_open").read_text()) >= limit
 
 
 def test_a_stop_during_provisioning_is_heard_where_there_can_be_no_thread(
@@ -320,30 +316,13 @@ def test_a_program_on_a_noexec_mount_is_said_and_is_126(
     try:
         wait_for_output(holder, "up")
         ran = run("/data/program", mounts=mounts)
+        ran.container.remove(force=True)
         assert ran.code == 126, ran.stderr
         assert "mounted noexec" in ran.stderr
-        assert "chmod" not in ran.stderr
-        ran.container.remove(force=True)
+        assert "chmod +x" not in ran.stderr
     finally:
         holder.remove(force=True)
         volume.remove(force=True)
-
-
-@pytest.mark.parametrize("level", ["info", "debug"])
-def test_an_environment_near_the_kernels_limit_is_said_and_is_126(run: Run, level: str) -> None:
-    """Room for the engine's own execve, and none for our variables."""
-    lines = {f"BIG_{number}": "x" * 120_000 for number in range(8)}
-    soft = 4 * (sum(map(len, lines.values())) + 3000)
-    ran = run(
-        "true",
-        environment={**lines, "RAVI_LOG_LEVEL": level},
-        ulimits=[docker.types.Ulimit(name="stack", soft=soft, hard=soft)],
-    )
-
-    assert ran.code == 126, ran.stderr
-    assert "more than the kernel takes" in ran.stderr
-    assert "--ulimit stack" in ran.stderr
-    assert "Traceback" not in ran.stderr
 
 
 # --- stopping ----------------------------------------------------------------------------------
@@ -428,7 +407,7 @@ def test_pid_1_takes_little_memory_while_the_agent_runs(start: Start) -> None:
     container = start(*UP)
     wait_for_output(container, "up")
     script = "grep -E 'Private_(Clean|Dirty)' /proc/1/smaps_rollup"
-    output = container.exec_run(["sh", "-c", script], user="root", privileged=True).output
+    output = container.exec_run(["sh", "-c", script], user="root").output
     assert isinstance(output, bytes)
 
     kilobytes = sum(int(line.split()[1]) for line in output.decode().splitlines())
