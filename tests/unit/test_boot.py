@@ -402,3 +402,51 @@ def test_a_start_that_cannot_be_says_why_on_standard_error_and_runs_nothing(
     assert "\n  fix: " in ended.stderr
     assert MANAGEMENT_KEY not in ended.stderr
     assert not (tmp_path / "w" / ".ravi").exists()
+
+
+NEAR_THE_LIMIT = """
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_STACK, (2 << 20, resource.getrlimit(resource.RLIMIT_STACK)[1]))
+
+def fits(size, program, *words):
+    environment = {**os.environ, **{f"BIG_{n}": "x" * 100_000 for n in range(5)}, "PAD": "x" * size}
+    if program == "/bin/true" and os.fork() == 0:
+        try:
+            os.execve(program, [program, *words], environment)
+        finally:
+            os._exit(1)
+    if program == "/bin/true":
+        return os.wait()[1] == 0
+    os.execve(program, [program, *words], environment)
+
+low, high = 0, 120_000
+while high - low > 1:
+    middle = (low + high) // 2
+    low, high = (middle, high) if fits(middle, "/bin/true", *sys.argv[2:]) else (low, middle)
+fits(low - 2 * len(sys.argv[1]), sys.argv[1], *sys.argv[2:])
+"""
+
+
+def test_an_environment_that_our_own_variables_push_over_the_limit_is_126_in_words(
+    workspace: Path,
+) -> None:
+    """Room for an execve of the entrypoint, and none for what it adds."""
+    program = "from ravi_agent.container.boot import main; main()"
+    ended = subprocess.run(
+        [sys.executable, "-I", "-c", NEAR_THE_LIMIT, sys.executable, "-I", "-c", program, "true"],
+        env={
+            "PATH": os.environ["PATH"],
+            "LC_ALL": "C.UTF-8",
+            "RAVI_AGENT_USER": "0",
+            "RAVI_WORKSPACE": str(workspace),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert ended.returncode == 126, ended.stderr
+    assert "more than the kernel takes" in ended.stderr
+    assert "--ulimit stack=" in ended.stderr
+    assert "Traceback" not in ended.stderr

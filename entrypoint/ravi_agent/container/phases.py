@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 
+from ravi_agent.container.exec_error import explain
 from ravi_agent.log import Log
 
 TYPE_CHECKING = False
@@ -15,9 +16,16 @@ _RUN_LIMIT_S = 10.0
 
 
 def exec_phase(phase: str, words: list[str], environment: dict[str, str]) -> "NoReturn":
-    """Become that phase. Descriptors that Python opened close by themselves."""
+    """Become that phase. Descriptors that Python opened close by themselves.
+
+    Raises ExecError: the agent's words and variables may be near the kernel's limit.
+    """
     main_file = os.path.join(os.path.dirname(__file__), "exec_phase.py")
-    os.execve(sys.executable, [sys.executable, "-IS", main_file, phase, *words], environment)
+    command = [sys.executable, "-IS", main_file, phase, *words]
+    try:
+        os.execve(sys.executable, command, environment)
+    except OSError as exc:
+        raise explain(exc, sys.executable, command, environment) from exc
 
 
 def run_phase(phase: str, words: list[str], environment: dict[str, str], log: Log) -> None:
