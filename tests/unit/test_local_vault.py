@@ -12,8 +12,9 @@ from conftest import MANAGEMENT_KEY
 from openapi import conformance, hooks
 from ravi_agent.errors import SettingsError
 from ravi_agent.local.endpoints import Options
+from ravi_agent.local.record import Record
 from ravi_agent.local.server import LocalRavi
-from ravi_agent.local.store import Record, Store
+from ravi_agent.local.store import Store
 
 DEVICE = "/api/auth/device/"
 

@@ -37,8 +37,8 @@ from ravi.resources import (
 from clients import SDK_VERSION, Cells, check_page
 from conftest import MANAGEMENT_KEY
 from openapi import Conformance, conformance, hooks
+from ravi_agent.local.record import Record
 from ravi_agent.local.server import LocalRavi
-from ravi_agent.local.store import Record
 
 _NUMBERS = itertools.count()
 STRANGER = "+15557770000"

@@ -95,6 +95,7 @@ class LocalRavi:
     def stop(self) -> None:
         """End what `run` serves; from a signal handler too."""
         self._server.should_exit = True
+        self.store.events.close()
 
     async def _serve(self) -> None:
         # One loop for both: the store's calls are short, and each waits for no other.
