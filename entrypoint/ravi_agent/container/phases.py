@@ -44,11 +44,11 @@ def run_phase(phase: str, words: list[str], environment: dict[str, str], log: Lo
                 os._exit(127)
         code = _wait(pid)
     except OSError as exc:
-        log.warning(f"no {phase}: {exc.strerror}", "ravi-release by hand")
+        log.warning(f"no {phase}: {exc.strerror}", "ravi-release")
         return
     if code != int(words[0]):
         why = "it took too long" if code is None else f"its program ended with {code}"
-        log.warning(f"no {phase}: {why}", "ravi-release by hand")
+        log.warning(f"no {phase}: {why}", "ravi-release")
 
 
 def _wait(pid: int) -> int | None:

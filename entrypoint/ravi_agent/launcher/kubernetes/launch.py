@@ -75,7 +75,11 @@ def _make(plan: Plan, request: RunRequest, api: KubernetesApi, answer: Answer) -
             answer.dry_run(budget, {})
             return None
     elif request.is_dry_run:
-        raise UsageError("--dry-run and --secret", "this host has no key", "ravi-launch render")
+        raise UsageError(
+            "--dry-run and --secret",
+            "this host has no key",
+            f"ravi-launch render --count {len(plan.tasks)} --name {plan.run}",
+        )
     return jobs.start(api, plan, request.job, None if secret else credential)
 
 
