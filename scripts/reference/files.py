@@ -1,15 +1,13 @@
 """The files of a workspace, as they are written into one."""
 
 import json
-import tempfile
-from pathlib import Path
 
 from ravi_agent import contract
-from ravi_agent.workspace.claim import Claim
 from reference.markdown import code, page, table
-from reference.sample import IDENTITY
+from reference.sample import written_files
 
 _MEANINGS = {
+    ".gitignore": "`*`: git ignores the directory, whatever the rules of the repository say.",
     contract.CONFIG_FILE: "What the Ravi CLI reads. No `identity_key` where the account has no "
     "such keys; never a management key.",
     contract.ENV_FILE: "The [agent's variables](variables.md#what-the-agent-gets) as "
@@ -21,13 +19,12 @@ _MEANINGS = {
 
 def page_of_files() -> str:
     """files.md."""
-    private, shared = _written(0o755), _written(0o2775)
+    private, shared = written_files(0o755), written_files(0o2775)
     rows = [
-        (code(name), code(private[name][0]), code(shared[name][0]), _fields(private[name][1]), text)
-        for name, text in _MEANINGS.items()
+        (code(name), code(mode), code(shared[name][0]), _fields(text), _MEANINGS[name])
+        for name, (mode, text) in sorted(private.items())
+        if name != "."
     ]
-    if {*private, *shared} - {"."} != set(_MEANINGS):
-        raise AssertionError("a file of .ravi/ is missing from this page")
     return page(
         "Files",
         f"In `{contract.RAVI_DIR}/` of the workspace, {code(contract.DEFAULT_WORKSPACE)} by "
@@ -63,22 +60,6 @@ def page_of_files() -> str:
             ],
         ),
     )
-
-
-def _written(mode: int) -> dict[str, tuple[str, str]]:
-    """Mode and text of each file in a workspace of that mode; the directory itself is `.`."""
-    with tempfile.TemporaryDirectory() as workspace:
-        Path(workspace).chmod(mode)
-        with Claim(workspace) as claim:
-            if not claim.is_free():
-                raise AssertionError("nobody else can have it")
-            claim.save(IDENTITY, api_url=contract.DEFAULT_API_URL)
-        folder = Path(workspace, contract.RAVI_DIR)
-        files = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
-        return {
-            name: (f"{(folder / name).stat().st_mode & 0o7777:04o}", text)
-            for name, text in {".": "", **files}.items()
-        }
 
 
 def _fields(text: str) -> str:

@@ -3,7 +3,7 @@
 from ravi_agent import contract
 from ravi_agent.settings import VARIABLES
 from reference.markdown import capitalised, code, escaped, page, table
-from reference.sample import plan
+from reference.sample import agent_variables, plan
 
 _AGENT_MEANINGS = {
     "RAVI_CONFIG_DIR": "path of `.ravi/`",
@@ -12,7 +12,7 @@ _AGENT_MEANINGS = {
     "RAVI_IDENTITY_UUID": "its UUID",
     "RAVI_IDENTITY_NAME": "its name",
     "RAVI_API_URL": "service root",
-    "RAVI_API_KEY": "its own key, where the account has such keys",
+    "RAVI_API_KEY": "its own key, which the official SDK reads; where the account has such keys",
 }
 _TASK_MEANINGS = {
     "TASK_ID": "id of the task",
@@ -41,10 +41,10 @@ def page_of_variables() -> str:
         "The environment of the container without the settings above, and:",
         table(
             ("variable", "value"),
-            ((code(name), capitalised(_AGENT_MEANINGS[name])) for name in contract.AGENT_VARIABLES),
+            ((code(name), capitalised(_AGENT_MEANINGS[name])) for name in agent_variables()),
         ),
         "In the arguments of the agent's command, `$(RAVI_EMAIL)` and the other names of this "
-        "table are replaced. `$$(` stands for `$(`.",
+        "table are replaced, except that of a key. `$$(` stands for `$(`.",
         "## What `ravi-launch` adds",
         table(
             ("variable", "value"),
