@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -563,6 +564,75 @@ def test_an_identity_of_another_name_is_refused_where_a_name_is_asked_for(
 
     _assert_refused(workspace, "'somebody', this start asks for 'task-1'", name="task-1")
     assert load_any(workspace) == make_identity(name="somebody")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("what", [".", "config.json", "env", "identity.json"])
+def test_what_was_unpacked_or_copied_in_is_refused_where_no_name_is_asked_for(
+    workspace: Path, what: str
+) -> None:
+    """An archive unpacked by root keeps strange owners; `COPY . /workspace` makes all root's."""
+    save(workspace)
+    os.chown(workspace / ".ravi" / what, 4711, 4711)
+
+    _assert_refused(workspace, "belongs to uid 4711")
+    if what == ".":
+        os.chown(workspace / ".ravi/env", 4711, 4711)
+        os.chown(workspace / ".ravi/config.json", 4711, 4711)
+        os.chown(workspace / ".ravi/identity.json", 4711, 4711)
+        _assert_refused(workspace, "belongs to uid 4711")
+        assert load(str(workspace), name="task-1", api_url=API_URL) == make_identity()
+
+
+@contextmanager
+def acting_as(uid: int, groups: tuple[int, ...] = ()) -> Iterator[None]:
+    before = os.getgroups()
+    os.setgroups(groups)
+    os.seteuid(uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setgroups(before)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+@pytest.mark.parametrize(
+    ("uid", "groups", "mode", "is_used"),
+    [
+        pytest.param(1000, (), 0o755, False, id="copied into the image by root"),
+        pytest.param(1000, (2000,), 0o2770, True, id="shared by fsGroup"),
+        pytest.param(1000, (2000,), 0o770, False, id="a group without setgid"),
+        pytest.param(1000, (), 0o2775, False, id="a group of others"),
+    ],
+)
+def test_root_s_files_are_the_agent_s_only_where_a_group_shares_the_workspace(
+    uid: int, groups: tuple[int, ...], mode: int, is_used: bool
+) -> None:
+    with TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        path = Path(name) / "workspace"
+        path.mkdir()
+        os.chown(path, -1, 2000)
+        path.chmod(mode)
+        save(path)
+        for entry in (path / ".ravi", *(path / ".ravi").iterdir()):
+            os.chown(entry, 0, 2000)
+            entry.chmod(entry.stat().st_mode | 0o055)
+        with acting_as(uid, groups):
+            if is_used:
+                assert load_any(path) == make_identity()
+            else:
+                _assert_refused(path, "belongs to uid 0")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_root_uses_what_belongs_to_the_workspace_s_owner(workspace: Path) -> None:
+    save(workspace)
+    for path in (workspace, workspace / ".ravi", *(workspace / ".ravi").iterdir()):
+        os.chown(path, 1000, 1000)
+
+    assert load_any(workspace) == make_identity()
 
 
 def _git(folder: Path, *arguments: str) -> None:

@@ -31,10 +31,17 @@ _LOCK_RETRY_S = 0.05
 FOUND, CREATED, ADOPTED, HANDED_OVER = "found", "created", "adopted", "handed over"
 
 
-def load_provisioned(settings: Settings, user: AgentUser | None) -> Identity | None:
+def load_provisioned(
+    settings: Settings, user: AgentUser | None, *, is_owner_checked: bool = True
+) -> Identity | None:
     """The identity that is there already: offline, without a key, in a millisecond."""
     with ActingAs(user):
-        return reader.load(settings.workspace, name=settings.asked_name, api_url=settings.api_url)
+        return reader.load(
+            settings.workspace,
+            name=settings.asked_name,
+            api_url=settings.api_url,
+            is_owner_checked=is_owner_checked,
+        )
 
 
 def provision_workspace(

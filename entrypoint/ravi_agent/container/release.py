@@ -82,7 +82,7 @@ def release_command(argv: list[str], environ: "Mapping[str, str]") -> int:
     credential = container_credential(environ)
     if is_deleting and credential is None:
         raise no_container_credential()
-    found = load_provisioned(settings, None)
+    found = load_provisioned(settings, None, is_owner_checked=False)
     known = _known(settings, environ, found)
     if is_deleting and found and known is None:
         raise _unknown(found)

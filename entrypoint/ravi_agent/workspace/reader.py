@@ -10,17 +10,20 @@ from ravi_agent.small_json import read_json
 from ravi_agent.workspace import trust
 
 
-def load(path: str, *, name: str | None, api_url: str) -> Identity | None:
+def load(
+    path: str, *, name: str | None, api_url: str, is_owner_checked: bool = True
+) -> Identity | None:
     """The identity of a provisioned workspace and its key; None where there is none yet.
 
     A workspace is provisioned when `identity.json` is there: it is written last.
     name: what the identity must be called, None for any. api_url: the service it must be of.
+    is_owner_checked: whether, without a name, it must be this user's own.
     Raises WorkspaceError for a `.ravi/` that may not be used (`trust`), or of another name or
     service.
     """
     ravi_dir = os.path.join(path, contract.RAVI_DIR)
     try:
-        text, config = _read_provisioned(path, ravi_dir)
+        text, config = _read_provisioned(path, ravi_dir, is_owner_checked and name is None)
     except FileNotFoundError:
         return None
     except OSError as exc:
@@ -42,21 +45,22 @@ def load(path: str, *, name: str | None, api_url: str) -> Identity | None:
     return identity.with_key(_key(config, identity.uuid))
 
 
-def _read_provisioned(path: str, ravi_dir: str) -> tuple[bytes, bytes]:
+def _read_provisioned(path: str, ravi_dir: str, is_owner_checked: bool) -> tuple[bytes, bytes]:
     """What `identity.json` and `config.json` hold.
 
     Raises FileNotFoundError where any of the files is missing.
     """
     folder = os.open(ravi_dir, trust.OPEN_DIR)
     try:
-        trust.check_folder(path, folder)
+        trust.check_folder(path, folder, is_owner_checked=is_owner_checked)
+        owner = os.fstat(folder)
         texts = []
         for file in (contract.IDENTITY_FILE, contract.CONFIG_FILE):
             text, status = read_plain_file(file, trust.FILE_LIMIT, folder=folder)
-            trust.check_file(status, file)
+            trust.check_file(status, file, owner)
             texts.append(text)
         status = os.stat(contract.ENV_FILE, dir_fd=folder, follow_symlinks=False)
-        trust.check_file(status, contract.ENV_FILE)
+        trust.check_file(status, contract.ENV_FILE, owner)
         return texts[0], texts[1]
     finally:
         os.close(folder)

@@ -2,7 +2,10 @@
 
 An identity that somebody else chose is refused, never used: a directory or a file that everybody
 can write, one that is not plainly a directory or a file, one that git tracks (it came with the
-repository), or one that belongs to another user.
+repository), or one that belongs to another user (it was unpacked, or copied into the image). The
+last one may be used by asking for its name: whoever planted it does not know which will be asked
+for. File systems that give every file one owner or one mode (CIFS, 9p, bind mounts from Windows
+and macOS) are told by what they make of a new directory.
 """
 
 import errno
@@ -17,23 +20,40 @@ FILE_LIMIT = 64 * 1024 - 1  # bytes; the files of `.ravi/` have some hundred
 OPEN_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def check_folder(workspace: str, folder: int) -> None:
-    """Raises WorkspaceError for a `.ravi/`, opened as `folder`, that may not be used."""
+def check_folder(workspace: str, folder: int, *, is_owner_checked: bool = False) -> None:
+    """Raises WorkspaceError for a `.ravi/`, opened as `folder`, that may not be used.
+
+    is_owner_checked: nobody has asked for its identity by name, so it has to be this user's own.
+    """
     ravi_dir = os.path.join(workspace, contract.RAVI_DIR)
-    if os.fstat(folder).st_mode & stat.S_IWOTH:
-        raise refused(ravi_dir, "everybody can write it")
+    status = os.fstat(folder)
+    is_open = bool(status.st_mode & stat.S_IWOTH)
+    is_strange = is_owner_checked and not _is_own(status, workspace)
+    if is_open or is_strange:
+        made = _new_directory(workspace)
+        if is_open and not (made and made.st_mode & stat.S_IWOTH):
+            raise refused(ravi_dir, "everybody can write it")
+        if is_strange and not (made and made.st_uid == status.st_uid):
+            raise refused(
+                ravi_dir, f"it belongs to uid {status.st_uid}, and this is uid {os.geteuid()}"
+            )
     if _is_tracked(workspace):
         raise refused(ravi_dir, "it came with the repository: git tracks it")
 
 
-def check_file(status: os.stat_result, name: str) -> None:
-    """Raises OSError for a file of `.ravi/` that somebody else could have made or could change."""
+def check_file(status: os.stat_result, name: str, folder: os.stat_result) -> None:
+    """Raises OSError for a file of `.ravi/` that somebody else could have made or could change.
+
+    folder: the status of `.ravi/` itself, which `check_folder` has found good.
+    """
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, f"{name} is not a regular file")
     if status.st_nlink != 1:
         raise OSError(errno.EMLINK, f"{name} has a second name (a hard link)")
-    if status.st_mode & stat.S_IWOTH:
+    if status.st_mode & stat.S_IWOTH and not folder.st_mode & stat.S_IWOTH:
         raise OSError(errno.EPERM, f"{name} can be written by everybody")
+    if status.st_uid != folder.st_uid:
+        raise OSError(errno.EPERM, f"{name} belongs to uid {status.st_uid}, the directory does not")
     if status.st_size > FILE_LIMIT:
         raise OSError(errno.EFBIG, f"{name} has {status.st_size} bytes")
 
@@ -64,8 +84,8 @@ def refused(path: str, why: str) -> WorkspaceError:
     return WorkspaceError(
         f"{path} is not used",
         why,
-        "remove it to get a fresh identity; to keep it, ask for its name and service "
-        "(RAVI_IDENTITY_NAME, RAVI_API_URL)",
+        "remove it to get a fresh identity (in an image: add .ravi to .dockerignore); to keep "
+        "it, ask for its name and service (RAVI_IDENTITY_NAME, RAVI_API_URL)",
     )
 
 
@@ -95,6 +115,35 @@ def not_writable(path: str, exc: OSError) -> WorkspaceError:
         str(exc.strerror),
         fixes.get(exc.errno or 0, "set RAVI_WORKSPACE to a directory the agent can write"),
     )
+
+
+def _is_own(status: os.stat_result, workspace: str) -> bool:
+    """Whether this user made a directory, or somebody with whom it shares the workspace."""
+    user = os.geteuid()
+    if status.st_uid == user:
+        return True
+    top = os.stat(workspace)
+    if user == 0:
+        return status.st_uid == top.st_uid  # root looks after the workspace of another user
+    # Kubernetes' fsGroup: containers of several users share one volume by its group.
+    is_shared = bool(top.st_mode & stat.S_ISGID) and status.st_gid == top.st_gid
+    return is_shared and status.st_gid in {os.getegid(), *os.getgroups()}
+
+
+def _new_directory(workspace: str) -> os.stat_result | None:
+    """What the workspace's file system makes of a new private directory, None where it cannot be.
+
+    On one with owners and modes it belongs to this user and nobody else can write it.
+    """
+    path = os.path.join(workspace, f"{contract.STAGING_DIR}.{os.getpid()}")
+    try:
+        os.mkdir(path, 0o700)
+        try:
+            return os.lstat(path)
+        finally:
+            os.rmdir(path)
+    except OSError:
+        return None
 
 
 def _is_tracked(workspace: str) -> bool:
