@@ -70,6 +70,8 @@ def provision_workspace(
 
     with ActingAs(user), Claim(settings.workspace) as claim:
         _hold(claim, deadline)
+        for what, fix in claim.warnings:
+            log.warning(what, fix)
         identity = load_provisioned(settings, None)  # by whoever held the claim before
         if identity:
             return identity, FOUND
@@ -192,11 +194,13 @@ def prepare_directory(path: str, user: AgentUser | None) -> None:
     """
     if user is None:
         return
+    from ravi_agent.workspace.claim import make_directories
+
     with ActingAs(user):
-        if os.access(path, os.W_OK | os.X_OK, effective_ids=True):
+        if _can_make_entries(path):
             return
     try:
-        os.makedirs(path, exist_ok=True)
+        make_directories(path)
         target = path
         if os.listdir(path):
             target = os.path.join(path, contract.RAVI_DIR)
@@ -204,6 +208,17 @@ def prepare_directory(path: str, user: AgentUser | None) -> None:
         os.chown(target, user.uid, user.gid, follow_symlinks=False)
     except OSError:
         return  # what is wrong with it is found, and said, as the agent
+
+
+def _can_make_entries(path: str) -> bool:
+    """Whether this user can, by trying: access(2) is a guess on older engines."""
+    trial = os.path.join(path, f"{contract.STAGING_DIR}.{os.getpid()}")
+    try:
+        os.mkdir(trial, 0o700)
+        os.rmdir(trial)
+    except OSError:
+        return False
+    return True
 
 
 def _exclude_from_git(path: str, files: list[str], log: "Log") -> None:

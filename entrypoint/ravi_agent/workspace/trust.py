@@ -41,6 +41,15 @@ def check_folder(workspace: str, folder: int, *, is_owner_checked: bool = False)
         raise refused(ravi_dir, "it came with the repository: git tracks it")
 
 
+def check_fillable(workspace: str, folder: int) -> None:
+    """Raises OSError for a `.ravi/` of another user: only its owner can close it to others."""
+    status = os.fstat(folder)
+    if status.st_uid != os.geteuid():
+        made = _new_directory(workspace)
+        if not (made and made.st_uid == status.st_uid):
+            raise PermissionError(errno.EPERM, f"it belongs to uid {status.st_uid}")
+
+
 def check_file(status: os.stat_result, name: str, folder: os.stat_result) -> None:
     """Raises OSError for a file of `.ravi/` that somebody else could have made or could change.
 
