@@ -8,6 +8,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -177,3 +178,30 @@ def test_an_agent_s_file_is_read_whole_or_not_at_all(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(OSError, match="regular"):
         read_plain_file(str(tmp_path / "fifo"), 4)
+
+
+@pytest.fixture(params=["--chmod-ignore", "--chmod-deny"])
+def shown_open(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A directory as Docker Desktop shows one of Windows: all of it root's, with mode 0777."""
+    source, shown = tmp_path / "source", tmp_path / "shown"
+    source.mkdir()
+    shown.mkdir()
+    options = ["--perms=0777", "--chown-ignore", "--force-user=root", "--force-group=root"]
+    subprocess.run(["bindfs", *options, request.param, source, shown], check=True, timeout=60)
+    yield shown
+    subprocess.run(["fusermount", "-u", shown], check=True, timeout=60)
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not os.access("/dev/fuse", os.W_OK), reason="no FUSE for this user"
+)
+def test_where_everything_shows_0777_every_start_works_and_the_first_says_so(
+    environ: dict[str, str], local: LocalRavi, shown_open: Path
+) -> None:
+    first = init(environ, {"flock": errno.ENOSYS}, shown_open)
+    second = init(environ, {"flock": errno.ENOSYS}, shown_open)
+
+    assert "keeps no modes" in first
+    assert "fix: mount a volume" in first
+    assert second == ""
+    assert len(local.store.identities()) == 1
