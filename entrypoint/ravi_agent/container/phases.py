@@ -11,19 +11,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-# The variables release needs. No key: it reads its file again.
-ON_EXIT_VARIABLES = (
-    "RAVI_ON_EXIT",
-    "RAVI_WORKSPACE",
-    "RAVI_API_URL",
-    "RAVI_ALLOW_HTTP",
-    "RAVI_MANAGEMENT_KEY_FILE",
-    "RAVI_CREDENTIAL_FILES",
-    "RAVI_AGENT_USER",
-    "RAVI_LOG_LEVEL",
-    "RAVI_LOG_FORMAT",
-)
-
 # For a phase that has a child's place; it limits itself to less.
 _RUN_LIMIT_S = 10.0
 
@@ -57,11 +44,11 @@ def run_phase(phase: str, words: list[str], environment: dict[str, str], log: Lo
                 os._exit(127)
         code = _wait(pid)
     except OSError as exc:
-        log.warning(f"no {phase}: {exc.strerror}", "ravi-release by hand")
+        log.warning(f"no {phase}: {exc.strerror}", "ravi-release")
         return
     if code != int(words[0]):
         why = "it took too long" if code is None else f"its program ended with {code}"
-        log.warning(f"no {phase}: {why}", "ravi-release by hand")
+        log.warning(f"no {phase}: {why}", "ravi-release")
 
 
 def _wait(pid: int) -> int | None:

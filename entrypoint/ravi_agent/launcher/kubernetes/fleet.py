@@ -2,6 +2,7 @@
 
 import queue
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ravi_agent.errors import EngineError
@@ -11,7 +12,7 @@ from ravi_agent.launcher.kubernetes.logs import FOLLOWED_LIMIT, Followers, last_
 from ravi_agent.launcher.kubernetes.names import Object, job_name
 from ravi_agent.launcher.kubernetes.watch import Watch
 from ravi_agent.launcher.model.agents import KEPT_LINES, Agent, State
-from ravi_agent.launcher.model.observer import Observer
+from ravi_agent.launcher.model.observer import Reporter
 from ravi_agent.launcher.planning.plan import Plan
 
 # Of failed agents, how many have the end of their log fetched for the report.
@@ -25,22 +26,16 @@ class _Heard:
     is_gone: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Line:
-    index: int
-    text: str
-
-
 class KubernetesFleet:
     """One run whose Job is there. All state changes in the thread that calls `run`."""
 
-    def __init__(self, plan: Plan, api: KubernetesApi, observer: Observer, job: Object) -> None:
+    def __init__(self, plan: Plan, api: KubernetesApi, reporter: Reporter, job: Object) -> None:
         self.plan = plan
         self.agents = [Agent(task=task) for task in plan.tasks]
         self._api = api
-        self._observer = observer
+        self._reporter = reporter
         self._began = time.monotonic()
-        self._queue: queue.SimpleQueue[_Heard | _Line | EngineError] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Heard | EngineError] = queue.SimpleQueue()
         self._job: Object | None = job
         self._uid = job["metadata"]["uid"]
         self._pods_of = f"batch.kubernetes.io/job-name={job_name(plan.run)}"
@@ -61,7 +56,7 @@ class KubernetesFleet:
         """
         name = job_name(self.plan.run)
         if not until_ready and len(self.agents) <= FOLLOWED_LIMIT:
-            self._followers = Followers(self._api, self._hear_line)
+            self._followers = Followers(self._api, self._show)
         self._hear_job(self._api.get("jobs", name))  # a watch tells nothing of what is not there
         watches = [
             self._watch("jobs", field_selector=f"metadata.name={name}"),
@@ -81,9 +76,6 @@ class KubernetesFleet:
                 watch.close()
             if self._followers:
                 self._followers.close(is_over=is_over)
-            while not self._queue.empty():
-                if isinstance(heard := self._queue.get(), _Line):
-                    self._handle(heard)
         if is_over:
             self._explain()
 
@@ -106,8 +98,8 @@ class KubernetesFleet:
 
         return Watch(self._api, resource, heard, failed, **selectors)
 
-    def _hear_line(self, index: int, text: str) -> None:
-        self._queue.put(_Line(index=index, text=text))
+    def _show(self, index: int, data: bytes, *, shown: Callable[[], None]) -> None:
+        self._reporter.output(self.agents[index], data, is_error=False, shown=shown)
 
     def _is_over(self) -> bool:
         if self._job is None or jobs.ending(self._job):
@@ -125,13 +117,10 @@ class KubernetesFleet:
     def _is_ready(self) -> bool:
         return all(agent.is_settled for agent in self.agents)
 
-    def _handle(self, heard: "_Heard | _Line | EngineError") -> None:
+    def _handle(self, heard: "_Heard | EngineError") -> None:
         match heard:
             case EngineError():
                 raise heard
-            case _Line(index=index, text=text):
-                self.agents[index].lines.append(text)
-                self._observer.output(self.agents[index], text, is_error=False)
             case _Heard(resource="jobs", object=job, is_gone=is_gone):
                 self._hear_job(None if is_gone else job)
             case _Heard(resource="pods", object=pod, is_gone=is_gone):
@@ -220,7 +209,10 @@ class KubernetesFleet:
         self.give_up(State.FAILED)
 
     def _explain(self) -> None:
-        """Fetch what failed agents wrote last, where nobody has listened."""
+        """Fetch what failed agents wrote last, where they were not followed."""
+        if self._followers:
+            for agent in self.agents:
+                agent.lines.extend(self._followers.last_lines(agent.task.index))
         failed = [agent for agent in self.agents if agent.exit_code and not agent.lines]
         for agent in failed[:_EXPLAINED_LIMIT]:
             agent.lines.extend(last_lines(self._api, str(agent.container), KEPT_LINES))
@@ -241,8 +233,8 @@ class KubernetesFleet:
         cause = message.partition(": ")[2] or message
         if cause not in self._warned:
             self._warned.add(cause)
-            self._observer.note(f"ravi-launch: warning: {message}")
+            self._reporter.note(f"ravi-launch: warning: {message}")
 
     def _change(self, agent: Agent, state: State) -> None:
         agent.state = state
-        self._observer.changed(agent)
+        self._reporter.changed(agent)
