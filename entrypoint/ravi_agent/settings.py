@@ -59,6 +59,12 @@ VARIABLES = {
     ),
     "RAVI_SIGNAL_MAP": ("", "pairs of signals to rewrite, `TERM:INT,HUP:0`; 0 drops one"),
     "RAVI_EXIT_REMAP": ("", "pairs of exit codes to rewrite, `143:0`"),
+    "RAVI_DIE_WITH_PARENT": (
+        "",
+        "`1` stops the agent once the process that started the entrypoint has ended; for hosts",
+    ),
+    "RAVI_START_HOOK": ("", "program to run before the agent and as its user; it has to succeed"),
+    "RAVI_STOP_HOOK": ("", "program to run at a stop, before the agent gets the signal"),
     "RAVI_ON_EXIT": (
         "keep",
         "at the end, `keep`, `forget` (remove `.ravi/`) or `delete` (the identity too)",
@@ -112,6 +118,9 @@ class Settings:
         self.signal_scope: str = parsed("RAVI_SIGNAL_SCOPE", one_of(("stop", "agent", "group")))
         self.signal_map: dict[int, int] = parsed("RAVI_SIGNAL_MAP", signal_map)
         self.exit_remap: dict[int, int] = parsed("RAVI_EXIT_REMAP", exit_remap)
+        self.dies_with_parent: bool = parsed("RAVI_DIE_WITH_PARENT", one_of(("", "0", "1"))) == "1"
+        self.start_hook: str | None = environ.get("RAVI_START_HOOK") or None
+        self.stop_hook: str | None = environ.get("RAVI_STOP_HOOK") or None
         self.on_exit: str = parsed("RAVI_ON_EXIT", one_of((ON_EXIT_KEEP, "forget", ON_EXIT_DELETE)))
         self.credential_files: list[CredentialFile] = parsed(
             "RAVI_CREDENTIAL_FILES", lambda text: credential_files(text, self.workspace)

@@ -1,12 +1,14 @@
 """What Kubernetes is told of a failure, and what it is not."""
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
 from ravi_agent import contract
-from ravi_agent.container.failure import leave_termination_message
+from ravi_agent.container.exec_error import ExecError
+from ravi_agent.container.failure import leave_termination_message, leave_with
 from ravi_agent.errors import SettingsError
 
 
@@ -53,3 +55,30 @@ def test_what_is_no_file_of_the_kubelets_is_left_alone(tmp_path: Path, kind: str
 
 def test_a_message_that_cannot_be_written_stops_nobody() -> None:
     leave_termination_message("message", "/dev/full")
+
+
+@pytest.mark.parametrize(
+    ("exc", "code", "words"),
+    [
+        (OSError(errno.EAGAIN, "x"), 70, "no process slot is left"),
+        (RuntimeError("can't start new thread"), 70, "no process slot is left"),
+        (OSError(errno.EMFILE, "x"), 70, "no descriptor is left"),
+        (MemoryError(), 70, "no memory is left"),
+        (OSError(errno.ENOSPC, "x", "/w/a"), 73, "/w/a: No space left on device"),
+        (ExecError("its name is empty", "name it", 127), 127, "its name is empty"),
+    ],
+    ids=["EAGAIN", "no thread", "EMFILE", "no memory", "ENOSPC", "exec"],
+)
+def test_the_machines_limits_have_their_own_words_and_no_traceback(
+    capfd: pytest.CaptureFixture[str], exc: Exception, code: int, words: str
+) -> None:
+    with pytest.raises(type(exc)) as caught:
+        raise exc
+
+    assert leave_with(caught.value, "ravi-test") == code
+    lines = capfd.readouterr().err.splitlines()
+    assert lines[0].startswith("ravi-test: error: ")
+    assert words in lines[0]
+    assert lines[1].startswith("  fix: ")
+    assert len(lines) == 2
+    assert "bug" not in lines[1]

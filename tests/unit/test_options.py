@@ -34,6 +34,9 @@ def fields(options: Options) -> dict[str, object]:
     status_path=st.one_of(st.none(), WORDS.map(lambda text: f"/{text}")),
     user=st.one_of(st.none(), st.tuples(NUMBERS, NUMBERS, st.lists(NUMBERS, max_size=3))),
     on_exit=VARIABLES,
+    parent=st.one_of(st.none(), NUMBERS),
+    start_hook=st.one_of(st.none(), WORDS),
+    stop_hook=st.one_of(st.none(), WORDS),
 )
 def test_supervise_reads_what_boot_wrote(
     *,
@@ -46,6 +49,9 @@ def test_supervise_reads_what_boot_wrote(
     status_path: str | None,
     user: tuple[int, int, list[int]] | None,
     on_exit: dict[str, str],
+    parent: int | None,
+    start_hook: str | None,
+    stop_hook: str | None,
 ) -> None:
     options = Options(
         command,
@@ -58,6 +64,9 @@ def test_supervise_reads_what_boot_wrote(
         status_path=status_path,
         user=user,
         on_exit=on_exit,
+        parent=parent,
+        start_hook=start_hook,
+        stop_hook=stop_hook,
     )
 
     assert fields(Options.from_words(options.to_words())) == fields(options)

@@ -286,10 +286,11 @@ def test_no_process_slot_is_said_and_is_126() -> None:
         limit = "import resource, os\n"
     code = (
         f"{limit}resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))\n"
-        "from ravi_agent.container.spawn import spawn\n"
+        "from ravi_agent.container.options import Options\n"
+        "from ravi_agent.container.spawn import Spawner\n"
         "from ravi_agent.container.exec_error import ExecError\n"
         "from ravi_agent.log import Log\n"
-        "try: spawn(['true'], {}, None, Log('test'))\n"
+        "try: Spawner(Options(['true'], grace_s=1), {}, Log('test')).start(['true'])\n"
         "except ExecError as exc: print(exc.code, exc, exc.fix)\n"
     )
     prepared = "import ravi_agent.container.spawn, encodings, codecs\n" + code
@@ -590,3 +591,193 @@ def test_descriptors_from_above_are_closed_however_high_the_limit_is(tmp_path: P
     )
 
     assert set(ended.stdout.split()) <= {"0", "1", "2", "3"}  # 3 is the directory being read
+
+
+# --- the end of whoever started it -------------------------------------------------------------
+
+HARNESS = """
+import os, subprocess, sys, threading
+process = subprocess.Popen(sys.argv[2:], stdout=1)
+if sys.argv[1] == "thread":
+    process.wait()
+    sys.exit(process.returncode)
+sys.stdin.read()
+os._exit(0)
+"""
+
+
+def as_harness(*command: str, how: str = "ends", **options: object) -> list[str]:
+    """A harness that starts supervise, and ends with its own standard input."""
+    inner = command_line(*command, **options)
+    at = next(n for n, word in enumerate(inner) if word.startswith("grace="))
+    code = (
+        "import os, sys\n"
+        f"before, after = sys.argv[1:{at + 1}], sys.argv[{at + 1}:]\n"
+        "os.execv(sys.argv[1], [*before, f'parent={os.getppid()}', *after])"
+    )
+    return [sys.executable, "-I", "-c", HARNESS, how, sys.executable, "-I", "-c", code, *inner]
+
+
+GOES_IN_ORDER = (
+    "signal.pthread_sigmask(signal.SIG_BLOCK, {15})\n"
+    "print('up', os.getppid(), flush=True)\n"
+    "signal.sigwait({15})\n"
+    "print('asked to go', flush=True)"
+)
+
+
+@pytest.mark.parametrize("code", [GOES_IN_ORDER, DEAF.replace("'up'", "'up', os.getppid()")])
+def test_the_agent_ends_with_the_harness_where_that_is_wanted(code: str) -> None:
+    harness = subprocess.Popen(
+        as_harness(*python(code), grace_s=0.3),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert harness.stdout
+    assert harness.stdin
+    up, supervise = harness.stdout.readline().split()
+    assert up == "up"
+
+    harness.kill()
+
+    # The pipe ends with the last process that has it: nobody is left behind.
+    assert harness.stdout.read() == ("asked to go\n" if code == GOES_IN_ORDER else "")
+    assert not Path("/proc", supervise).exists() or is_zombie(supervise)
+    harness.communicate()
+
+
+def is_zombie(pid: str) -> bool:
+    return " Z " in Path("/proc", pid, "stat").read_text()
+
+
+def test_the_agent_is_killed_with_a_supervise_that_is_killed() -> None:
+    harness = subprocess.Popen(
+        as_harness(*python(DEAF.replace("'up'", "'up', os.getppid()"))),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert harness.stdout
+    supervise = int(harness.stdout.readline().split()[1])
+
+    os.kill(supervise, signal.SIGKILL)
+
+    assert harness.communicate()[0] == ""
+
+
+def test_the_end_of_a_thread_of_the_harness_ends_no_agent() -> None:
+    """The kernel tells of the thread that started it; the harness goes on."""
+    code = (
+        "import subprocess, sys, threading\n"
+        "started = []\n"
+        "def start(): started.append(subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE))\n"
+        "thread = threading.Thread(target=start)\n"
+        "thread.start()\n"
+        "thread.join()\n"
+        "print('joined', flush=True)\n"
+        "sys.exit(started[0].wait())"
+    )
+    agent = python("print('up', flush=True); time.sleep(1); sys.exit(4)")
+    inner = as_harness(*agent)[5:]
+    ended = subprocess.run(
+        [sys.executable, "-I", "-c", code, *inner],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+
+    assert ended.returncode == 4, ended.stderr
+
+
+def test_without_the_wish_the_agent_outlives_the_harness(tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    agent = python(f"print('up', flush=True); time.sleep(0.5); open({str(done)!r}, 'w').close()")
+    harness = subprocess.Popen(
+        [sys.executable, "-I", "-c", HARNESS, "ends", *command_line(*agent)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert harness.stdout
+    assert harness.stdout.readline() == "up\n"
+
+    harness.kill()
+    harness.communicate()
+
+    assert done.exists()
+
+
+# --- hooks -------------------------------------------------------------------------------------
+
+
+def test_a_start_hook_runs_before_the_agent_with_its_environment(tmp_path: Path) -> None:
+    hook = script(
+        tmp_path / "hook", f"#!/bin/sh\necho hook $MINE; sleep 600 & echo $! >{tmp_path}/pid\n"
+    )
+    command = command_line("sh", "-c", "echo agent", start_hook=hook, grace_s=0.3)
+    ended = subprocess.run(
+        command,
+        env={**os.environ, "MINE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+
+    assert (ended.returncode, ended.stdout) == (0, "hook 1\nagent\n"), ended.stderr
+    # What it left in the background was there for the agent, and is gone with it.
+    assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()
+
+
+def test_a_start_hook_that_fails_is_said_and_no_agent_starts(tmp_path: Path) -> None:
+    hook = script(tmp_path / "hook", "#!/bin/sh\nexit 5\n")
+
+    ended = run("echo", "agent", start_hook=hook)
+
+    assert (ended.returncode, ended.stdout) == (5, "")
+    assert f"error: RAVI_START_HOOK='{hook}': it ended with 5" in ended.stderr
+
+
+def test_a_stop_during_the_start_hook_starts_no_agent(start: Start, tmp_path: Path) -> None:
+    hook = script(tmp_path / "hook", "#!/bin/sh\necho hook; exec sleep 600\n")
+    running = start(command_line("echo", "agent", start_hook=hook))
+    assert running.line() == "hook"
+
+    running.kill(signal.SIGTERM)
+
+    assert running.code() == 143
+    assert running.line() == ""
+
+
+def test_a_stop_hook_runs_before_the_agent_is_asked_to_go(start: Start, tmp_path: Path) -> None:
+    hook = script(tmp_path / "hook", "#!/bin/sh\necho hook; sleep 0.2; echo hook done\n")
+    agent = python(GOES_IN_ORDER)
+    running = start(command_line(*agent, stop_hook=hook))
+    assert running.line().startswith("up")
+
+    running.kill(signal.SIGTERM)
+
+    assert [running.line() for _ in range(3)] == ["hook", "hook done", "asked to go"]
+    assert running.code() == 0
+
+
+def test_a_stop_hook_has_no_more_than_the_grace(start: Start, tmp_path: Path) -> None:
+    hook = script(tmp_path / "hook", "#!/bin/sh\nexec sleep 600\n")
+    running = start(command_line(*python(GOES_IN_ORDER), stop_hook=hook, grace_s=0.3))
+    assert running.line().startswith("up")
+
+    running.kill(signal.SIGTERM)
+
+    assert running.code() == 137
+
+
+def test_a_stop_hook_that_is_missing_does_not_hold_up_the_stop(start: Start) -> None:
+    running = start(command_line(*python(GOES_IN_ORDER), stop_hook="/nonesuch"))
+    assert running.line().startswith("up")
+
+    running.kill(signal.SIGTERM)
+
+    assert running.line() == "asked to go"
+    assert running.code() == 0

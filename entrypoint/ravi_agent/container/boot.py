@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ravi_agent.settings import Settings
 
 PROGRAM = "ravi-entrypoint"
+_PARENT = os.getppid()  # before anything else: it may end while the workspace is provisioned
 USAGE = f"""\
 usage: {PROGRAM} [--ensure] [--] CMD [ARG...]
 
@@ -253,5 +254,8 @@ def _exec_supervise(
         status_path=status,
         user=user.to_ids() if user else None,
         on_exit=on_exit,
+        parent=_PARENT if settings.dies_with_parent else None,
+        start_hook=settings.start_hook,
+        stop_hook=settings.stop_hook,
     )
     exec_phase("supervise", options.to_words(), environment)

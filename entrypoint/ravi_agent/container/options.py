@@ -23,7 +23,8 @@ class Options:
 
     signal_map and exit_remap: numbers by number. status_path: the status file, None for none.
     user: ids to run the agent as, None to stay. on_exit: what release is told once the agent has
-    ended; with nothing in it there is no release phase.
+    ended; with nothing in it there is no release phase. parent: the pid of the process whose end
+    ends the agent, None for nobody's. start_hook, stop_hook: programs, None for none.
     """
 
     __slots__ = (
@@ -33,9 +34,12 @@ class Options:
         "log_format",
         "log_level",
         "on_exit",
+        "parent",
         "signal_map",
         "signal_scope",
+        "start_hook",
         "status_path",
+        "stop_hook",
         "user",
     )
 
@@ -52,6 +56,9 @@ class Options:
         status_path: str | None = None,
         user: AgentIds | None = None,
         on_exit: "Mapping[str, str] | None" = None,
+        parent: int | None = None,
+        start_hook: str | None = None,
+        stop_hook: str | None = None,
     ) -> None:
         self.command = command
         self.grace_s = grace_s
@@ -63,6 +70,9 @@ class Options:
         self.status_path = status_path
         self.user = user
         self.on_exit = on_exit or {}
+        self.parent = parent
+        self.start_hook = start_hook
+        self.stop_hook = stop_hook
 
     def to_words(self) -> list[str]:
         """The command line of supervise."""
@@ -77,6 +87,8 @@ class Options:
         if self.user:
             uid, gid, groups = self.user
             words.append(f"user={uid}:{gid}:{','.join(map(str, groups))}")
+        more = {"parent": self.parent, "start": self.start_hook, "stop": self.stop_hook}
+        words += [f"{name}={value}" for name, value in more.items() if value is not None]
         words += [f"{_ON_EXIT}{name}={value}" for name, value in self.on_exit.items()]
         return [*words, "--", *self.command]
 
@@ -100,6 +112,9 @@ class Options:
             exit_remap=_decode_pairs(values["exits"]),
             status_path=values["status"] or None,
             user=user,
+            parent=int(values["parent"]) if "parent" in values else None,
+            start_hook=values.get("start"),
+            stop_hook=values.get("stop"),
             on_exit={
                 name.removeprefix(_ON_EXIT): value
                 for name, value in values.items()

@@ -5,9 +5,9 @@ import os
 import signal
 
 from ravi_agent import contract
-from ravi_agent.container import exec_error, ids
+from ravi_agent.container import exec_error, ids, prctl
 from ravi_agent.container.bug import say_bug
-from ravi_agent.container.options import AgentIds
+from ravi_agent.container.options import Options
 from ravi_agent.log import Log
 
 TYPE_CHECKING = False
@@ -16,65 +16,68 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 
-def spawn(
-    command: list[str],
-    environment: dict[str, str],
-    user: AgentIds | None,
-    log: Log,
-    *,
-    ignored: "Iterable[int]" = (),
-) -> int:
-    """The agent's pid, which is its process group too; expects all signals to be blocked.
+class Spawner:
+    """Starts the agent, and its hooks in the same way.
 
-    ignored: signals that the agent starts with ignored; all others have their default.
-    Raises ExecError where there can be no process. Where the program cannot be run, the child
-    says so and leaves with 126 or 127.
+    ignored: signals that they start with ignored; all others have their default. Expects all
+    signals to be blocked.
     """
-    parent_group = os.getpgrp()
-    try:
-        pid = os.fork()
-    except OSError as exc:
-        raise exec_error.no_process(exc) from exc
-    if pid:
+
+    def __init__(
+        self, options: Options, environment: dict[str, str], log: Log, ignored: "Iterable[int]" = ()
+    ) -> None:
+        self._options = options
+        self._environment = environment
+        self._log = log
+        self._ignored = ignored
+
+    def start(self, command: list[str]) -> int:
+        """The pid, which is the process group too.
+
+        Raises ExecError where there can be no process. Where the program cannot be run, the child
+        says so and leaves with 126 or 127.
+        """
+        parent_group = os.getpgrp()
         try:
-            os.setpgid(pid, pid)  # both sides: whichever is first, no signal misses the group
-        except OSError:
-            return pid  # it has done so itself, and runs already
-        return pid
-    try:
-        _become_agent(command, environment, user, log, parent_group, ignored)
-    except BaseException as exc:  # noqa: BLE001 - a child never goes on with its parent's work
-        say_bug(log.program, exc)
-    os._exit(contract.EXIT_BUG)
+            pid = os.fork()
+        except OSError as exc:
+            raise exec_error.no_process(exc) from exc
+        if pid:
+            try:
+                os.setpgid(pid, pid)  # both sides: whichever is first, no signal misses the group
+            except OSError:
+                return pid  # it has done so itself, and runs already
+            return pid
+        try:
+            self._become(command, parent_group)
+        except BaseException as exc:  # noqa: BLE001 - a child never goes on with its parent's work
+            say_bug(self._log.program, exc)
+        os._exit(contract.EXIT_BUG)
 
-
-def _become_agent(
-    command: list[str],
-    environment: dict[str, str],
-    user: AgentIds | None,
-    log: Log,
-    parent_group: int,
-    ignored: "Iterable[int]",
-) -> "NoReturn":
-    try:
-        os.setpgid(0, 0)
-        give_terminal(os.getpgrp(), parent_group)
-        if user:
-            ids.become(*user)
-    except OSError as exc:
-        uid, gid = user[:2] if user else (os.getuid(), os.getgid())
-        why, fix = ids.explain_refusal(exc, uid, gid)
-        log.error(f"cannot become uid {uid}: {why}", fix)  # noqa: TRY400 - not logging's
-        os._exit(contract.EXIT_SETTINGS)
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        # Python ignores SIGPIPE and SIGXFSZ.
-        signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    try:
-        execute(command, environment)
-    except exec_error.ExecError as exc:
-        signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # nobody may be there to read why
-        os._exit(exc.leave(command[0], log))
+    def _become(self, command: list[str], parent_group: int) -> "NoReturn":
+        user = self._options.user
+        try:
+            os.setpgid(0, 0)
+            give_terminal(os.getpgrp(), parent_group)
+            if user:
+                ids.become(*user)
+        except OSError as exc:
+            uid, gid = user[:2] if user else (os.getuid(), os.getgid())
+            why, fix = ids.explain_refusal(exc, uid, gid)
+            self._log.error(f"cannot become uid {uid}: {why}", fix)
+            os._exit(contract.EXIT_SETTINGS)
+        if self._options.parent is not None:
+            # Killed where this process is killed; the change of ids would have forgotten it.
+            prctl.signal_at_parents_end(signal.SIGKILL)
+        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+            # Python ignores SIGPIPE and SIGXFSZ.
+            signal.signal(number, signal.SIG_IGN if number in self._ignored else signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        try:
+            execute(command, self._environment)
+        except exec_error.ExecError as exc:
+            signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # nobody may be there to read why
+            os._exit(exc.leave(command[0], self._log))
 
 
 def execute(command: list[str], environment: dict[str, str]) -> "NoReturn":

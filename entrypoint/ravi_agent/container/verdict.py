@@ -9,7 +9,12 @@ from ravi_agent.log import Log
 
 
 def say_how_it_ended(
-    log: Log, status: int | None, *, stopped_by: int | None, is_killed: bool
+    log: Log,
+    status: int | None,
+    *,
+    stopped_by: int | None,
+    is_killed: bool,
+    who: str = "the agent",
 ) -> int:
     """The agent's exit code; 137 if it never went.
 
@@ -21,15 +26,15 @@ def say_how_it_ended(
     code = os.waitstatus_to_exitcode(status)
     after = f" after {_signal_name(stopped_by)}" if stopped_by else ""
     if code == 0:
-        log.debug(f"the agent ended with 0{after}")
+        log.debug(f"{who} ended with 0{after}")
     elif code > 0:
-        log.info(f"the agent ended with {code}{after}")
+        log.info(f"{who} ended with {code}{after}")
     elif after and (-code in STOP_SIGNALS or is_killed):
-        log.info(f"the agent was stopped on request: {_signal_name(-code)}{after}")
+        log.info(f"{who} was stopped on request: {_signal_name(-code)}{after}")
     elif -code == signal.SIGKILL and memory_kills():
-        log.warning("the agent was killed for want of memory", "docker run --memory …")
+        log.warning(f"{who} was killed for want of memory", "docker run --memory …")
     else:
-        log.warning(f"the agent was ended by {_signal_name(-code)}{after}")
+        log.warning(f"{who} was ended by {_signal_name(-code)}{after}")
     return code if code >= 0 else contract.EXIT_SIGNAL_BASE - code
 
 
