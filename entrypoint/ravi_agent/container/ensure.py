@@ -138,6 +138,7 @@ def _create(
     status: str | None,
 ) -> Identity:
     # httpx takes a tenth of a second to import: only who provisions waits for it.
+    from ravi_agent.container.surroundings import is_started_by_engine
     from ravi_agent.service.api import RaviApi
     from ravi_agent.service.provision import Provisioner
 
@@ -153,6 +154,7 @@ def _create(
             phone_policy=settings.phone_policy,
             log=log,
             on_attempt=note_attempt,
+            is_in_container=is_started_by_engine(),
         )
         return provisioner.provision(settings.identity_name, is_fresh=is_fresh)
 

@@ -82,8 +82,13 @@ class DeadlineBackend(httpcore.NetworkBackend):
                 found.append(f"{address[0]}%{scope}" if scope else str(address[0]))
 
         resolver = threading.Thread(target=resolve, name="resolve", daemon=True)
-        resolver.start()
-        resolver.join(self._deadline.left_s(httpcore.ConnectTimeout))
+        left_s = self._deadline.left_s(httpcore.ConnectTimeout)
+        try:
+            resolver.start()
+        except RuntimeError:  # no process slot left
+            resolve()
+        else:
+            resolver.join(left_s)
         if failures:
             raise httpcore.ConnectError(f"{host}: {failures[0]}") from failures[0]
         if resolver.is_alive():

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 
 from ravi_agent.identity import Identity
+from ravi_agent.service_url import is_same_service
 from ravi_agent.workspace.git import Worktree
 
 FILE = "ravi/worktrees.jsonl"
@@ -38,7 +39,7 @@ class Entry:
 
     def is_of_here(self, api_url: str) -> bool:
         """Whether this host made it, at that service: elsewhere the same path is another."""
-        return self.host == os.uname().nodename and self.api_url == api_url
+        return self.host == os.uname().nodename and is_same_service(self.api_url, api_url)
 
 
 def note(workspace: str, identity: Identity, api_url: str) -> None:
