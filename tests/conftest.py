@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from generations import GENERATIONS, Generation, Service
 from ravi_agent.local.app import REFRESH_TOKEN
 from ravi_agent.local.server import LocalRavi
 from ravi_agent.log import Log
@@ -38,3 +39,10 @@ def local() -> Iterator[LocalRavi]:
 def log() -> Log:
     """A log that says everything."""
     return Log("test", level="debug")
+
+
+@pytest.fixture(params=GENERATIONS)
+def service(request: pytest.FixtureRequest, local: LocalRavi) -> Iterator[Service]:
+    """The local Ravi, behind what makes it another generation."""
+    with Generation(local, **GENERATIONS[request.param]) as generation:
+        yield Service(local, generation.url)

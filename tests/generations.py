@@ -104,7 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(record, list) and self.generation.page_size:
             where = f"http://{self.headers['host']}{parts.path}?{rest}{'&' if rest else ''}"
             status, record = _page(record, page, self.generation.page_size, where)
-        if isinstance(record, dict) and status >= 400 and self.generation.envelope:
+        if isinstance(record, dict) and "detail" in record and self.generation.envelope:
             if "retry_after_seconds" in record:
                 headers["retry-after"] = str(record["retry_after_seconds"])
             record = self.generation.envelope(status, record)
@@ -154,3 +154,22 @@ def _page(records: list[Any], number: int, size: int, where: str) -> tuple[int, 
         "previous": f"{where}page={number - 1}" if number > 1 else None,
         "results": records[first : first + size],
     }
+
+
+class Service:
+    """A local Ravi as tests see it, and the address at which it answers as one generation does."""
+
+    def __init__(self, local: LocalRavi, url: str) -> None:
+        self.url = url
+        self.store = local.store
+        self.faults = local.faults
+        self.requests = local.requests
+
+
+# What each generation does to lists and errors.
+GENERATIONS: dict[str, dict[str, Any]] = {
+    "bare lists": {},
+    "pages of one": {"page_size": 1},
+    "error as text": {"envelope": text_envelope},
+    "error with a code": {"page_size": 1, "envelope": coded_envelope},
+}

@@ -59,9 +59,10 @@ class Identity:
     """One identity; `phone` is None where there is none, `key` where it is not known.
 
     The key opens the agent's mailbox: it shows in no `repr` and in no comparison message.
+    key_uuid: what the service calls the key, to revoke it by; None where it does not say.
     """
 
-    __slots__ = ("created_at", "email", "key", "name", "phone", "uuid")
+    __slots__ = ("created_at", "email", "key", "key_uuid", "name", "phone", "uuid")
 
     def __init__(
         self,
@@ -72,6 +73,7 @@ class Identity:
         phone: str | None,
         created_at: str,
         key: str | None = None,
+        key_uuid: str | None = None,
     ) -> None:
         self.uuid = uuid
         self.name = name
@@ -79,6 +81,7 @@ class Identity:
         self.phone = phone
         self.created_at = created_at
         self.key = key
+        self.key_uuid = key_uuid
 
     @classmethod
     def from_api(cls, record: "Mapping[str, object]") -> "Identity":
@@ -116,7 +119,7 @@ class Identity:
             "created_at": self.created_at,
         }
 
-    def with_key(self, key: str | None) -> "Identity":
+    def with_key(self, key: str | None, key_uuid: str | None = None) -> "Identity":
         """The same identity holding its key."""
         return Identity(
             uuid=self.uuid,
@@ -125,6 +128,7 @@ class Identity:
             phone=self.phone,
             created_at=self.created_at,
             key=key,
+            key_uuid=key_uuid,
         )
 
     def __eq__(self, other: object) -> bool:

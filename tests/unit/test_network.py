@@ -170,3 +170,73 @@ def test_a_proxy_that_is_not_there_is_unreachable(local: LocalRavi, tmp_path: Pa
 
     assert done.returncode == 69
     assert list(local.requests.entries) == []
+
+
+@pytest.mark.parametrize("no_proxy", ["127.0.0.1", "[::1],fd00::/8,127.0.0.0/8", "*"])
+def test_a_socks_proxy_is_no_matter_where_no_proxy_covers_the_service(
+    local: LocalRavi, tmp_path: Path, no_proxy: str
+) -> None:
+    done = init(
+        tmp_path / "workspace",
+        local.url,
+        ALL_PROXY="socks5://127.0.0.1:9",
+        HTTP_PROXY="socks5://127.0.0.1:9",
+        NO_PROXY=no_proxy,
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"ALL_PROXY": "socks5://user:SECRET@127.0.0.1:9"},
+        {"ALL_PROXY": "socks5h://127.0.0.1:9", "NO_PROXY": "[::1],fd00::/8"},
+        {"HTTP_PROXY": "http://127.0.0.1:nine"},
+        {"HTTP_PROXY": "gopher://127.0.0.1"},
+    ],
+    ids=["socks", "socks and exceptions for others", "a port that is none", "another protocol"],
+)
+def test_a_proxy_that_cannot_be_used_is_one_clear_error(
+    local: LocalRavi, tmp_path: Path, variables: dict[str, str]
+) -> None:
+    done = init(tmp_path / "workspace", local.url, **variables)
+
+    assert done.returncode == 69
+    assert done.stderr.startswith("ravi-init: error: cannot call 127.0.0.1: ")
+    assert "add 127.0.0.1 to NO_PROXY" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "SECRET" not in done.stderr
+    assert list(local.requests.entries) == []
+
+
+@pytest.mark.parametrize("no_proxy", ["[::1]", "fd00::/8", "[", "a..b,%,::/0"])
+def test_exceptions_for_other_hosts_are_no_error(
+    local: LocalRavi, proxy: tuple[str, list[str]], tmp_path: Path, no_proxy: str
+) -> None:
+    url, asked = proxy
+
+    done = init(tmp_path / "workspace", local.url, HTTP_PROXY=url, NO_PROXY=no_proxy)
+
+    assert done.returncode == 0, done.stderr
+    assert asked
+
+
+@pytest.mark.parametrize(
+    "host", ["x" * 64 + ".example", "a..example"], ids=["long label", "empty label"]
+)
+def test_a_host_that_cannot_be_one_is_unreachable_and_no_bug(tmp_path: Path, host: str) -> None:
+    done = init(tmp_path / "workspace", f"https://{host}", RAVI_PROVISION_TIMEOUT="1")
+
+    assert done.returncode == 69, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_service_that_is_not_there_is_said_so_while_the_start_goes_on(tmp_path: Path) -> None:
+    done = init(tmp_path / "workspace", "http://127.0.0.1:9", RAVI_PROVISION_TIMEOUT="12")
+
+    said = [line for line in done.stderr.splitlines() if "still trying" in line]
+    assert len(said) == 2  # after 2 s and after 6 s; the next would come after 14 s
+    assert said[0].startswith("ravi-init: warning: still trying 127.0.0.1:9 after 2 s: ")
+    assert "Connection refused" in said[0]
+    assert done.returncode == 69

@@ -1,13 +1,11 @@
 """Provisioning against a service that fails in every way it can."""
 
 import time
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from conftest import MANAGEMENT_KEY
-from generations import Generation, coded_envelope, text_envelope
+from generations import Service
 from ravi_agent.credential import Credential
 from ravi_agent.errors import (
     AnswerError,
@@ -26,32 +24,6 @@ from ravi_agent.service.provision import Provisioner
 
 IDENTITIES = "/api/identities/"
 KEYS = "/api/auth/keys/"
-
-
-class Service:
-    """A local Ravi as tests see it, and the address at which it answers as one generation does."""
-
-    def __init__(self, local: LocalRavi, url: str) -> None:
-        self.url = url
-        self.store = local.store
-        self.faults = local.faults
-        self.requests = local.requests
-
-
-# What each generation does to lists and errors.
-GENERATIONS: dict[str, dict[str, Any]] = {
-    "bare lists": {},
-    "pages of one": {"page_size": 1},
-    "error as text": {"envelope": text_envelope},
-    "error with a code": {"page_size": 1, "envelope": coded_envelope},
-}
-
-
-@pytest.fixture(params=GENERATIONS)
-def service(request: pytest.FixtureRequest, local: LocalRavi) -> Iterator[Service]:
-    """The local Ravi, behind what makes it another generation."""
-    with Generation(local, **GENERATIONS[request.param]) as generation:
-        yield Service(local, generation.url)
 
 
 def provision(
@@ -152,7 +124,7 @@ def test_one_identity_comes_of_a_creation_that_fails_for_a_while(
 def test_a_creation_that_times_out_is_looked_up_before_it_is_sent_again(
     service: Service, log: Log, monkeypatch: pytest.MonkeyPatch, stall: str
 ) -> None:
-    monkeypatch.setattr("ravi_agent.service.provision.CALL_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("ravi_agent.service.patience.CALL_TIMEOUT_S", 0.5)
     service.faults.append(Fault(method="POST", path=IDENTITIES, stall=stall, count=1))
 
     provision(service, log, is_fresh=True)
@@ -166,7 +138,7 @@ def test_a_creation_that_times_out_is_looked_up_before_it_is_sent_again(
 def test_a_creation_that_was_slow_and_not_lost_is_adopted(
     service: Service, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ravi_agent.service.provision.CALL_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("ravi_agent.service.patience.CALL_TIMEOUT_S", 0.3)
     service.faults.append(Fault(method="POST", path=IDENTITIES, delay_s=0.6, count=1))
 
     provision(service, log, is_fresh=True)
@@ -207,15 +179,6 @@ def test_a_refused_phone_is_final_where_one_is_required(
         provision(service, log, phone_policy="require")
 
     assert names(service) == []
-
-
-def test_an_adopted_identity_without_a_phone_is_refused_where_one_is_required(
-    service: Service, log: Log
-) -> None:
-    service.store.create(name="task-1", email=None, with_phone=False)
-
-    with pytest.raises(RefusedError, match="no phone number"):
-        provision(service, log, phone_policy="require")
 
 
 def test_no_phone_is_asked_for_where_none_is_wanted(service: Service, log: Log) -> None:

@@ -150,6 +150,7 @@ def _create(
     status: str | None,
 ) -> tuple[Identity, str]:
     # httpx takes a tenth of a second to import: only who provisions waits for it.
+    from ravi_agent.container.surroundings import is_started_by_engine
     from ravi_agent.service.api import RaviApi
     from ravi_agent.service.provision import Provisioner
 
@@ -165,6 +166,7 @@ def _create(
             phone_policy=settings.phone_policy,
             log=log,
             on_attempt=note_attempt,
+            is_in_container=is_started_by_engine(),
         )
         identity = provisioner.provision(settings.identity_name, is_fresh=is_fresh)
     return identity, ADOPTED if provisioner.has_adopted else CREATED

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from ravi_agent.errors import AnswerError, OutcomeUnknownError
-from ravi_agent.identity import Identity
+from ravi_agent.identity import Identity, is_plain, is_uuid
 from ravi_agent.service.creation import creation_body
 from ravi_agent.service.pages import Listing
 
@@ -93,14 +93,22 @@ class Calls(ABC):
         path = f"{_identity_path(uuid)}provision-phone/"
         return Identity.from_api(self._object("POST", path, None, timeout_s))
 
-    def mint_key(self, uuid: str, *, label: str, timeout_s: float = CALL_TIMEOUT_S) -> str:
-        """A new identity key; RefusedError with status 404 on an account that has none."""
+    def mint_key(
+        self, uuid: str, *, label: str, timeout_s: float = CALL_TIMEOUT_S
+    ) -> tuple[str, str | None]:
+        """A new identity key, and its UUID where the service gives it one.
+
+        RefusedError with status 404 on an account that has no keys.
+        """
         body = {"identity_uuid": uuid, "label": label}
         answer = self._object("POST", "auth/keys/identity/", body, timeout_s)
-        key = answer.get("key")
-        if not isinstance(key, str) or not key or not key.isascii() or not key.isprintable():
+        key, key_uuid = answer.get("key"), answer.get("uuid")
+        # It goes into a header, a file and a variable.
+        if not isinstance(key, str) or not key or not key.isascii() or not is_plain(key):
             raise AnswerError("identity key not understood", "the field 'key' is missing or no key")
-        return key
+        if not isinstance(key_uuid, str) or not is_uuid(key_uuid):
+            key_uuid = None
+        return key, key_uuid
 
     def delete_identity(self, uuid: str, *, timeout_s: float = CALL_TIMEOUT_S) -> None:
         """Delete an identity; status 404 also where the service has no such call."""

@@ -82,12 +82,13 @@ class DeadlineBackend(httpcore.NetworkBackend):
                 found.append(f"{address[0]}%{scope}" if scope else str(address[0]))
 
         resolver = threading.Thread(target=resolve, name="resolve", daemon=True)
+        left_s = self._deadline.left_s(httpcore.ConnectTimeout)
         try:
             resolver.start()
-        except RuntimeError:  # no process slot, or an engine that refuses clone3
+        except RuntimeError:  # no process slot left, or an engine that refuses clone3
             resolve()
         else:
-            resolver.join(self._deadline.left_s(httpcore.ConnectTimeout))
+            resolver.join(left_s)
         if failures:
             raise httpcore.ConnectError(f"{host}: {failures[0]}") from failures[0]
         if resolver.is_alive():

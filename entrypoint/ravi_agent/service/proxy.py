@@ -79,31 +79,25 @@ def _covers(entry: str, host: str, port: int) -> bool:
     """Whether one entry of NO_PROXY means this host; what cannot be read means none."""
     if entry == "*":
         return True
-    entry = entry.rpartition("://")[2].lower()
-    host = host.lower().rstrip(".")
+    name, given_port = _name_and_port(entry.rpartition("://")[2].lower())
+    if given_port and given_port != str(port):
+        return False
     try:
         address = ip_address(host)
     except ValueError:
-        address = None
-    if address is not None:
-        try:
-            network = ip_network(entry.replace("[", "").replace("]", ""), strict=False)
-        except ValueError:
-            pass  # no bare address and no range: with a port, or a name
-        else:
-            return address in network
-    name, _, given_port = entry.rpartition(":") if _has_port(entry) else (entry, "", "")
-    if given_port and given_port != str(port):
+        name = name.removeprefix("*").removeprefix(".").rstrip(".")
+        host = host.lower().rstrip(".")
+        return bool(name) and (host == name or host.endswith(f".{name}"))
+    try:
+        return address in ip_network(name, strict=False)
+    except ValueError:
         return False
-    if address is not None:
-        try:
-            return ip_address(name.strip("[]")) == address
-        except ValueError:
-            return False
-    name = name.removeprefix("*").removeprefix(".").rstrip(".")
-    return bool(name) and (host == name or host.endswith(f".{name}"))
 
 
-def _has_port(entry: str) -> bool:
-    colons = entry.count(":")
-    return colons == 1 or (colons > 1 and "]:" in entry)
+def _name_and_port(entry: str) -> tuple[str, str]:
+    """`host:port`, `[v6]:port`, `[v6]`, `[v6]/8` and `v6` as what they name, and a port or ""."""
+    if entry.startswith("["):
+        name, _, tail = entry[1:].partition("]")
+        return (name + tail, "") if not tail.startswith(":") else (name, tail[1:])
+    name, _, port = entry.partition(":")
+    return (name, port) if ":" not in port else (entry, "")

@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping
 
 from ravi_agent.identity import Identity
+from ravi_agent.service_url import is_same_service
 from ravi_agent.workspace.git import Worktree
 
 FILE = "ravi/ledger.jsonl"
@@ -52,7 +53,7 @@ class Entry:
 
     def is_of_here(self, api_url: str) -> bool:
         """Whether this host wrote it, of that service: elsewhere the same path is another."""
-        return self.host == os.uname().nodename and self.api_url == api_url
+        return self.host == os.uname().nodename and is_same_service(self.api_url, api_url)
 
     def is_same_place(self, other: "Entry") -> bool:
         """Whether both say the same of one workspace, whenever and by whatever action."""

@@ -6,6 +6,7 @@ from ravi_agent import contract
 from ravi_agent.errors import AnswerError
 from ravi_agent.identity import Identity, is_plain
 from ravi_agent.plain_file import read_plain_file
+from ravi_agent.service_url import is_same_service
 from ravi_agent.small_json import read_json
 from ravi_agent.workspace import trust
 
@@ -36,7 +37,7 @@ def load(
     except (ValueError, RecursionError, AnswerError) as exc:
         why = exc.why if isinstance(exc, AnswerError) else "it is not JSON"
         raise trust.refused(f"{ravi_dir}/{contract.IDENTITY_FILE}", why) from exc
-    if record.get("api_url") != api_url:
+    if not is_same_service(record.get("api_url"), api_url):
         raise trust.refused(ravi_dir, f"it belongs to another service than {api_url}")
     if name is not None and identity.name != name:
         raise trust.refused(

@@ -1,0 +1,83 @@
+"""A line now and then while the service does not answer, for whoever waits for the agent."""
+
+import threading
+import time
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from ravi_agent.log import Log
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ravi_agent.errors import RaviError
+
+_FIRST_S = 2.0
+_LONGEST_GAP_S = 30.0
+
+
+class StillTrying:
+    """Says after 2 s, and then after 4, 8, 16 and 30 s more, that a service has not answered.
+
+    From a thread, because a connection that nobody refuses keeps the caller waiting in the
+    kernel. cause: the last failure, None while the first attempt is under way. may_say: asked
+    with the seconds since the last line, False to leave one out.
+    """
+
+    def __init__(
+        self, api_url: str, log: Log, fix: str, may_say: Callable[[float], bool] = lambda _gap: True
+    ) -> None:
+        self.cause: RaviError | None = None
+        self._host = urlsplit(api_url).netloc
+        self._log = log
+        self._fix = fix
+        self._may_say = may_say
+        self._silent_since = time.monotonic()
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="still-trying", daemon=True)
+
+    def __enter__(self) -> "StillTrying":
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._is_over.set()  # no process slot: the start goes on without these lines
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._is_over.is_set():
+            self._is_over.set()
+            self._thread.join()
+
+    def answered(self) -> None:
+        """The service has answered: the time runs anew."""
+        self.cause = None
+        self._silent_since = time.monotonic()
+
+    def _watch(self) -> None:
+        since, gap_s = self._silent_since, _FIRST_S
+        at = since + gap_s
+        while not self._is_over.wait(max(0.0, at - time.monotonic())):
+            if since != self._silent_since:
+                since, gap_s = self._silent_since, _FIRST_S
+                at = since + gap_s
+                continue
+            if self._may_say(gap_s):
+                self._say(time.monotonic() - since)
+            gap_s = min(gap_s * 2, _LONGEST_GAP_S)
+            at += gap_s
+
+    def _say(self, silent_s: float) -> None:
+        cause = self.cause
+        why = f"{cause}" if cause else "no answer yet"
+        self._log.warning(f"still trying {self._host} after {silent_s:.0f} s: {why}", self._fix)
+
+
+def how_to_reach(api_url: str, *, is_in_container: bool) -> str:
+    """What to check where a service cannot be reached."""
+    host = urlsplit(api_url).hostname or ""
+    is_loopback = host in {"localhost", "::1"} or host.startswith("127.")
+    if is_in_container and (is_loopback or host.endswith(".localhost")):
+        return (
+            f"{host} is this container itself: name the service's container instead, or for one "
+            "on the host --add-host=host.docker.internal:host-gateway and host.docker.internal"
+        )
+    return "check RAVI_API_URL and the network" + (" of the container" if is_in_container else "")
