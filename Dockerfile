@@ -16,6 +16,8 @@ RUN --mount=type=secret,id=ca,target=/run/secrets/ca \
     && rm -rf /opt/ravi/lib/bin
 COPY entrypoint/ravi_agent /opt/ravi/lib/ravi_agent
 COPY images/base/bin /opt/ravi/bin
+# For agents: a skill file, and waiting for a code in Python and TypeScript.
+COPY images/base/share /opt/ravi/share
 # Compiled here, and trusted at start: no agent waits for a comparison of time stamps.
 RUN rm -rf /opt/ravi/lib/ravi_agent/launcher /opt/ravi/lib/ravi_agent/local \
     && ln -s "$(python3 -c 'import sys; print(sys.executable)')" /opt/ravi/bin/python \

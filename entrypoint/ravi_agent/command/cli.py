@@ -40,8 +40,14 @@ def ravi(argv: list[str], environ: "Mapping[str, str]", directory: str | None) -
     elif given.is_on("human"):
         write_answer(f"{as_text(answer)}\n")
     else:
-        write_answer(json.dumps(answer, indent=2) + "\n")
+        write_answer(f"{as_json(answer)}\n")
     return 0
+
+
+def as_json(answer: object) -> str:
+    """An answer as JSON in its own script; control characters that JSON lets pass are escaped."""
+    text = json.dumps(answer, indent=2, ensure_ascii=False)
+    return text.translate({number: f"\\u{number:04x}" for number in range(0x7F, 0xA0)})
 
 
 def as_text(answer: object) -> str:

@@ -20,6 +20,7 @@ Grouped digits are returned without the separator, letters as they stand.
 
 import re
 import unicodedata
+from itertools import islice
 
 from ravi_agent.command import code_forms as forms
 from ravi_agent.command import code_words as words
@@ -27,7 +28,8 @@ from ravi_agent.command.code_forms import LATIN
 
 _CJK = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
 _ENOUGH = 3.5
-TEXT_LIMIT = 64 * 1024  # characters of one message that are looked at
+TEXT_LIMIT = 16 * 1024  # characters of one message that are looked at
+_MOST = 200  # candidates of one message
 _REACH = 90  # characters between a word and a number that may still belong together
 
 
@@ -42,7 +44,7 @@ def _pattern(alternatives: "tuple[str, ...]") -> str:
     return "|".join(parts)
 
 
-_CODE = re.compile(_pattern(words.CODE_WORDS), re.IGNORECASE)
+_CODE = re.compile(rf"(?:{_pattern(words.CODE_WORDS)})(?!-[a-z])", re.IGNORECASE)
 _OTHER = re.compile(_pattern(words.OTHER_CODES), re.IGNORECASE)
 _PURPOSE = re.compile(_pattern(words.PURPOSE_WORDS), re.IGNORECASE)
 _OVER = re.compile(_pattern(words.OVER), re.IGNORECASE)
@@ -53,7 +55,8 @@ _LABEL = re.compile(
     r"[\s:：#№\"'(*«「【-]*$|[#№]\s*$",
     re.IGNORECASE,
 )
-_UNIT = re.compile(rf"^[\s)-]{{0,2}}(?:{_pattern(words.UNITS)})", re.IGNORECASE)
+_PLACE = re.compile(rf"(?:{_pattern(words.PLACES)})\s*(?:no\.?|nr\.?)?\s*$", re.IGNORECASE)
+_UNIT = re.compile(rf"^[ \t)-]{{0,2}}(?:{_pattern(words.UNITS)})", re.IGNORECASE)
 _UNIT_SIGN = re.compile(r"^\s?(?:%|°|€|£|\$|¥|￥)")
 _STREET = re.compile(
     r"^\s+(?:[A-Z][\w'.]*\s+){1,3}(?:St|Street|Ave|Avenue|Rd|Road|Blvd|Boulevard|Lane|Ln|Drive|Dr"
@@ -113,7 +116,7 @@ def find_code(text: str, subject: str = "") -> str | None:
     neutral = _OTHER.sub(lambda found: "\u2026" * len(found[0]), whole)
     best, best_score = None, 0.0
     scores: dict[str, float] = {}
-    for found in forms.CANDIDATES.finditer(whole):
+    for found in islice(forms.CANDIDATES.finditer(whole), _MOST):
         candidate = _Candidate(found)
         if not 4 <= len(candidate.value.replace("-", "")) <= 8:
             continue
@@ -127,7 +130,11 @@ def find_code(text: str, subject: str = "") -> str | None:
 
 def plain_text(text: str) -> str:
     """Full-width digits as plain ones, one kind of line end, no invisible characters."""
-    text = unicodedata.normalize("NFKC", text).replace("\r\n", "\n").replace("\r", "\n")
+    text = (
+        unicodedata.normalize("NFKC", text[: 4 * TEXT_LIMIT])
+        .replace("\r\n", "\n")
+        .replace("\r", "\n")
+    )
     return re.sub(r"[\u00ad\u200b-\u200f\u2060\ufeff\u034f]", "", text)
 
 
@@ -227,8 +234,7 @@ def _against(
 ) -> float:
     weight = 0.0
     line = left.rpartition("\n")[2]
-    tail = left[-48:]
-    if _LABEL.search(tail) and not _CODE.search(tail[-14:]):
+    if _is_labelled(left):
         weight += 10.0
     if re.search(
         r"\u2026\s*(?:is|ist|est|es|è|é|jest|to|是|は)?[\s:：\"'“„«「【*-]*$", line[-24:]
@@ -252,3 +258,15 @@ def _against(
     elif _SALES.search(sentence) and strict < 7.0:
         weight += 3.0
     return weight
+
+
+def _is_labelled(left: str) -> bool:
+    """Whether `Order`, `Invoice no.` or the like stands right before, on a line above only alone."""
+    tail = left[-48:]
+    found = _LABEL.search(tail) or _PLACE.search(tail)
+    if not found or _CODE.search(tail[-14:]):
+        return False
+    above, newline, _ = left.rstrip(" \t").rpartition("\n")
+    if not newline or left[len(above) + 1 :].strip():
+        return True
+    return len(above.rstrip().rpartition("\n")[2].split()) <= 3

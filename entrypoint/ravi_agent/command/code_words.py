@@ -23,6 +23,7 @@ CODE_WORDS = (
     r"pin(?:[- ]?(?:code|number|nummer))?",
     r"(?:one|single)[- ]?time[- ](?:pass(?:word|phrase|code)?|pin|key)",
     r"verification number",
+    r"token",
     r"security key",
     r"einmal(?:ige[sn]?)?[- ]?(?:passwort|kennwort|pin|schlüssel)s?",
     r"freischalt(?:ungs)?nummer",
@@ -62,14 +63,17 @@ PURPOSE_WORDS = (
     r"(?:two|2)[- ](?:factor|step)|2fa|mfa",
     r"authenticat\w*|authentifi\w*|authentifizierung|autenticaci[oó]n|autenticazione|autenticação",
     r"(?:log|sign)(?:ging|ning)?[- ]?(?:in|on)",
-    r"log-?in|inloggen|einloggen|anmeld\w*|bestätig\w*|freischalt\w*",
-    r"confirm(?:ation|er|ez|ar|e|ing)?",
-    r"conferma\w*|accedere|accesso|acceder|acesso|acessar|iniciar sesi[oó]n|inicio de sesi[oó]n",
+    r"log-?in|inlog\w*|in te loggen|einlogg\w*|einzuloggen|anzumelden|anmeld\w*|bestätig\w*|freischalt\w*",
+    r"confirm(?:ation|er|ez|ar|e|ing)?|activat(?:e|ion)|unlock|approve|autori[sz]\w*|authori[sz]e",
+    r"valid(?:ate|ation|er|ez|ar|ieren)|convalida\w*",
+    r"(?:link|pair|connect|access|secure|recover) (?:your|this|the)|aktivier\w*|activer|activar|ativar|attivare|aktywow\w*",
+    r"conferma\w*|accedere|accesso|acceder|acesso|acessar|entrar|iniciar sesi[oó]n|inicio de sesi[oó]n",
     r"connexion|se connecter|vous connecter|connecter",
-    r"uwierzytelni\w*|zaloguj|logowani\w*|potwierd\w*|zweryfikuj",
+    r"uwierzytelni\w*|zaloguj|(?:za)?logowa\w*|potwierd\w*|zweryfikuj",
     r"bevestig\w*|aanmeld\w*",
     r"ログイン|認証|確認|本人確認",
     r"登录|登錄|登入|验证|驗證|认证|注册|註冊",
+    r"(?:数字|番号).{0,6}入力|(?:请|請)?(?:输入|輸入)",
 )
 
 # What people do with a code: `Enter 482913 to …`.
@@ -123,7 +127,7 @@ LABELS = (
     r"|item|sku|article|version|ver|build|release|flight|train|gate|seat|room|suite|ste|apt|unit|floor|box"
     r"|p\.?o\.? box|phone|tel(?:ephone)?|fax|mobile|call|dial|text|ext(?:ension)?|port|pid|error|status"
     r"|ending(?: (?:in|with))?|ends (?:in|with)|last (?:4|four)(?: digits)?|card|visa|mastercard|amex"
-    r"|iso|rfc|din|section|article|§|page|chapter|issue|pull request|pr|merge request|commit"
+    r"|iso|rfc|din|§|issue|pull request|pr|merge request|commit"
     r"|bug|jira|job|batch|lot|vat|tax|iban|bic|company|registration|reg|copyright|since"
     r"|license|licence|permit|vin|isbn|zip|stop to|help to|reply to|text to|sms to|to number|transaction"
     r"|txn|trx|payment|deposit|check|cheque|total|amount|balance|subtotal|gmt|hotline|helpline"
@@ -149,6 +153,13 @@ LABELS = (
     r"|下4桁|末尾|カード|郵便番号|〒|合計|金額|管理番号|取引番号|整理番号|契約番号|申込番号|製造番号",
     r"订单(?:号|编号)?|訂單(?:號|編號)?|单号|單號|运单号|快递(?:单号)?|发票(?:号)?|發票(?:號)?|编号|編號|工单(?:号)?|账号|帳號|帐号|卡号|卡號|尾号|尾號|末四位"
     r"|电话|電話|热线|熱線|客服|金额|金額|会员号|會員號|流水号|合同号|房间|版本|邮编|郵編|回复|回覆|学号|工号|车牌|航班|人民币|共计|金额为|消费|余额|積分",
+)
+
+# The same, but a colon behind them is the end of something else: `on the next page: 482913`.
+PLACES = (
+    r"page|p\.|chapter|section|article|line|step|slide|floor|level|seite|abschnitt|zeile|absatz|kapitel",
+    r"chapitre|étape|ligne|página|artículo|capítulo|pagina|articolo|capitolo|artigo|strona|rozdział",
+    r"页|頁|ページ|章",
 )
 
 # What stands behind numbers that are no codes: `4500 points`.
