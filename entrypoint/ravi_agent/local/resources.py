@@ -118,7 +118,9 @@ class Resource:
             name: False if given.schema["type"] == "boolean" else ""
             for name, given in self.fields.items()
         }
-        values = {**blank, **self.defaults(call), **call.body}
+        # A client that sends the whole record sends empty what its user left out.
+        given = {name: value for name, value in call.body.items() if value != ""}
+        values = {**blank, **self.defaults(call), **given}
         self.check(call, values)
         moment = now()
         row_id = call.store.db.insert(
