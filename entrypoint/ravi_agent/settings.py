@@ -61,7 +61,7 @@ VARIABLES = {
     "RAVI_EXIT_REMAP": ("", "pairs of exit codes to rewrite, `143:0`"),
     "RAVI_ON_EXIT": (
         "keep",
-        "at the end, `keep`, `forget` (remove `.ravi/`) or `delete` (the identity too)",
+        "`keep`, `forget` (revoke the key, remove `.ravi/`) or `delete` (the identity too)",
     ),
     "RAVI_EXPORT_API_KEY": ("1", "`0` keeps the identity's own key out of the agent's environment"),
     "RAVI_CREDENTIAL_FILES": (
