@@ -67,7 +67,7 @@ VARIABLES = {
     "RAVI_STOP_HOOK": ("", "program to run at a stop, before the agent gets the signal"),
     "RAVI_ON_EXIT": (
         "keep",
-        "at the end, `keep`, `forget` (remove `.ravi/`) or `delete` (the identity too)",
+        "`keep`, `forget` (revoke the key, remove `.ravi/`) or `delete` (the identity too)",
     ),
     "RAVI_EXPORT_API_KEY": ("1", "`0` keeps the identity's own key out of the agent's environment"),
     "RAVI_CREDENTIAL_FILES": (

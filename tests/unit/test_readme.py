@@ -167,7 +167,7 @@ def options(page: str) -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_variable_of_a_page_is_one_of_the_code(page: str) -> None:
-    known = {*VARIABLES, *contract.AGENT_VARIABLES, "RAVI_RUN", "RAVI_CLI_VERSION"}
+    known = {*VARIABLES, *contract.AGENT_VARIABLES, contract.API_KEY_VARIABLE, "RAVI_RUN"}
     mentioned = set(re.findall(r"\bRAVI_[A-Z_]+[A-Z]\b", text_of(page)))
     mentioned -= {"RAVI_WRITE_DOCS"}  # of the conformance tests
 
@@ -179,7 +179,7 @@ def test_every_command_of_a_page_is_there() -> None:
     images = re.findall(r"^build (\S+)", (ROOT / "scripts/images").read_text(), re.MULTILINE)
     text = "\n".join(line for page in PAGES for line in code_of(text_of(page)))
     mentioned = set(re.findall(r"(?<![\w/.:-])ravi-[a-z]+(?:-[a-z]+)*(?![\w./<…-])", text))
-    names_of_objects = {"ravi-agent", "ravi-run", "ravi-any-image", "ravi-env-files"}
+    names_of_objects = {"ravi-agent", "ravi-run", "ravi-any-image", "ravi-env-files", "ravi-sdk"}
 
     assert mentioned - {*project["scripts"], *images, *names_of_objects} == set()
     extras = re.findall(r"'\.\[([\w,]+)\]'", text)
