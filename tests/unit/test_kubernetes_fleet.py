@@ -374,6 +374,10 @@ def admit(api: KubernetesApi, fake: FakeKubernetes) -> None:
     jobs.suspend(api, "nightly", is_suspended=False)
 
 
+def find_key() -> Credential:
+    return Credential(MANAGEMENT_KEY, "test")
+
+
 def test_a_run_that_was_stopped_goes_on(
     api: KubernetesApi, fake: FakeKubernetes, play: Play
 ) -> None:
@@ -385,7 +389,7 @@ def test_a_run_that_was_stopped_goes_on(
     play(lambda _index, _attempt: Outcome())
 
     observer = Quiet()
-    fleet = KubernetesFleet(plan, api, observer, jobs.take_over(api, plan.run))
+    fleet = KubernetesFleet(plan, api, observer, jobs.take_over(api, plan, find_key))
     fleet.run()
 
     assert fleet.is_success
