@@ -13,7 +13,7 @@ HARNESSES := images/harnesses/symphony/worker images/harnesses/lalph/worktree-se
 SCRIPTS := scripts/cluster scripts/cluster-node scripts/engine scripts/go scripts/images scripts/lock scripts/podman scripts/tools scripts/venv images/base/profile.sh .ci/run $(HARNESSES)
 DOCKERFILES := Dockerfile tests/conformance/Dockerfile images/agent-example/Dockerfile images/devcontainer/Dockerfile images/harnesses/symphony/Dockerfile images/init/Dockerfile images/launch/Dockerfile images/local/Dockerfile
 
-.PHONY: help demo test test-cluster cluster soak lint format engine images clean
+.PHONY: help demo test test-cluster cluster soak lint format engine images reference picture clean
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1  \t/p' Makefile
@@ -34,7 +34,7 @@ test-cluster: images ## the tests of Kubernetes alone, on such a cluster
 soak: images ## the large runs: half an hour
 	$(VENV)/bin/pytest -m soak
 
-lint: $(STAMP) $(VENV)/bin/actionlint ## ruff, mypy, import-linter, hadolint, shellcheck, actionlint, zizmor
+lint: $(STAMP) $(VENV)/bin/actionlint ## ruff, mypy, import-linter, hadolint, shellcheck, actionlint, zizmor; the reference is current
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
@@ -43,6 +43,7 @@ lint: $(STAMP) $(VENV)/bin/actionlint ## ruff, mypy, import-linter, hadolint, sh
 	$(VENV)/bin/shellcheck $(SCRIPTS)
 	$(VENV)/bin/actionlint
 	$(VENV)/bin/zizmor --offline --quiet .github
+	PYTHONPATH=scripts $(VENV)/bin/python -m reference --check
 
 format: $(STAMP) ## format the code
 	$(VENV)/bin/ruff check --fix --quiet . ; $(VENV)/bin/ruff format .
@@ -52,6 +53,12 @@ engine: ## get a Docker engine that answers
 
 images: engine $(STAMP) ## build the images
 	scripts/images
+
+reference: $(STAMP) ## write docs/reference from the code
+	PYTHONPATH=scripts $(VENV)/bin/python -m reference
+
+picture: images ## draw docs/demo.svg from a real run
+	$(VENV)/bin/python scripts/picture.py docs/demo.svg
 
 clean: ## remove what the other targets made here
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

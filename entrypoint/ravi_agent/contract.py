@@ -27,9 +27,14 @@ STAGING_DIR = ".ravi.new"
 CONFIG_FILE = "config.json"
 ENV_FILE = "env"
 IDENTITY_FILE = "identity.json"
+# Holds `*`, so that git ignores the directory whatever the repository's own rules say.
+GITIGNORE_FILE = ".gitignore"
 # Where a start is, for health checks: in /run/ravi in a container, else beside `.ravi`.
 STATUS_PATH = "/run/ravi/status.json"
 STATUS_FILE = ".ravi-status.json"
+# What login shells of root read, in a directory where an agent cannot write: the public half of
+# the agent's variables, as PID 1 knew them before the agent ran.
+ROOT_ENV_PATH = "/run/ravi.env"
 
 # Where Docker, Compose and our Kubernetes manifests mount the management key.
 MANAGEMENT_KEY_PATH = "/run/secrets/ravi_management_key"
@@ -38,6 +43,9 @@ MANAGEMENT_KEY_PATH = "/run/secrets/ravi_management_key"
 # terminationMessagePath; other files are the Pod's own business).
 TERMINATION_LOG = "/dev/termination-log"
 TERMINATION_LOG_LIMIT = 4096  # bytes
+
+# What the account's keys begin with, so that one is told from an identity's.
+MANAGEMENT_KEY_PREFIX = "ravi_mgmt_"
 
 DEFAULT_API_URL = "https://ravi.id"
 DEFAULT_WORKSPACE = "/workspace"
@@ -59,6 +67,9 @@ AGENT_VARIABLES = (
     "RAVI_IDENTITY_NAME",
     "RAVI_API_URL",
 )
+# Its identity's own key, where the service has such keys: what the official SDK reads. It is the
+# one of the agent's variables that is secret, so it is never expanded into an argument.
+API_KEY_VARIABLE = "RAVI_API_KEY"
 
 # The launcher sets this to "stdin" and writes one JSON line to the container's standard input.
 HANDOVER_VARIABLE = "RAVI_HANDOVER"

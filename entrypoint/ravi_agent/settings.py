@@ -24,35 +24,57 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-# Every variable this package reads, in the order of the README's table: default, meaning.
+# Every variable this package reads, in the order of the reference: default, meaning.
 VARIABLES = {
-    "RAVI_API_URL": (contract.DEFAULT_API_URL, "service root"),
+    "RAVI_API_URL": (
+        contract.DEFAULT_API_URL,
+        "service root; `http://` only to loopback, a private address or a name without a dot",
+    ),
     "RAVI_ALLOW_HTTP": ("", "`1` allows plain `http://` to any host"),
-    "RAVI_MANAGEMENT_KEY": ("", "the account's key; better given as a file"),
-    "RAVI_MANAGEMENT_KEY_FILE": (contract.MANAGEMENT_KEY_PATH, "file that holds it"),
-    "RAVI_ACCESS_TOKEN": ("", "access token of an older account"),
-    "RAVI_ACCESS_TOKEN_FILE": ("", "file that holds it"),
-    "RAVI_WORKSPACE": (contract.DEFAULT_WORKSPACE, "the agent's directory"),
-    "RAVI_IDENTITY_NAME": ("task-$TASK_ID, else task-<hostname>", "the name to adopt by"),
-    "RAVI_NAME_PREFIX": ("task-", "what default names begin with"),
-    "RAVI_PHONE_POLICY": ("auto", "`auto`, `require` or `never`"),
+    "RAVI_MANAGEMENT_KEY": ("", "management key of the account; better given as a file"),
+    "RAVI_MANAGEMENT_KEY_FILE": (
+        contract.MANAGEMENT_KEY_PATH,
+        "file that holds the management key",
+    ),
+    "RAVI_ACCESS_TOKEN": ("", "access token of an older account, instead of a key"),
+    "RAVI_ACCESS_TOKEN_FILE": ("", "file that holds the access token"),
+    "RAVI_WORKSPACE": (contract.DEFAULT_WORKSPACE, "directory of the agent, an absolute path"),
+    "RAVI_IDENTITY_NAME": (
+        "task-$TASK_ID, else task-<hostname>",
+        "name of the identity to adopt or create",
+    ),
+    "RAVI_NAME_PREFIX": ("task-", "prefix of default names"),
+    "RAVI_PHONE_POLICY": (
+        "auto",
+        "`auto` (ask for a number, go on without if refused), `require` or `never`",
+    ),
     "RAVI_PROVISION_TIMEOUT": ("60", "seconds for everything before the agent starts"),
-    "RAVI_GRACE": ("8", "seconds from the first stop signal to SIGKILL"),
+    "RAVI_GRACE": (
+        "8",
+        "seconds from the first stop signal, or from the end of the agent, to SIGKILL",
+    ),
     "RAVI_SIGNAL_SCOPE": (
         "stop",
         "`stop` (stop signals to the agent's group, others to it alone), `agent` or `group`",
     ),
-    "RAVI_SIGNAL_MAP": ("", "rewrite signals, `TERM:INT,HUP:0`; 0 drops one"),
-    "RAVI_EXIT_REMAP": ("", "rewrite exit codes, `143:0`"),
-    "RAVI_ON_EXIT": ("keep", "`keep`, `forget` (remove `.ravi/`) or `delete` (the identity too)"),
-    "RAVI_CREDENTIAL_FILES": ("", "`lalph`, or PATH:`json`, `dotenv`, `yaml-front-matter`; a list"),
-    "RAVI_AGENT_USER": ("agent", "whom the agent runs as when PID 1 is root"),
-    "RAVI_LOG_FORMAT": ("text", "`text` or `json`, on standard error"),
+    "RAVI_SIGNAL_MAP": ("", "pairs of signals to rewrite, `TERM:INT,HUP:0`; 0 drops one"),
+    "RAVI_EXIT_REMAP": ("", "pairs of exit codes to rewrite, `143:0`"),
+    "RAVI_ON_EXIT": (
+        "keep",
+        "at the end, `keep`, `forget` (remove `.ravi/`) or `delete` (the identity too)",
+    ),
+    "RAVI_EXPORT_API_KEY": ("1", "`0` keeps the identity's own key out of the agent's environment"),
+    "RAVI_CREDENTIAL_FILES": (
+        "",
+        "list of `lalph`, `PATH:json`, `PATH:dotenv`, `PATH:yaml-front-matter`",
+    ),
+    "RAVI_AGENT_USER": ("agent", "user of the agent if PID 1 is root: a name, `uid` or `uid:gid`"),
+    "RAVI_LOG_FORMAT": ("text", "`text` or `json`"),
     "RAVI_LOG_LEVEL": ("info", "`debug`, `info`, `warning` or `error`"),
-    contract.HANDOVER_VARIABLE: ("", "`stdin`: the launcher hands over there"),
+    contract.HANDOVER_VARIABLE: ("", "`stdin` if the launcher hands over there; it sets this"),
 }
 # Set by us or by the launcher for the agent to read, never settings of ours.
-_FOR_THE_AGENT = frozenset({*contract.AGENT_VARIABLES, "RAVI_RUN"})
+_FOR_THE_AGENT = frozenset({*contract.AGENT_VARIABLES, contract.API_KEY_VARIABLE, "RAVI_RUN"})
 
 PHONE_REQUIRE, PHONE_NEVER = "require", "never"
 ON_EXIT_KEEP, ON_EXIT_DELETE = "keep", "delete"
@@ -94,6 +116,7 @@ class Settings:
         self.credential_files: list[CredentialFile] = parsed(
             "RAVI_CREDENTIAL_FILES", lambda text: credential_files(text, self.workspace)
         )
+        self.is_api_key_exported = parsed("RAVI_EXPORT_API_KEY", one_of(("1", "0"))) == "1"
         self.agent_user: str = given("RAVI_AGENT_USER")
         self.is_agent_user_asked_for = bool(environ.get("RAVI_AGENT_USER"))
         self.is_handover_expected = (

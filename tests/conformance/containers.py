@@ -4,7 +4,7 @@ import select
 import socket
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -76,11 +76,16 @@ class Box:
         return int(state["ExitCode"]) if comes_true(has_ended, within_s) else None
 
     def execute(self, *command: str) -> str:
-        """What `docker exec` of a command prints; AssertionError where that fails."""
-        code, output = self._container.exec_run(list(command))
+        """What `docker exec` of a command prints, as root; AssertionError where that fails."""
+        code, output = self._container.exec_run(list(command), user="0")
         assert isinstance(output, bytes)
         assert code == 0, f"{command}: {code}: {output.decode(errors='replace')}"
         return output.decode()
+
+    def programs(self) -> list[str]:
+        """What `docker top` lists, by the names that the kernel has for them."""
+        listed = self._container.top(ps_args="-eo pid,comm")
+        return [str(row[-1]) for row in listed["Processes"]]
 
     def resize(self, columns: int, lines: int) -> None:
         """Give its terminal another size."""
@@ -138,6 +143,7 @@ class Engine:
         user: str = "1000:1000",
         grace_s: float = 8,
         has_terminal: bool = False,
+        environment: Mapping[str, str] | None = None,
     ) -> Iterator[Box]:
         """A container of that command line, all of it; `grace_s` is a setting of ours alone."""
         container = self._client.containers.create(
@@ -147,9 +153,14 @@ class Engine:
             name=PREFIX + uuid.uuid4().hex[:12],
             user=user,
             network_mode="none",
+            cap_add=["SYS_PTRACE"],  # for root, to look into a PID 1 that lets nobody else
             tty=has_terminal,
             stdin_open=has_terminal,
-            environment={"RAVI_GRACE": str(grace_s), "RAVI_LOG_LEVEL": "error"},
+            environment={
+                "RAVI_GRACE": str(grace_s),
+                "RAVI_LOG_LEVEL": "error",
+                **(environment or {}),
+            },
         )
         try:
             container.start()

@@ -16,7 +16,7 @@ CATCHABLE = sorted(
     int(number)
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD}
 )
-FOR_A_GROUP = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1}
+STOPS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGRTMIN + 3}
 
 
 class Verdict(NamedTuple):
@@ -49,12 +49,15 @@ def signals(engine: Engine, init: Init) -> Verdicts:
         send(signal.SIGCONT)  # dumb-init turns SIGTSTP and its like into SIGSTOP
         agent, grandchild = received("agent"), received("grandchild")
     missing = [number for number in CATCHABLE if number not in agent]
-    lost = [number for number in CATCHABLE if number in agent and number not in grandchild]
+    lost = [number for number in sorted(STOPS) if number not in grandchild]
+    spread = sorted(grandchild - STOPS)
     return {
         "signals": Verdict(not missing, f"did not arrive: {_numbers(missing)}"),
-        "group": Verdict(
-            not lost and grandchild >= FOR_A_GROUP,
-            f"did not arrive: {_numbers(lost or [n for n in CATCHABLE if n not in grandchild])}",
+        "group": Verdict(not lost, f"did not arrive: {_numbers(lost)}"),
+        # One that loses everything leaves helpers alone for no merit of its own.
+        "alone": Verdict(
+            not spread and len(agent) > len(CATCHABLE) / 2,
+            f"a helper gets {_numbers(spread)}" if spread else "the agent gets none",
         ),
     }
 
@@ -183,6 +186,49 @@ def _drained(box: Box, expected: int) -> Verdict:
     how = "cleaned up" if is_clean else "cut short" if "asked" in output else "not asked to go"
     end = "the container runs on" if code is None else f"exit code {code}"
     return Verdict(is_clean and code == expected, f"descendant {how}, {end}")
+
+
+def first_thread(engine: Engine, init: Init) -> Verdicts:
+    """The agent ends with 5 and leaves a process whose first thread has ended."""
+    with engine.run(*init.command, *AGENT, "headless", "5", grace_s=GRACE_S) as box:
+        return {"first-thread": _drained(box, 5)}
+
+
+def pool(engine: Engine, init: Init) -> Verdicts:
+    """A master that at a stop lets its worker finish, which a stop of its own would cut short."""
+    scope = {"RAVI_SIGNAL_SCOPE": "agent"}
+    with engine.run(*init.command, *AGENT, "pool", environment=scope) as box:
+        box.wait_for("ready")
+        box.stop(STOP_S)
+        has_finished = "worker finished" in box.output()
+        code = box.code()
+    how = "finishes" if has_finished else "is cut short"
+    return {"pool": Verdict(has_finished and code == 0, f"the worker {how}, exit code {code}")}
+
+
+def unread(engine: Engine, init: Init) -> Verdicts:
+    """Standard error is full and nobody reads it: the agent ends, and its container does so too."""
+    loud = {"RAVI_LOG_LEVEL": "debug"}
+    with engine.run(*BELOW, "unread", *init.command, "sh", "-c", "exit 7", environment=loud) as box:
+        code = box.code()
+    return {"unread": Verdict(code == 7, "hangs" if code is None else f"exit code {code}")}
+
+
+def caller(engine: Engine, init: Init) -> Verdicts:
+    """As `nohup` starts a program on a host: below another process, with HUP ignored."""
+    with engine.run(*BELOW, "nohup", *init.command, "grep", "SigIgn", "/proc/self/status") as box:
+        box.wait_for("SigIgn")
+        ignored = _signals_of([box.output().split("SigIgn:")[1].split()[0]])
+    return {"nohup": Verdict(signal.SIGHUP in ignored, "HUP would end it")}
+
+
+def top(engine: Engine, init: Init) -> Verdicts:
+    """`docker top` once, as soon as the engine says that the container runs."""
+    seen = []
+    for _ in range(STARTS):
+        with engine.run(*init.command, "sleep", "600") as box:
+            seen.append("sleep" in box.programs())
+    return {"top": Verdict(all(seen), f"there {seen.count(True)} times of {STARTS}")}
 
 
 def inheritance(engine: Engine, init: Init) -> Verdicts:

@@ -29,8 +29,15 @@ ROWS = (
     Row(
         "group",
         probes.signals,
-        "Every signal reaches the agent's process group",
-        "a child of the agent gets all that the agent gets, without an option",
+        "A stop reaches the agent's process group",
+        "TERM, INT, HUP, QUIT and RTMIN+3 reach a child of the agent too: a shell script's program"
+        " ends with it",
+    ),
+    Row(
+        "alone",
+        probes.signals,
+        "Any other signal is the agent's alone",
+        "no child of the agent is ended by a USR1 that only the agent knows",
     ),
     Row(
         "exit-code",
@@ -101,6 +108,25 @@ ROWS = (
         "without Docker's own SIGKILL, with 137",
     ),
     Row(
+        "first-thread",
+        probes.first_thread,
+        "A helper whose first thread has ended may clean up",
+        "`/proc` shows it as a zombie; it gets TERM as any other",
+    ),
+    Row(
+        "pool",
+        probes.pool,
+        "A pool drains its workers",
+        "a stop goes to the master alone, which lets its worker finish; ours with"
+        " `RAVI_SIGNAL_SCOPE=agent`",
+    ),
+    Row(
+        "unread",
+        probes.unread,
+        "An unread standard error holds up nothing",
+        "the pipe is full, and the container ends with its agent's 7",
+    ),
+    Row(
         "descriptors",
         probes.inheritance,
         "The agent has no descriptor from above",
@@ -131,6 +157,12 @@ ROWS = (
         "even if the init was started with HUP ignored",
     ),
     Row(
+        "nohup",
+        probes.caller,
+        "On a host an ignored HUP stays ignored",
+        "`nohup`: the init is not PID 1",
+    ),
+    Row(
         "environment",
         probes.inheritance,
         "The agent's environment is the container's",
@@ -155,6 +187,12 @@ ROWS = (
         probes.job_control,
         "A shell above the init has job control",
         "an init that a shell runs as a job stops with its agent at Ctrl-Z, and both go on",
+    ),
+    Row(
+        "top",
+        probes.top,
+        "`docker top` right after the start shows the agent",
+        "asked once, as soon as `docker start` returns, three times",
     ),
     Row("idle", probes.idleness, "It sleeps while nothing happens", "no wake-up in 3 s"),
     Row(

@@ -12,6 +12,7 @@ import tempfile
 import time
 import urllib.request
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,8 +33,11 @@ class _Nobody:
     def changed(self, agent: Agent) -> None:
         """Nothing is shown."""
 
-    def output(self, agent: Agent, line: str, *, is_error: bool) -> None:
-        """Nothing is shown."""
+    def output(
+        self, agent: Agent, data: bytes, *, is_error: bool, shown: Callable[[], None]
+    ) -> None:
+        del agent, data, is_error
+        shown()
 
     def note(self, text: str) -> None:
         """Nothing is shown."""

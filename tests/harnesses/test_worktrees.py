@@ -44,8 +44,8 @@ def test_only_identities_of_trees_that_are_gone_with_their_branch_are_deleted(ho
     reap(host, "--force")
     assert sorted(host.emails()) == ["task-elsewhere", "task-paused", "task-there"]
     assert reap(host, "--force") == "0 identities\n"
-    names = [entry.name for entry in ledger.read(str(host.repository / ".git"))]
-    assert sorted(names) == ["task-paused", "task-there"]
+    names = [entry.name for entry in ledger.owned(host.environ)]
+    assert sorted(names) == ["task-elsewhere", "task-paused", "task-there"]
 
 
 def test_the_ledger_has_a_line_for_each_and_no_key(host: Host) -> None:
@@ -54,12 +54,33 @@ def test_the_ledger_has_a_line_for_each_and_no_key(host: Host) -> None:
     for path in paths:
         host.run("ravi-init", "--workspace", str(path), "--key", path.name)
 
-    text = (host.repository / ".git" / ledger.FILE).read_text()
+    text = Path(ledger.ledger_path(host.environ)).read_text()
     records = [json.loads(line) for line in text.splitlines()]
-    assert sorted(record["path"] for record in records) == sorted(map(str, paths))
+    created = [record["path"] for record in records if record["action"] == "create"]
+    assert sorted(created) == sorted(map(str, paths))
+    assert {record["action"] for record in records} == {"create", "key"}
     assert {record["name"] for record in records} == set(host.emails())
     assert "ravi_id_" not in text
     assert MANAGEMENT_KEY not in text
+
+
+def test_an_agent_in_a_repository_names_nothing_for_somebody_to_delete(host: Host) -> None:
+    """Attack: a line in the repository, where the ledger was once, and a forged UUID in .ravi."""
+    victim = host.local.store.create(name="task-victim", email=None, with_phone=False)
+    path = add(host, "gone", "--detach")
+    line = json.loads(Path(ledger.ledger_path(host.environ)).read_text().splitlines()[0])
+    forged = {**line, "uuid": victim.uuid, "name": victim.name}
+    (host.repository / ".git/ravi").mkdir()
+    for name in ("worktrees.jsonl", "ledger.jsonl"):
+        (host.repository / ".git/ravi" / name).write_text(json.dumps(forged) + "\n")
+    record = json.loads((path / ".ravi/identity.json").read_text())
+    (path / ".ravi/identity.json").write_text(json.dumps({**record, "uuid": victim.uuid}))
+    host.run("ravi-init", "--workspace", str(path), "--key", "gone")
+    host.git("worktree", "remove", "--force", path)
+
+    reap(host, "--force")
+
+    assert list(host.emails()) == ["task-victim"]
 
 
 def test_a_name_outside_the_prefix_and_a_young_one_stay(host: Host) -> None:
@@ -74,8 +95,8 @@ def test_a_name_outside_the_prefix_and_a_young_one_stay(host: Host) -> None:
 def test_lines_of_another_host_and_broken_ones_are_left_alone(host: Host) -> None:
     path = add(host, "gone", "--detach")
     host.git("worktree", "remove", path)
-    file = host.repository / ".git" / ledger.FILE
-    record = json.loads(file.read_text())
+    file = Path(ledger.ledger_path(host.environ))
+    record = json.loads(file.read_text().splitlines()[0])
     text = json.dumps({**record, "host": "another"}) + "\nno JSON\n[]\n{}\n"
     file.write_text(text)
 
@@ -95,7 +116,7 @@ def test_what_the_service_will_not_delete_is_named_and_kept(host: Host, status: 
     assert f"identity task-gone ({identity.uuid}) stays: " in said
     assert f"status {status}" in said
     assert "deleted 0 identities" in said
-    assert len(ledger.read(str(host.repository / ".git"))) == 1
+    assert len(ledger.owned(host.environ)) == 1
 
 
 def test_nobody_to_ask_and_no_repository_change_nothing(host: Host) -> None:

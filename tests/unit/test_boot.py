@@ -10,7 +10,8 @@ import pytest
 
 from conftest import MANAGEMENT_KEY
 from ravi_agent import contract
-from ravi_agent.container.boot import agent_environment, boot, expand
+from ravi_agent.container.boot import boot
+from ravi_agent.container.environment import agent_environment, expand
 from ravi_agent.container.user import AgentUser
 from ravi_agent.errors import UsageError
 from ravi_agent.identity import Identity
@@ -109,6 +110,7 @@ def test_the_agent_gets_its_own_variables_and_its_identity() -> None:
         "RAVI_IDENTITY_UUID": "0a1b",
         "RAVI_IDENTITY_NAME": "task-1",
         "RAVI_API_URL": "https://ravi.id",
+        "RAVI_API_KEY": IDENTITY.key,
     }
 
 
@@ -126,11 +128,35 @@ def test_the_agent_gets_none_of_our_knobs_and_no_key() -> None:
 
     environment = agent_environment(environ, Settings(environ), IDENTITY, None)
 
-    assert set(environment) == set(contract.AGENT_VARIABLES)
+    assert set(environment) == {*contract.AGENT_VARIABLES, "RAVI_API_KEY"}
     assert environment["RAVI_CONFIG_DIR"] == "/srv/w/.ravi"
     assert MANAGEMENT_KEY not in environment.values()
-    assert IDENTITY.key not in environment.values()
+    assert environment["RAVI_API_KEY"] == IDENTITY.key
     assert environ == before
+
+
+@pytest.mark.parametrize(
+    ("given", "is_exported", "identity", "expected"),
+    [
+        pytest.param("mine", "1", IDENTITY, IDENTITY.key, id="the identity's own"),
+        pytest.param("mine", "0", IDENTITY, "mine", id="left out"),
+        pytest.param("mine", "1", IDENTITY.with_key(None), "mine", id="an account without keys"),
+        pytest.param("ravi_mgmt_x", "0", IDENTITY, None, id="the account's"),
+    ],
+)
+def test_the_api_key_is_the_identity_s_and_never_the_account_s(
+    given: str, is_exported: str, identity: Identity, expected: str | None
+) -> None:
+    environ = {"RAVI_API_KEY": given, "RAVI_EXPORT_API_KEY": is_exported}
+
+    environment = agent_environment(environ, Settings(environ), identity, None)
+
+    assert environment.get("RAVI_API_KEY") == expected
+
+
+def test_a_key_is_not_expanded_into_an_argument() -> None:
+    """Every process of the container can read another's arguments."""
+    assert expand(["$(RAVI_API_KEY)"], {"RAVI_API_KEY": "k"}) == ["$(RAVI_API_KEY)"]
 
 
 def test_without_a_phone_the_variable_is_there_and_empty() -> None:
@@ -289,6 +315,7 @@ def test_a_provisioned_start_needs_no_key_and_no_network(workspace: Path) -> Non
         "RAVI_IDENTITY_UUID": "0a1b",
         "RAVI_IDENTITY_NAME": "task-1",
         "RAVI_API_URL": "https://ravi.id",
+        "RAVI_API_KEY": IDENTITY.key,
     }
     assert ended.stderr.count("\n") == 1
     assert ended.stderr.startswith("ravi-entrypoint: info: task-1 is task-1@ravi.example")
@@ -338,7 +365,7 @@ def test_a_misspelt_setting_is_warned_of_and_goes_to_the_agent(workspace: Path) 
     ended = entrypoint("env", environ={"RAVI_WORKSPACE": str(workspace), "RAVI_LOGLEVEL": "debug"})
 
     assert ended.returncode == 0
-    assert "warning: RAVI_LOGLEVEL is no setting of ours\n" in ended.stderr
+    assert "warning: RAVI_LOGLEVEL is not a setting\n" in ended.stderr
     assert "  fix: did you mean RAVI_LOG_LEVEL?\n" in ended.stderr
 
 
@@ -375,3 +402,51 @@ def test_a_start_that_cannot_be_says_why_on_standard_error_and_runs_nothing(
     assert "\n  fix: " in ended.stderr
     assert MANAGEMENT_KEY not in ended.stderr
     assert not (tmp_path / "w" / ".ravi").exists()
+
+
+NEAR_THE_LIMIT = """
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_STACK, (2 << 20, resource.getrlimit(resource.RLIMIT_STACK)[1]))
+
+def fits(size, program, *words):
+    environment = {**os.environ, **{f"BIG_{n}": "x" * 100_000 for n in range(5)}, "PAD": "x" * size}
+    if program == "/bin/true" and os.fork() == 0:
+        try:
+            os.execve(program, [program, *words], environment)
+        finally:
+            os._exit(1)
+    if program == "/bin/true":
+        return os.wait()[1] == 0
+    os.execve(program, [program, *words], environment)
+
+low, high = 0, 120_000
+while high - low > 1:
+    middle = (low + high) // 2
+    low, high = (middle, high) if fits(middle, "/bin/true", *sys.argv[2:]) else (low, middle)
+fits(low - 2 * len(sys.argv[1]), sys.argv[1], *sys.argv[2:])
+"""
+
+
+def test_an_environment_that_our_own_variables_push_over_the_limit_is_126_in_words(
+    workspace: Path,
+) -> None:
+    """Room for an execve of the entrypoint, and none for what it adds."""
+    program = "from ravi_agent.container.boot import main; main()"
+    ended = subprocess.run(
+        [sys.executable, "-I", "-c", NEAR_THE_LIMIT, sys.executable, "-I", "-c", program, "true"],
+        env={
+            "PATH": os.environ["PATH"],
+            "LC_ALL": "C.UTF-8",
+            "RAVI_AGENT_USER": "0",
+            "RAVI_WORKSPACE": str(workspace),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert ended.returncode == 126, ended.stderr
+    assert "more than the kernel takes" in ended.stderr
+    assert "--ulimit stack=" in ended.stderr
+    assert "Traceback" not in ended.stderr

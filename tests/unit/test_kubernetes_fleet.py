@@ -46,9 +46,14 @@ class Quiet:
     def changed(self, agent: Agent) -> None:
         self.states.append((agent.task.index, agent.state))
 
-    def output(self, agent: Agent, line: str, *, is_error: bool) -> None:
+    def output(
+        self, agent: Agent, data: bytes, *, is_error: bool, shown: Callable[[], None]
+    ) -> None:
         assert not is_error
-        self.lines.append((agent.task.index, line))
+        self.lines += [
+            (agent.task.index, line.decode()) for line in data.removesuffix(b"\n").split(b"\n")
+        ]
+        shown()
 
     def note(self, text: str) -> None:
         self.notes.append(text)

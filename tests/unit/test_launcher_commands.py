@@ -16,12 +16,14 @@ import pytest
 
 import fake_backend
 from conftest import MANAGEMENT_KEY
+from ravi_agent.credential import Credential
 from ravi_agent.launcher import cli
 from ravi_agent.launcher.backend import DOCKER, KUBERNETES
 from ravi_agent.launcher.commands.engine_options import EngineOptions
 from ravi_agent.launcher.commands.flags import Command, Declared, declared
 from ravi_agent.launcher.commands.registry import COMMANDS
 from ravi_agent.local.server import LocalRavi
+from ravi_agent.service.api import RaviApi
 
 LAUNCH = str(Path(sys.executable).with_name("ravi-launch"))
 COMMAND = {command.name: command for command in COMMANDS}
@@ -52,6 +54,7 @@ SAMPLES = {
     "--user": "5:5",
     "--cpus": "0.5",
     "--pids-limit": "99",
+    "--provision": "host",
     "--volume": "/data:/data",
     "--security-opt": "seccomp=unconfined",
     "--node-selector": "pool=agents",
@@ -65,6 +68,8 @@ BESIDE = {
     ("run", "--resume"): [],
     ("run", "--name"): ["--count", "9"],
     ("reap", "--force"): [],
+    # Another Ravi, if there is one at all: nothing may be removed from it.
+    ("reap", "--local"): ["--dry-run", "--older-than", "0s"],
     ("render", "--count"): ["--name", "base"],
     ("render", "--tasks"): ["--name", "base"],
     ("render", "--name"): ["--count", "9"],
@@ -76,8 +81,10 @@ Launch = Callable[..., Outcome]
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[LocalRavi]:
-    """A Ravi without identities, for `reap` and `doctor`."""
+    """A Ravi with one identity, for `reap` and `doctor`."""
     with LocalRavi(database=":memory:", management_key=MANAGEMENT_KEY) as server:
+        with RaviApi(server.url, Credential(MANAGEMENT_KEY, "test")) as api:
+            api.create_identity("task-orphan", with_phone=False)
         yield server
 
 
@@ -119,7 +126,7 @@ def value_of(one: Declared, folder: Path) -> list[str]:
     if name == "--worktrees":
         subprocess.run(["git", "init", "--quiet", folder], check=True)
         return [name, str(folder)]
-    if choices:
+    if choices and name not in SAMPLES:
         return [name, next((one for one in choices[::-1] if one != DOCKER), "docker")]
     return [name, SAMPLES.get(name, "7" if one.kind is int else "sample")]
 
@@ -312,6 +319,17 @@ def test_a_resumed_run_refuses_what_it_would_ignore(
     assert {"--image", "--env"} <= {one.parameter.name for one in fixed}
 
 
+@pytest.mark.parametrize("engine", [DOCKER, KUBERNETES])
+def test_a_resumed_run_refuses_another_command(
+    launch: Launch, capfd: pytest.CaptureFixture[str], engine: str
+) -> None:
+    line = ["--resume", "old", "--backend", engine]
+    assert launch(*line)[0] == 0
+
+    assert cli.run(line, ("true",)) == 64
+    assert "--resume old: the run has a command already" in capfd.readouterr().err
+
+
 def test_a_resumed_run_on_docker_takes_the_whole_command_line_again(launch: Launch) -> None:
     code, _, _, asked = launch("--resume", "old", "--count", "3", "--image", "x")
 
@@ -340,7 +358,10 @@ def test_a_resumed_run_on_docker_takes_the_whole_command_line_again(launch: Laun
         (["--count", "2", "-d", "--rm"], "--detach and --rm"),
         (["--count", "2", "-d", "--retries", "1"], "--detach and --retries"),
         (["--count", "2", "-d", "--fail-fast"], "--detach and --fail-fast"),
-        (["--count", "2", "--entrypoint", "sh"], "--entrypoint: the entrypoint of the image"),
+        (
+            ["--count", "2", "--entrypoint", "sh"],
+            "--entrypoint: the image's own creates",
+        ),
         (["--count", "2", "python3"], "argument 'python3': the agents' own command goes after --"),
         (["--count"], "command line: option '--count' requires an argument"),
         (["--host"], "command line: option '--host' requires an argument"),

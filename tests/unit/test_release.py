@@ -1,5 +1,6 @@
 """`ravi-init` and `ravi-release` as a harness calls them: processes on a host, any directory."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 from conftest import MANAGEMENT_KEY
 from ravi_agent.local.faults import Fault
 from ravi_agent.local.server import LocalRavi
+from ravi_agent.workspace import ledger
 
 BIN = Path(sys.executable).parent
 
@@ -262,3 +264,165 @@ def test_a_credential_file_is_made_again_offline(
         timeout=60,
     )
     assert len(local.requests.entries) == calls
+
+
+# --- what an agent in the workspace may not bring about ------------------------------------------
+
+
+def forge(workspace: Path, **fields: str) -> None:
+    """Rewrite identity.json and config.json as the agent can."""
+    for file, names in (("identity.json", ("uuid", "name")), ("config.json", ())):
+        path = workspace / ".ravi" / file
+        record = json.loads(path.read_text())
+        record |= {name: fields[name] for name in names if name in fields}
+        if file == "config.json":
+            record |= {f"identity_{name}": value for name, value in fields.items()}
+        path.write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize("is_named", [True, False], ids=["by the caller", "by its host name"])
+@pytest.mark.parametrize("fields", [("uuid",), ("uuid", "name")], ids=" and ".join)
+def test_a_forged_identity_of_another_agent_is_not_deleted(
+    environ: dict[str, str],
+    local: LocalRavi,
+    tmp_path: Path,
+    fields: tuple[str, ...],
+    is_named: bool,
+) -> None:
+    victim = local.store.create(name="task-victim", email=None, with_phone=False)
+    workspace = tmp_path / "work"
+    arguments = ["--workspace", str(workspace), *(("--name", "task-1") if is_named else ())]
+    command(environ, "ravi-init", *arguments)
+    forge(workspace, **{name: str(getattr(victim, name)) for name in fields})
+
+    done = subprocess.run(
+        [BIN / "ravi-release", *arguments, "--delete"],
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode in {73, 77}, done.stderr
+    assert victim.uuid in {one.uuid for one in local.store.identities()}
+
+
+def test_a_workspace_that_this_host_has_made_is_deleted_without_a_name(
+    environ: dict[str, str], local: LocalRavi, tmp_path: Path
+) -> None:
+    arguments = ("--workspace", str(tmp_path / "work"))
+    command(environ, "ravi-init", *arguments, "--name", "task-1")
+
+    command(environ, "ravi-release", *arguments, "--delete")
+
+    assert local.store.identities() == []
+    actions = [entry.action for entry in ledger.read(environ)]
+    assert actions == ["create", "key", "delete"]
+
+
+def test_a_workspace_that_nobody_here_has_made_is_deleted_by_its_name_alone(
+    environ: dict[str, str], local: LocalRavi, tmp_path: Path
+) -> None:
+    arguments = ("--workspace", str(tmp_path / "work"))
+    command(environ, "ravi-init", *arguments, "--name", "task-1")
+    Path(ledger.ledger_path(environ)).unlink()
+
+    done = command(environ, "ravi-release", *arguments, "--delete", code=77)
+    fix = done.stderr.partition("  fix: ")[2].split()
+    assert len(local.store.identities()) == 1
+
+    command(environ, "ravi-release", *arguments, *[word.strip("'") for word in fix[1:]])
+    assert local.store.identities() == []
+
+
+def test_two_identities_of_one_name_are_not_guessed_at(
+    environ: dict[str, str], local: LocalRavi, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        local.store.create(name="task-1", email=None, with_phone=False)
+
+    done = command(
+        environ,
+        "ravi-release",
+        "--workspace",
+        str(tmp_path),
+        "--name",
+        "task-1",
+        "--delete",
+        code=77,
+    )
+
+    assert "2 identities are called task-1" in done.stderr
+    assert len(local.store.identities()) == 2
+
+
+# --- keys end with their use ---------------------------------------------------------------------
+
+
+def keys(local: LocalRavi) -> list[str]:
+    """The labels of the identity keys that are active."""
+    return [str(key["label"]) for key in local.store.keys(of_identities=True).rows()]
+
+
+def test_a_release_revokes_the_key_that_was_made_for_the_workspace(
+    environ: dict[str, str], local: LocalRavi, tmp_path: Path
+) -> None:
+    arguments = ("--workspace", str(tmp_path / "work"), "--name", "task-1")
+    command(environ, "ravi-init", *arguments)
+    own = local.store.identities()[0]
+    other = local.store.create(name="task-2", email=None, with_phone=False)
+    local.store.new_key(own.uuid, "somebody's own")
+    local.store.new_key(other.uuid, "task-1")
+
+    command(environ, "ravi-release", *arguments)
+
+    assert sorted(keys(local)) == ["somebody's own", "task-1"]
+    assert [entry.action for entry in ledger.read(environ)] == ["create", "key", "revoke"]
+
+
+def test_a_forged_workspace_does_not_cost_another_agent_its_key(
+    environ: dict[str, str], local: LocalRavi, tmp_path: Path
+) -> None:
+    victim = local.store.create(name="task-victim", email=None, with_phone=False)
+    local.store.new_key(victim.uuid, "task-victim")
+    arguments = ("--workspace", str(tmp_path / "work"))
+    command(environ, "ravi-init", *arguments, "--name", "task-1")
+    forge(tmp_path / "work", uuid=victim.uuid, name="task-victim")
+
+    command(environ, "ravi-release", *arguments)
+
+    assert "task-victim" in keys(local)
+    assert not (tmp_path / "work/.ravi").exists()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Fault(status=401), Fault(status=503), Fault(drop="before")],
+    ids=["401", "5xx", "drop"],
+)
+def test_a_key_that_cannot_be_revoked_is_said_and_the_files_go(
+    environ: dict[str, str], local: LocalRavi, tmp_path: Path, fault: Fault
+) -> None:
+    arguments = ("--workspace", str(tmp_path / "work"), "--name", "task-1")
+    command(environ, "ravi-init", *arguments)
+    local.faults.append(fault)
+
+    done = command(environ, "ravi-release", *arguments)
+
+    assert "the key of identity task-1 is not revoked" in done.stderr
+    assert not (tmp_path / "work/.ravi").exists()
+
+
+def test_a_release_without_a_key_of_the_account_works_offline(
+    environ: dict[str, str], local: LocalRavi, tmp_path: Path
+) -> None:
+    arguments = ("--workspace", str(tmp_path / "work"), "--name", "task-1")
+    command(environ, "ravi-init", *arguments)
+    calls = len(local.requests.entries)
+    del environ["RAVI_MANAGEMENT_KEY_FILE"]
+
+    command(environ, "ravi-release", *arguments)
+
+    assert len(local.requests.entries) == calls
+    assert not (tmp_path / "work/.ravi").exists()

@@ -23,6 +23,7 @@ from ravi_agent.workspace.removal import remove
 API_URL = "https://ravi.example"
 KEY = "ravi_id_PLANTED_0123456789"
 FILES = {"config.json", "env", "identity.json"}
+ALL = FILES | {".gitignore"}
 
 
 def make_identity(**fields: str | None) -> Identity:
@@ -76,12 +77,33 @@ def workspace(tmp_path: Path) -> Path:
 # --- what is written ---------------------------------------------------------------------------
 
 
-def test_what_is_saved_is_loaded_but_for_the_key(workspace: Path) -> None:
+def test_what_is_saved_is_loaded(workspace: Path) -> None:
     identity = make_identity()
     save(workspace, identity)
 
-    assert load(str(workspace), name="task-1", api_url=API_URL) == identity.with_key(None)
-    assert load_any(workspace) == identity.with_key(None)
+    assert load(str(workspace), name="task-1", api_url=API_URL) == identity
+    assert load_any(workspace) == identity
+
+
+def test_a_key_that_the_cli_has_put_there_for_another_identity_is_not_taken(
+    workspace: Path,
+) -> None:
+    save(workspace)
+    config = {"identity_uuid": "other", "identity_name": "other", "identity_key": "ravi_id_other"}
+    (workspace / ".ravi" / "config.json").write_text(json.dumps(config))
+
+    assert load_any(workspace) == make_identity().with_key(None)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "[" * 60_000, '{"identity_uuid": "0a1b-2c3d"}'])
+def test_a_workspace_from_before_identity_keys_is_still_a_provisioned_one(
+    workspace: Path, text: str
+) -> None:
+    save(workspace)
+    (workspace / ".ravi" / "config.json").write_text(text)
+    (workspace / ".ravi" / ".gitignore").unlink()
+
+    assert load_any(workspace) == make_identity().with_key(None)
 
 
 def test_a_workspace_without_ravi_is_not_provisioned(workspace: Path, tmp_path: Path) -> None:
@@ -101,7 +123,7 @@ def test_the_three_files_hold_what_others_read_of_them(workspace: Path) -> None:
     ravi = workspace / ".ravi"
 
     assert names(workspace) == {".ravi"}
-    assert names(ravi) == FILES
+    assert names(ravi) == ALL
     assert json.loads((ravi / "config.json").read_text()) == {
         "identity_uuid": "0a1b-2c3d",
         "identity_name": "task-1",
@@ -117,11 +139,21 @@ def test_the_three_files_hold_what_others_read_of_them(workspace: Path) -> None:
     }
 
 
-def test_the_key_stands_in_config_json_alone(workspace: Path) -> None:
+def test_the_key_stands_where_the_cli_and_the_sdk_read_it(workspace: Path) -> None:
     save(workspace)
     ravi = workspace / ".ravi"
 
-    assert {file for file in FILES if KEY in (ravi / file).read_text()} == {"config.json"}
+    assert {file for file in ALL if KEY in (ravi / file).read_text()} == {"config.json", "env"}
+
+
+def test_a_setting_keeps_the_key_out_of_the_variables(workspace: Path) -> None:
+    with Claim(str(workspace)) as claim:
+        assert claim.is_free()
+        claim.save(make_identity(), api_url=API_URL, has_api_key=False)
+    ravi = workspace / ".ravi"
+
+    assert {file for file in ALL if KEY in (ravi / file).read_text()} == {"config.json"}
+    assert load_any(workspace) == make_identity()
 
 
 def test_without_a_key_or_a_phone_there_is_none_in_the_files(workspace: Path) -> None:
@@ -194,13 +226,16 @@ def test_a_shell_reads_the_env_file_back_unchanged(workspace: Path, name: str) -
     ).stdout
 
     variables = dict(entry.split("=", 1) for entry in printed.decode().split("\0") if entry)
-    expected = agent_variables(str(workspace), identity, API_URL)
+    expected = agent_variables(str(workspace), identity, API_URL, has_api_key=True)
     assert {key: variables.get(key) for key in expected} == expected
     assert variables["RAVI_IDENTITY_NAME"] == name
 
 
 def test_agent_variables_are_those_of_the_contract() -> None:
-    assert agent_variables("/w", make_identity(phone=None), API_URL) == {
+    variables = agent_variables("/w", make_identity(phone=None), API_URL, has_api_key=True)
+
+    assert variables.pop("RAVI_API_KEY") == KEY
+    assert variables == {
         "RAVI_CONFIG_DIR": "/w/.ravi",
         "RAVI_EMAIL": "task-1@ravi.example",
         "RAVI_PHONE": "",
@@ -238,8 +273,8 @@ def test_a_workspace_that_lacks_a_file_is_not_provisioned_and_is_completed(
     assert load_any(workspace) is None
     save(workspace, make_identity(uuid="new"))
 
-    assert load_any(workspace) == make_identity(uuid="new").with_key(None)
-    assert names(workspace / ".ravi") == FILES
+    assert load_any(workspace) == make_identity(uuid="new")
+    assert names(workspace / ".ravi") == ALL
 
 
 @pytest.mark.parametrize("kind", ["directory", "file", "link", "dangling link", "fifo"])
@@ -276,7 +311,7 @@ def test_half_a_file_that_a_killed_start_left_is_replaced(workspace: Path, file:
 
     save(workspace)
 
-    assert names(ravi) == FILES
+    assert names(ravi) == ALL
     assert load_any(workspace)
 
 
@@ -379,7 +414,7 @@ def test_a_kill_at_any_instant_leaves_all_or_nothing(tmp_path: Path, lines: int)
     for folder in folders:
         ravi = folder / ".ravi"
         assert (load_any(folder) is not None) == ravi.exists()
-        assert not ravi.exists() or names(ravi) == FILES
+        assert not ravi.exists() or names(ravi) == ALL
         if not ravi.exists():
             save(folder)
             assert names(folder) == {".ravi"}
@@ -527,7 +562,7 @@ def test_an_identity_of_another_name_is_refused_where_a_name_is_asked_for(
     save(workspace, make_identity(name="somebody"))
 
     _assert_refused(workspace, "'somebody', this start asks for 'task-1'", name="task-1")
-    assert load_any(workspace) == make_identity(name="somebody").with_key(None)
+    assert load_any(workspace) == make_identity(name="somebody")
 
 
 def _git(folder: Path, *arguments: str) -> None:
@@ -567,6 +602,21 @@ def test_a_repository_that_cannot_be_read_is_an_error_of_the_workspace(workspace
     (workspace / ".git" / "index").symlink_to("index")  # opening it fails for root, too
 
     _assert_refused(workspace, r"\.ravi is not used")
+
+
+def test_git_never_takes_the_key_whatever_the_repository_says(workspace: Path) -> None:
+    """A tracked `.gitignore` beats `info/exclude`: `!/.ravi/` would have it committed."""
+    _git(workspace, "init", "--quiet")
+    (workspace / ".gitignore").write_text("!/.ravi/\n!**\n")
+    save(workspace)
+    exclude_from_git(str(workspace))
+
+    _git(workspace, "add", "--all")
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=workspace, capture_output=True, text=True, check=True, timeout=30
+    )
+
+    assert listed.stdout == ".gitignore\n"
 
 
 def test_outside_a_work_tree_there_is_nothing_to_exclude(workspace: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -458,3 +459,194 @@ def test_an_exclude_file_that_is_a_link_is_not_written_through(top: Path, tmp_pa
         exclude(top)
 
     assert victim.read_text() == "untouched\n"
+
+
+# --- what somebody else may have written --------------------------------------------------------
+
+
+def refused(folder: Path) -> str:
+    """What is said of a work tree whose exclude file is not written."""
+    with pytest.raises(OSError, match=r".") as caught:
+        exclude(folder)
+    return str(caught.value.strerror)
+
+
+def tree_of(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.fixture
+def victim(tmp_path: Path) -> Path:
+    """Somebody's directory, which looks like a repository, with a work tree of its own."""
+    path = init(tmp_path / "victim")
+    _commit(path, "a.txt")
+    git(path, "worktree", "add", "--quiet", str(tmp_path / "victims-tree"))
+    return path
+
+
+def _pointer(top: Path, victim: Path) -> None:
+    (top / ".git").write_text(f"gitdir: {victim}/.git\n")
+
+
+def _pointer_to_a_worktree(top: Path, victim: Path) -> None:
+    (top / ".git").write_text(f"gitdir: {victim}/.git/worktrees/victims-tree\n")
+
+
+def _own_directory_with_a_common_one(top: Path, victim: Path) -> None:
+    init(top)
+    (top / ".git/commondir").write_text(f"{victim}/.git\n")
+
+
+def _half_a_worktree(top: Path, victim: Path) -> None:
+    fake = top / "worktrees/fake"
+    fake.mkdir(parents=True)
+    (fake / "HEAD").write_text("ref: refs/heads/main\n")
+    (fake / "gitdir").write_text(f"{top}/.git\n")
+    (fake / "commondir").write_text(f"{victim}/.git\n")
+    (top / ".git").write_text(f"gitdir: {fake}\n")
+
+
+def _link(top: Path, victim: Path) -> None:
+    (top / ".git").symlink_to(victim / ".git")
+
+
+def _linked_info(top: Path, victim: Path) -> None:
+    init(top, "--template=")
+    (top / ".git/info").symlink_to(victim / ".git/info")
+
+
+def _hard_link(top: Path, victim: Path) -> None:
+    init(top, "--template=")
+    (top / ".git/info").mkdir()
+    (top / ".git/info/exclude").hardlink_to(victim / ".git/info/exclude")
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        _pointer,
+        _pointer_to_a_worktree,
+        _own_directory_with_a_common_one,
+        _half_a_worktree,
+        _link,
+        _linked_info,
+        _hard_link,
+    ],
+)
+def test_nothing_is_written_outside_of_the_work_tree_s_own_repository(
+    tmp_path: Path, victim: Path, attack: Callable[[Path, Path], None]
+) -> None:
+    top = tmp_path / "planted"
+    top.mkdir()
+    attack(top, victim)
+    before = tree_of(victim)
+
+    assert refused(top)
+    assert tree_of(victim) == before
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "sub\n/etc"], ids=repr)
+def test_a_line_break_in_a_directory_s_name_writes_no_line_of_its_own(top: Path, name: str) -> None:
+    (top / name).mkdir(parents=True)
+    before = exclude_file(top).read_bytes()
+
+    assert "line break" in refused(top / name)
+    assert exclude_file(top).read_bytes() == before
+
+
+def test_a_name_that_ends_in_spaces_is_excluded(top: Path) -> None:
+    worktree = Worktree.find(str(top))
+    assert worktree
+    write(top, "mine  ", "work.txt")
+
+    worktree.exclude("mine  ")
+
+    assert git(top, "status", "--porcelain") == "?? work.txt\n"
+
+
+@pytest.mark.parametrize("file", ["HEAD", "index", "commondir", ".git"])
+@pytest.mark.parametrize(
+    "content",
+    [b"gitdir: \xff\xfe\n", b"gitdir: a\0b\n", b"\xff" * 5000, b"gitdir: " + b"d/" * 3000],
+    ids=["no UTF-8", "a null byte", "bytes", "a long path"],
+)
+def test_what_makes_no_sense_is_an_error_of_the_file_system_or_nothing(
+    tmp_path: Path, file: str, content: bytes
+) -> None:
+    top = tmp_path / "repository"
+    if file == ".git":
+        top.mkdir()
+        (top / ".git").write_bytes(content)
+    else:
+        (init(top) / ".git" / file).write_bytes(content)
+
+    for act in (tracks, exclude, lambda folder: Worktree.find(str(folder)).branch()):  # type: ignore[union-attr]
+        try:
+            act(top)
+        except (OSError, AssertionError, AttributeError):
+            continue  # AssertionError and AttributeError: it is no work tree
+
+
+def test_a_fifo_in_place_of_the_exclude_file_is_not_waited_for(top: Path) -> None:
+    exclude_file(top).unlink()
+    os.mkfifo(exclude_file(top))
+
+    assert "not a plain file" in refused(top)
+
+
+def _stuffed() -> bytes:
+    """Two megabytes that look like our name everywhere, with no end of a name in sight."""
+    return b"DIRC\0\0\0\2\0\0\0\1" + b".ravi/" * 350_000
+
+
+def _growing() -> bytes:
+    """Version 4: each name is a byte longer than the one before."""
+    entries = []
+    for length in range(1, 30_000):
+        flags = min(length, 0xFFF).to_bytes(2, "big")
+        entries.append(b"\0" * 60 + flags + b"\0" + b"x\0")
+    return b"DIRC\0\0\0\4" + len(entries).to_bytes(4, "big") + b"".join(entries)
+
+
+CPU = """
+import resource, sys
+from ravi_agent.workspace.git import Worktree
+
+resource.setrlimit(resource.RLIMIT_CPU, (5, 5))
+resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+try:
+    sys.exit(Worktree.find(sys.argv[1]).tracks(".ravi"))
+except OSError as exc:
+    print(exc.strerror)
+    sys.exit(3)
+"""
+
+
+@pytest.mark.parametrize(
+    ("make", "code"),
+    [(_stuffed, 0), (_growing, 0), (None, 3)],
+    ids=["stuffed", "growing names", "two sparse gigabytes"],
+)
+def test_an_index_that_is_a_bomb_costs_little(
+    top: Path, make: Callable[[], bytes] | None, code: int
+) -> None:
+    """Little: five seconds of CPU and a gigabyte are what the process may have."""
+    index = top / ".git/index"
+    index.write_bytes(make() if make else b"DIRC")
+    if make is None:
+        os.truncate(index, 2 << 30)
+
+    ended = subprocess.run(
+        [sys.executable, "-I", "-c", CPU, top],
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+    assert ended.returncode == code
+    assert ("more than" in ended.stdout) == (code == 3)

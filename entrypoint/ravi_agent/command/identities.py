@@ -119,7 +119,7 @@ def use_identity(_session: "Session", _given: "Given") -> object:
         "ravi identity use",
         "it would change one file for all agents of this user, and those that run at the same "
         "time would send and read as each other",
-        "RAVI_CONFIG_DIR=WORKSPACE/.ravi ravi …, and ravi-init --workspace WORKSPACE to fill it",
+        "ravi-init --workspace WORKSPACE, then RAVI_CONFIG_DIR=WORKSPACE/.ravi ravi …",
     )
 
 

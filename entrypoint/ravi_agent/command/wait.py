@@ -155,7 +155,7 @@ def _wait(session: "Session", wanted: Wanted, since: "Since", ends: float) -> "M
             raise TimeUpError(
                 f"{wanted.what()} within {wanted.timeout_s:g} s",
                 why,
-                "ravi inbox list --unread shows what is there; --timeout 5m waits longer",
+                "ravi inbox list --unread, or a longer --timeout 5m",
             )
         arrivals.wait(ends, failure)
 

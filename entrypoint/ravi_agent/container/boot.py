@@ -55,15 +55,10 @@ def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
     """One start, from the command line to the execve of supervise. Raises any RaviError."""
     command, is_ensuring = _parse(argv, environ)
 
-    from ravi_agent.container.ensure import (
-        keep_credential_files,
-        load_provisioned,
-        provision_workspace,
-    )
     from ravi_agent.container.user import find_agent_user
-    from ravi_agent.settings import Settings, unknown_variables
+    from ravi_agent.settings import ON_EXIT_KEEP, Settings, unknown_variables
 
-    # In our image somebody has named it: the image, so that `docker run --init` provisions too.
+    # The image sets the variable, so that `docker run --init` provisions too.
     is_on_a_host = os.getpid() != 1 and not environ.get("RAVI_WORKSPACE")
     is_load_only = is_on_a_host and not is_ensuring
     if is_on_a_host:
@@ -71,31 +66,83 @@ def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
 
         environ = variables_on_a_host(environ, is_ensuring=is_ensuring)
     settings = Settings(environ)
-    log = settings.log_for(PROGRAM)
-    for name, meant in unknown_variables(environ):
-        log.warning(f"{name} is no setting of ours", f"did you mean {meant}?")
-    on_exit = _on_exit(settings, environ)
-    user = find_agent_user(settings.agent_user, is_asked_for=settings.is_agent_user_asked_for)
+    # A workspace can be slow by its file system, or by what an agent has put there.
+    with StopWatch(settings.signal_map) as watch:
+        log = settings.log_for(PROGRAM)
+        for name, meant in unknown_variables(environ):
+            log.warning(f"{name} is not a setting", f"did you mean {meant}?")
+        on_exit: dict[str, str] = {}
+        if settings.on_exit != ON_EXIT_KEEP:
+            from ravi_agent.container.on_exit import release_variables
 
-    from ravi_agent.container.status import status_path, write_status
-    from ravi_agent.container.surroundings import is_started_by_engine
+            on_exit = release_variables(settings, environ)
+        user = find_agent_user(settings.agent_user, is_asked_for=settings.is_agent_user_asked_for)
 
-    # A host has no health check to answer, and a work tree that is to stay clean.
-    status = None if is_load_only else status_path(settings.workspace)
-    try:
-        identity = load_provisioned(settings, user)
-        if identity is None:
-            if is_load_only:
-                from ravi_agent.container.nearby import not_provisioned
+        from ravi_agent.container.status import status_path, write_status
 
-                raise not_provisioned(f"{settings.workspace}/.ravi is not complete")
-            with StopWatch(settings.signal_map) as watch:
-                identity = provision_workspace(settings, environ, user, log, watch, status)
+        # A host has no health check to answer, and a work tree that is to stay clean.
+        status = None if is_load_only else status_path(settings.workspace)
+        try:
+            identity, is_found = _identify(
+                settings, environ, user, log, watch, status, is_load_only=is_load_only
+            )
+            if settings.on_exit != ON_EXIT_KEEP:
+                from ravi_agent.container.on_exit import known_identity
+
+                on_exit |= known_identity(settings, identity, is_found=is_found)
+        except Exception:
+            write_status(status, phase="failed")
+            raise
+        environment = _prepare(settings, environ, identity, user)
+        if settings.is_handover_expected:
+            from ravi_agent.handover import ready_line
+            from ravi_agent.log import write_stderr
+
+            write_stderr(ready_line(identity))
         else:
-            keep_credential_files(settings, identity, user, log)
-    except Exception:
-        write_status(status, phase="failed")
-        raise
+            phone = identity.phone or "no phone"
+            log.info(f"{identity.name} is {identity.email}, {phone}, {identity.uuid}")
+        if not is_load_only:  # there, whoever runs the hooks runs the agent: docs/harnesses.md
+            _warn_of_readable_key(environ, user, log)
+    _exec_supervise(settings, user, status, on_exit, command, environment)
+
+
+def _identify(
+    settings: "Settings",
+    environ: "Mapping[str, str]",
+    user: "AgentUser | None",
+    log: "Log",
+    watch: StopWatch,
+    status: str | None,
+    *,
+    is_load_only: bool,
+) -> "tuple[Identity, bool]":
+    """The workspace's identity, and whether it was there already."""
+    from ravi_agent.container.ensure import FOUND, keep_credential_files, load_provisioned
+
+    identity = load_provisioned(settings, user)
+    if identity:
+        keep_credential_files(settings, identity, user, log)
+        return identity, True
+    if is_load_only:
+        from ravi_agent.container.nearby import not_provisioned
+
+        raise not_provisioned(f"{settings.workspace}/.ravi is not complete")
+    from ravi_agent.container.ensure import provision_workspace
+
+    identity, origin = provision_workspace(settings, environ, user, log, watch, status)
+    return identity, origin == FOUND
+
+
+def _prepare(
+    settings: "Settings",
+    environ: "Mapping[str, str]",
+    identity: "Identity",
+    user: "AgentUser | None",
+) -> dict[str, str]:
+    """The agent's environment, once its home, its descriptors and root's shells are ready."""
+    from ravi_agent.container.environment import agent_environment
+    from ravi_agent.container.surroundings import is_started_by_engine
 
     environment = agent_environment(environ, settings, identity, user)
     is_container = is_started_by_engine()
@@ -103,64 +150,14 @@ def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
         _link_home(environment, user, settings.workspace)
     if user:
         give_standard(user.uid, is_container=is_container)
+        if is_container:
+            from ravi_agent.container.root_env import write_root_env
+            from ravi_agent.contract import AGENT_VARIABLES
+
+            write_root_env({name: environment[name] for name in AGENT_VARIABLES})
     if settings.is_handover_expected:
         _close_stdin()
-        from ravi_agent.handover import ready_line
-        from ravi_agent.log import write_stderr
-
-        write_stderr(ready_line(identity))
-    else:
-        phone = identity.phone or "no phone"
-        log.info(f"{identity.name} is {identity.email}, {phone}, {identity.uuid}")
-    if not is_load_only:  # there, whoever runs the hooks runs the agent: docs/harnesses.md
-        _warn_of_readable_key(environ, user, log)
-    _exec_supervise(settings, user, status, on_exit, expand(command, environment), environment)
-
-
-def agent_environment(
-    environ: "Mapping[str, str]",
-    settings: "Settings",
-    identity: "Identity",
-    user: "AgentUser | None",
-) -> dict[str, str]:
-    """What the agent gets: its own variables without our knobs and keys, and its identity."""
-    from ravi_agent.settings import VARIABLES
-    from ravi_agent.workspace.contents import agent_variables
-
-    environment = {name: value for name, value in environ.items() if name not in VARIABLES}
-    environment |= agent_variables(settings.workspace, identity, settings.api_url)
-    if user and user.home and environment.get("HOME", "/root") in {"/root", "/"}:
-        environment["HOME"] = user.home  # Docker set root's
     return environment
-
-
-def expand(command: list[str], environment: "Mapping[str, str]") -> list[str]:
-    """Replace `$(RAVI_EMAIL)` and its like as Kubernetes does; `$$(` stands for `$(`.
-
-    Only our own variables, and only dollars before a parenthesis, so that what is meant for a
-    shell (`$(date)`, `$$`) stays what it is.
-    """
-    return [_expand_argument(argument, environment) for argument in command]
-
-
-def _expand_argument(argument: str, environment: "Mapping[str, str]") -> str:
-    from ravi_agent.contract import AGENT_VARIABLES
-
-    done = ""
-    rest = argument
-    while "$(" in rest:
-        before, _, after = rest.partition("$(")
-        text = before.rstrip("$")
-        dollars = len(before) - len(text) + 1
-        done += text + "$" * (dollars // 2)  # pairs stand for one, from the left
-        name, closing, behind = after.partition(")")
-        if dollars % 2 and closing and name in AGENT_VARIABLES:
-            done += environment[name]
-            rest = behind
-        else:
-            done += "$(" if dollars % 2 else "("
-            rest = after
-    return done + rest
 
 
 def _parse(argv: list[str], environ: "Mapping[str, str]") -> tuple[list[str], bool]:
@@ -213,17 +210,17 @@ def _link_home(environment: "Mapping[str, str]", user: "AgentUser | None", path:
 def _warn_of_readable_key(
     environ: "Mapping[str, str]", user: "AgentUser | None", log: "Log"
 ) -> None:
-    """A key that the agent can read is no secret of ours any more."""
+    """A credential that the agent can read is no secret, whether this start uses it or not."""
     from ravi_agent.container.user import can_read
-    from ravi_agent.credential import key_path
+    from ravi_agent.credential import credential_paths
 
-    path = key_path(environ)
-    if not can_read(user, path):
-        return
-    fix = f"chmod 600 and chown root the file mounted at {path}"
-    if user is None:
-        fix = "provision with ravi-init or ravi-launch, or start as root: it steps down"
-    log.warning(f"the agent can read the management key in {path}", fix)
+    for path in credential_paths(environ):
+        if not can_read(user, path):
+            continue
+        fix = f"chmod 600 and chown root the file mounted at {path}"
+        if user is None:
+            fix = "provision with ravi-init or ravi-launch, or start as root: it steps down"
+        log.warning(f"the agent can read the account's credential in {path}", fix)
 
 
 def _close_stdin() -> None:
@@ -241,11 +238,12 @@ def _exec_supervise(
     environment: dict[str, str],
 ) -> "NoReturn":
     """Become supervise: this program's memory and environment, keys and all, are gone with it."""
+    from ravi_agent.container.environment import expand
     from ravi_agent.container.options import Options
     from ravi_agent.container.phases import exec_phase
 
     options = Options(
-        command,
+        expand(command, environment),
         grace_s=settings.grace_s,
         log_level=settings.log_level,
         log_format=settings.log_format,
@@ -257,25 +255,3 @@ def _exec_supervise(
         on_exit=on_exit,
     )
     exec_phase("supervise", options.to_words(), environment)
-
-
-def _on_exit(settings: "Settings", environ: "Mapping[str, str]") -> dict[str, str]:
-    """What release is told; {} where nothing is to be released.
-
-    Raises SettingsError where it could not do what it is asked to.
-    """
-    from ravi_agent.container.phases import ON_EXIT_VARIABLES
-    from ravi_agent.credential import key_path
-    from ravi_agent.errors import SettingsError
-    from ravi_agent.settings import ON_EXIT_DELETE, ON_EXIT_KEEP
-
-    if settings.on_exit == ON_EXIT_KEEP:
-        return {}
-    key_file = key_path(environ)
-    if settings.on_exit == ON_EXIT_DELETE and not os.path.exists(key_file):
-        raise SettingsError(
-            "RAVI_ON_EXIT=delete",
-            "at the exit only a file still has the management key",
-            f"mount it at {key_file}, or take RAVI_ON_EXIT=forget",
-        )
-    return {name: environ[name] for name in ON_EXIT_VARIABLES if environ.get(name)}

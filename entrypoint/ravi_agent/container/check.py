@@ -1,4 +1,4 @@
-"""`ravi-entrypoint --check`: what is so in this container, what it causes, how to mend it."""
+"""`ravi-entrypoint --check`: problems in this container, their effects and how to fix them."""
 
 import os
 import time
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from ravi_agent import contract
 from ravi_agent.container.ensure import load_provisioned
 from ravi_agent.container.user import ActingAs, AgentUser, can_read, find_agent_user
-from ravi_agent.credential import container_credential, key_path
+from ravi_agent.credential import Credential, container_credential, credential_paths
 from ravi_agent.errors import RaviError
 from ravi_agent.settings import Settings
 
@@ -16,7 +16,7 @@ _CALL_TIMEOUT_S = 10.0
 
 
 class Finding:
-    """One line of the answer; `causes` and `fix` only where something is to be mended."""
+    """One line of the answer; `causes` and `fix` only for a problem."""
 
     def __init__(self, subject: str, so: str, causes: str = "", fix: str = "") -> None:
         self.is_fine = not causes
@@ -89,7 +89,7 @@ def _service(
     if credential is None:
         yield Finding("key", "none: only a provisioned workspace starts")
         return
-    yield _key(credential.source, environ, user)
+    yield from _key(credential, environ, user)
 
     from ravi_agent.service.api import RaviApi
 
@@ -118,23 +118,30 @@ def _service(
         yield Finding("clock", "agrees with the service's")
 
 
-def _key(source: str, environ: Mapping[str, str], user: AgentUser | None) -> Finding:
-    if source in {"RAVI_MANAGEMENT_KEY", "RAVI_ACCESS_TOKEN"}:
-        return Finding(
+def _key(
+    credential: Credential, environ: Mapping[str, str], user: AgentUser | None
+) -> Iterator[Finding]:
+    """Where the credential comes from, and every place where the agent can read one."""
+    is_exposed = False
+    if credential.source in {"RAVI_MANAGEMENT_KEY", "RAVI_ACCESS_TOKEN"}:
+        is_exposed = True
+        yield Finding(
             "key",
-            f"from the variable {source}",
-            "`docker inspect` shows it to everybody who may ask the engine",
+            f"from the variable {credential.source}",
+            "`docker inspect` shows it to everyone who may ask the engine",
             f"mount a file at {contract.MANAGEMENT_KEY_PATH} instead",
         )
-    path = key_path(environ)
-    if can_read(user, path):
-        return Finding(
-            "key",
-            f"the agent can read {path}",
-            "an agent that is tricked can spend the account's money",
-            "chmod 600 and chown root the file, and start as root: it steps down",
-        )
-    return Finding("key", f"from {source}; the agent cannot read it")
+    for path in credential_paths(environ):
+        if can_read(user, path):
+            is_exposed = True
+            yield Finding(
+                "key",
+                f"the agent can read {path}",
+                "an agent that is tricked can spend the account's money",
+                "chmod 600 and chown root the file, and start as root: it steps down",
+            )
+    if not is_exposed:
+        yield Finding("key", f"from {credential.source}; the agent cannot read it")
 
 
 def _problem(subject: str, exc: RaviError, causes: str) -> Finding:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from ravi_agent.workspace.credential_files import CredentialFiles
 
 _LOCK_RETRY_S = 0.05
+# Where an identity came from: FOUND is the workspace, which the agent can write.
+FOUND, CREATED, ADOPTED, HANDED_OVER = "found", "created", "adopted", "handed over"
 
 
 def load_provisioned(settings: Settings, user: AgentUser | None) -> Identity | None:
@@ -42,10 +44,11 @@ def provision_workspace(
     log: "Log",
     watch: StopWatch,
     status: str | None,
-) -> Identity:
+) -> tuple[Identity, str]:
     """Fill a workspace that is not provisioned; if another start is at it, use what that makes.
 
-    status: the status file to keep up to date meanwhile.
+    status: the status file to keep up to date meanwhile. Returns the identity and where it came
+    from.
     Raises any RaviError; nothing has been created then, or it is found again by its name.
     """
     deadline = time.monotonic() + settings.provision_timeout_s
@@ -62,17 +65,17 @@ def provision_workspace(
         _hold(claim, deadline)
         identity = load_provisioned(settings, None)  # by whoever held the claim before
         if identity:
-            return identity
+            return identity, FOUND
         files = _credential_files(settings)
         if files:
             files.prove_writable()
         _exclude_from_git(settings.workspace, files.missing() if files else [], log)
         if handover and handover.identity:
-            identity = _accept(handover.identity, settings)
+            identity, origin = _accept(handover.identity, settings), HANDED_OVER
         else:
             credential = credential or (handover.credential if handover else None)
             is_fresh = bool(handover and handover.is_fresh)
-            identity = _create(
+            identity, origin = _create(
                 settings,
                 credential,
                 is_fresh=is_fresh,
@@ -81,10 +84,10 @@ def provision_workspace(
                 status=status,
             )
         with watch.uninterrupted:
-            claim.save(identity, api_url=settings.api_url)
+            claim.save(identity, api_url=settings.api_url, has_api_key=settings.is_api_key_exported)
             if files:
                 files.write(identity)
-    return identity
+    return identity, origin
 
 
 def keep_credential_files(
@@ -136,7 +139,7 @@ def _create(
     deadline: float,
     log: "Log",
     status: str | None,
-) -> Identity:
+) -> tuple[Identity, str]:
     # httpx takes a tenth of a second to import: only who provisions waits for it.
     from ravi_agent.service.api import RaviApi
     from ravi_agent.service.provision import Provisioner
@@ -154,7 +157,8 @@ def _create(
             log=log,
             on_attempt=note_attempt,
         )
-        return provisioner.provision(settings.identity_name, is_fresh=is_fresh)
+        identity = provisioner.provision(settings.identity_name, is_fresh=is_fresh)
+    return identity, ADOPTED if provisioner.has_adopted else CREATED
 
 
 def _accept(identity: Identity, settings: Settings) -> Identity:

@@ -1,9 +1,11 @@
 """From an exception to a message and an exit code."""
 
+import errno
 import os
 import sys
 
 from ravi_agent import contract
+from ravi_agent.container.exec_error import ExecError
 from ravi_agent.errors import RaviError
 from ravi_agent.log import write_stderr
 
@@ -13,31 +15,71 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 
+# What no program can help: the machine's limits, and what is to be done about them.
+_LIMITS = {
+    errno.EAGAIN: (
+        "no process slot is left",
+        "raise it: docker run --pids-limit … --ulimit nproc=…",
+    ),
+    errno.ENOMEM: ("no memory is left", "raise the limit: docker run --memory …"),
+    errno.EMFILE: ("no descriptor is left", "raise the limit: docker run --ulimit nofile=…"),
+    errno.ENFILE: ("the host has no descriptor left", "raise fs.file-max on the host"),
+}
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.ENOLCK}
+
+
 def leave_with(exc: BaseException, program: str, *, is_container_over: bool = False) -> int:
     """Print why this start ends, and return the code to end with.
 
     is_container_over: the container ends with this program, so Kubernetes is told why, too.
 
-    What is no RaviError is a bug of ours: the only case that shows a traceback. That shows lines
-    of code and the kind of the exception; its text could quote a key, so it stays out.
+    What is no RaviError, no program that cannot be run and no limit of the machine is a bug of
+    ours: the only case that shows a traceback. That shows lines of code and the kind of the
+    exception; its text could quote a key, so it stays out.
     """
-    if isinstance(exc, RaviError):
-        write_stderr(exc.lines(program))
-        if is_container_over:
-            leave_termination_message(exc.line(program))
-        return exc.exit_code
-    import traceback  # nobody waits for it but us
+    expected = _expected(exc)
+    if expected is None:
+        import traceback  # nobody waits for it but us
 
-    frames = "".join(traceback.format_tb(exc.__traceback__))
-    reason = str(exc.strerror) if isinstance(exc, OSError) else "unexpected"
-    message = f"{program}: error: {type(exc).__name__}: {reason}"
-    write_stderr(
-        f"{frames}{message}\n"
-        "  fix: this is a bug of ours; report it with the lines above, which hold no secret\n"
-    )
+        frames = "".join(traceback.format_tb(exc.__traceback__))
+        reason = str(exc.strerror) if isinstance(exc, OSError) else "unexpected"
+        message = f"{type(exc).__name__}: {reason}"
+        write_stderr(
+            f"{frames}{program}: error: {message}\n"
+            "  fix: this is a bug of ours; report it with the lines above, which hold no secret\n"
+        )
+        what, why = message.split(": ", 1)
+        expected = what, why, "report it with what the log says", contract.EXIT_BUG
+    else:
+        what, why, fix, _ = expected
+        write_stderr(f"{program}: error: {what}: {why}\n" + (f"  fix: {fix}\n" if fix else ""))
+    what, why, fix, code = expected
     if is_container_over:
-        leave_termination_message(f"{message}; fix: report it with what the log says")
-    return contract.EXIT_BUG
+        leave_termination_message(
+            f"{program}: error: {what}: {why}" + (f"; fix: {fix}" if fix else "")
+        )
+    return code
+
+
+def _expected(exc: BaseException) -> tuple[str, str, str | None, int] | None:
+    """What failed, why, the remedy and the code; None for a bug of ours."""
+    if isinstance(exc, RaviError):
+        return exc.what, exc.why, exc.fix, exc.exit_code
+    if isinstance(exc, ExecError):
+        return "cannot run the agent", exc.why, exc.fix, exc.code
+    number = exc.errno if isinstance(exc, OSError) else None
+    if isinstance(exc, MemoryError):
+        number = errno.ENOMEM
+    elif isinstance(exc, RuntimeError) and "new thread" in str(exc):  # CPython's words for EAGAIN
+        number = errno.EAGAIN
+    if number in _LIMITS:
+        why, fix = _LIMITS[number]
+        return "this start", why, fix, contract.EXIT_BUG
+    if number in _DISK:
+        where = os.fsdecode(exc.filename) if isinstance(exc, OSError) and exc.filename else "a disk"
+        why = os.strerror(number or 0)
+        return where, why, "make room there, or set RAVI_WORKSPACE", contract.EXIT_WORKSPACE
+    return None
 
 
 def leave_termination_message(message: str, path: str = contract.TERMINATION_LOG) -> None:

@@ -7,6 +7,8 @@ from ravi_agent.container.stop import StopWatch, block_signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ravi_agent.identity import Identity
     from ravi_agent.log import Log
     from ravi_agent.settings import Settings
@@ -21,6 +23,7 @@ VARIABLES = (
     "RAVI_NAME_PREFIX",
     "RAVI_PHONE_POLICY",
     "RAVI_PROVISION_TIMEOUT",
+    "RAVI_EXPORT_API_KEY",
     "RAVI_CREDENTIAL_FILES",
     "RAVI_AGENT_USER",
     "RAVI_LOG_FORMAT",
@@ -43,6 +46,7 @@ def init(argv: list[str], watch: StopWatch) -> int:
 
     from ravi_agent.container.arguments import Parser, parse_settings
     from ravi_agent.container.ensure import (
+        FOUND,
         keep_credential_files,
         load_provisioned,
         provision_workspace,
@@ -63,25 +67,41 @@ def init(argv: list[str], watch: StopWatch) -> int:
     user = find_agent_user(settings.agent_user, is_asked_for=settings.is_agent_user_asked_for)
     user = user if settings.is_agent_user_asked_for or os.getpid() == 1 else None
     identity = load_provisioned(settings, user)
+    origin = FOUND
     if identity:
         keep_credential_files(settings, identity, user, log)
     else:
-        identity = provision_workspace(settings, environ, user, log, watch, None)
+        identity, origin = provision_workspace(settings, environ, user, log, watch, None)
         log.info(f"{settings.workspace} is provisioned: {identity.name} is {identity.email}")
     if os.getpid() != 1:  # what a container calls its workspace says nothing on the host
-        _note(settings, identity, log)
+        _note(settings, environ, identity, origin, log)
     # Who watches the pods learns of the identities with them, and need not read a log each.
     leave_termination_message(json.dumps(identity.public()))
     return 0
 
 
-def _note(settings: "Settings", identity: "Identity", log: "Log") -> None:
+def _note(
+    settings: "Settings",
+    environ: "Mapping[str, str]",
+    identity: "Identity",
+    origin: str,
+    log: "Log",
+) -> None:
+    """Record on this host whose workspace this is, for when it is gone."""
+    from ravi_agent.container.ensure import ADOPTED, CREATED, FOUND
     from ravi_agent.workspace import ledger
 
+    if origin == FOUND and identity.name != settings.identity_name:
+        return  # whoever can write the workspace says so, and nobody else
+    actions = {CREATED: [ledger.CREATE, ledger.KEY], ADOPTED: [ledger.ADOPT, ledger.KEY]}
     try:
-        ledger.note(settings.workspace, identity, settings.api_url)
-    except (OSError, ValueError) as exc:
+        for action in actions.get(origin, [ledger.USE]):
+            if action == ledger.KEY and not identity.key:
+                continue
+            ledger.note(environ, action, identity, settings.api_url, workspace=settings.workspace)
+    except OSError as exc:
         log.warning(
-            f"git's directory cannot be written: {exc}",
-            "delete the identity by its name once the work tree is gone",
+            f"the ledger cannot be written: {exc}",
+            "set XDG_STATE_HOME to a directory that can be written; until then delete the "
+            "identity by its name",
         )

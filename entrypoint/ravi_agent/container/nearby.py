@@ -56,5 +56,5 @@ def not_provisioned(why: str) -> SettingsError:
     return SettingsError(
         "no provisioned workspace",
         why,
-        'ravi-init --workspace "$PWD" first, or ravi-entrypoint --ensure -- CMD',
+        'ravi-init --workspace "$PWD", or ravi-entrypoint --ensure -- CMD',
     )

@@ -4,33 +4,28 @@ import os
 import signal
 import sys
 
+from ravi_agent.container.exec_error import explain
 from ravi_agent.log import Log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-# The variables release needs. No key: it reads its file again.
-ON_EXIT_VARIABLES = (
-    "RAVI_ON_EXIT",
-    "RAVI_WORKSPACE",
-    "RAVI_API_URL",
-    "RAVI_ALLOW_HTTP",
-    "RAVI_MANAGEMENT_KEY_FILE",
-    "RAVI_CREDENTIAL_FILES",
-    "RAVI_AGENT_USER",
-    "RAVI_LOG_LEVEL",
-    "RAVI_LOG_FORMAT",
-)
-
 # For a phase that has a child's place; it limits itself to less.
 _RUN_LIMIT_S = 10.0
 
 
 def exec_phase(phase: str, words: list[str], environment: dict[str, str]) -> "NoReturn":
-    """Become that phase. Descriptors that Python opened close by themselves."""
+    """Become that phase. Descriptors that Python opened close by themselves.
+
+    Raises ExecError: the agent's words and variables may be near the kernel's limit.
+    """
     main_file = os.path.join(os.path.dirname(__file__), "exec_phase.py")
-    os.execve(sys.executable, [sys.executable, "-IS", main_file, phase, *words], environment)
+    command = [sys.executable, "-IS", main_file, phase, *words]
+    try:
+        os.execve(sys.executable, command, environment)
+    except OSError as exc:
+        raise explain(exc, sys.executable, command, environment) from exc
 
 
 def run_phase(phase: str, words: list[str], environment: dict[str, str], log: Log) -> None:
@@ -49,11 +44,11 @@ def run_phase(phase: str, words: list[str], environment: dict[str, str], log: Lo
                 os._exit(127)
         code = _wait(pid)
     except OSError as exc:
-        log.warning(f"no {phase}: {exc.strerror}", "ravi-release by hand")
+        log.warning(f"no {phase}: {exc.strerror}", "ravi-release")
         return
     if code != int(words[0]):
         why = "it took too long" if code is None else f"its program ended with {code}"
-        log.warning(f"no {phase}: {why}", "ravi-release by hand")
+        log.warning(f"no {phase}: {why}", "ravi-release")
 
 
 def _wait(pid: int) -> int | None:

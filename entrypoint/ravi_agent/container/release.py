@@ -1,4 +1,9 @@
-"""`ravi-release`: give a workspace's identity back; also the last phase of PID 1."""
+"""`ravi-release`: give a workspace's identity back; also the last phase of PID 1.
+
+The agent can write the workspace, so what that says decides nothing here: what is deleted was
+named by the caller, by PID 1 as it was before the agent ran, or by this host's ledger, and the
+service's own record agrees in name and UUID.
+"""
 
 import os
 import sys
@@ -6,6 +11,7 @@ import time
 
 from ravi_agent import contract
 from ravi_agent.container.ensure import load_provisioned
+from ravi_agent.container.on_exit import KNOWN_NAME, KNOWN_UUID
 from ravi_agent.container.options import from_release_words
 from ravi_agent.container.user import ActingAs, AgentUser, find_agent_user
 from ravi_agent.credential import (
@@ -14,7 +20,6 @@ from ravi_agent.credential import (
     no_container_credential,
 )
 from ravi_agent.errors import RaviError, RefusedError
-from ravi_agent.identity import Identity
 from ravi_agent.log import Log
 from ravi_agent.settings import ON_EXIT_DELETE, Settings
 from ravi_agent.workspace.credential_files import CredentialFiles
@@ -25,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import NoReturn
 
-    from ravi_agent.service.api import RaviApi
+    from ravi_agent.identity import Identity
 
 PROGRAM = "ravi-release"
 # The settings it reads, each with a flag. A key has none: command lines are public.
@@ -39,9 +44,12 @@ VARIABLES = (
     "RAVI_LOG_FORMAT",
     "RAVI_LOG_LEVEL",
 )
-_DELETE_TIMEOUT_S = 30.0
+_TIMEOUT_S = 30.0
 # Behind the agent's grace, and inside the 10 s after which Docker kills: 8 s and this.
-_DELETE_ON_EXIT_TIMEOUT_S = 1.5
+_ON_EXIT_TIMEOUT_S = 1.5
+
+# An identity by name and, where it is known, UUID.
+Known = tuple[str, str | None]
 
 
 def main() -> None:
@@ -58,7 +66,8 @@ def release_command(argv: list[str], environ: "Mapping[str, str]") -> int:
 
     parser = Parser(
         prog=PROGRAM,
-        description="Remove .ravi/ from a workspace; with --delete, its identity too.",
+        description="Revoke the identity's key and remove .ravi/ from a workspace; with --delete, "
+        "delete the identity too.",
     )
     environ, given = parse_settings(
         parser,
@@ -70,77 +79,153 @@ def release_command(argv: list[str], environ: "Mapping[str, str]") -> int:
     is_deleting = bool(given)
     settings = Settings(environ)
     log = settings.log_for(PROGRAM)
-    credential = container_credential(environ) if is_deleting else None
+    credential = container_credential(environ)
     if is_deleting and credential is None:
         raise no_container_credential()
-    release(settings, None, credential, log, timeout_s=_DELETE_TIMEOUT_S)
+    found = load_provisioned(settings, None)
+    known = _known(settings, environ, found)
+    if is_deleting and found and known is None:
+        raise _unknown(found)
+    if credential and known and (is_deleting or found):
+        ends = time.monotonic() + _TIMEOUT_S
+        _end_identity(settings, environ, credential, known, ends, log, is_deleting=is_deleting)
+    _remove_files(settings, None, log)
     return 0
 
 
 def main_on_exit(argv: list[str]) -> "NoReturn":
-    """The last phase of PID 1: `CODE key=value…`; leaves with the agent's CODE whatever happens."""
-    code, environ = from_release_words(argv)
-    settings = Settings(environ)
+    """The last phase of PID 1: `CODE name=value…`; leaves with CODE, the agent's, in any case."""
+    code, words = from_release_words(argv)
+    settings = Settings(words)
     log = settings.log_for("ravi-entrypoint")
+    ends = time.monotonic() + _ON_EXIT_TIMEOUT_S
+    is_deleting = settings.on_exit == ON_EXIT_DELETE
     try:
-        credential = container_credential(environ) if settings.on_exit == ON_EXIT_DELETE else None
+        credential = container_credential(words)
+        if is_deleting and credential is None:
+            raise no_container_credential()
+        name = words.get(KNOWN_NAME)
+        if credential and name:
+            known = name, words.get(KNOWN_UUID)
+            _end_identity(settings, None, credential, known, ends, log, is_deleting=is_deleting)
         user = find_agent_user(settings.agent_user, is_asked_for=False)
-        release(settings, user, credential, log, timeout_s=_DELETE_ON_EXIT_TIMEOUT_S)
+        _remove_files(settings, user, log)
     except RaviError as exc:
         log.warning(f"not released: {exc}", exc.fix)
     os._exit(code)
 
 
-def release(
+def _known(
+    settings: Settings, environ: "Mapping[str, str]", found: "Identity | None"
+) -> Known | None:
+    """The identity that is to end; None where nothing but the workspace names it.
+
+    found: what the workspace says, which narrows a name down to one UUID and no more.
+    """
+    if settings.asked_name is not None:
+        return settings.asked_name, found.uuid if found else None
+    if found is None:
+        return None
+    if found.name == settings.identity_name:
+        return found.name, found.uuid
+    return (found.name, found.uuid) if _is_recorded(settings, environ, found) else None
+
+
+def _is_recorded(settings: Settings, environ: "Mapping[str, str]", found: "Identity") -> bool:
+    """Whether PID 1, or this host's ledger, says that this workspace has this identity."""
+    from ravi_agent.container.root_env import read_root_env
+    from ravi_agent.workspace import ledger
+
+    record = read_root_env()
+    folder = os.path.join(settings.workspace, contract.RAVI_DIR)
+    if (folder, found.uuid, found.name) == (
+        record.get("RAVI_CONFIG_DIR"),
+        record.get("RAVI_IDENTITY_UUID"),
+        record.get("RAVI_IDENTITY_NAME"),
+    ):
+        return True
+    path = os.path.realpath(settings.workspace)
+    try:
+        return any(
+            (entry.path, entry.uuid, entry.name) == (path, found.uuid, found.name)
+            and entry.is_of_here(settings.api_url)
+            for entry in ledger.owned(environ)
+        )
+    except OSError:
+        return False  # there is no ledger to read
+
+
+def _unknown(found: "Identity") -> RefusedError:
+    return RefusedError(
+        f"identity {found.name} ({found.uuid}) stays",
+        "only the workspace names it, which an agent can write",
+        f"ravi-release --delete --name {found.name!r}",
+        status=403,
+    )
+
+
+def _end_identity(
     settings: Settings,
-    user: AgentUser | None,
-    credential: Credential | None,
+    environ: "Mapping[str, str] | None",
+    credential: Credential,
+    known: Known,
+    ends: float,
     log: Log,
     *,
-    timeout_s: float,
+    is_deleting: bool,
 ) -> None:
-    """Delete the identity if there is a credential to do it with, then remove `.ravi/`.
+    """Delete the identity, or revoke its keys; the latter may fail, and is a warning then.
 
-    Where the identity cannot be deleted `.ravi/` stays too, so that it can be tried again.
+    environ: that of a host, whose ledger learns of it; None in a container.
     """
-    identity = load_provisioned(settings, user)
-    if credential:
-        _delete(settings, identity, credential, timeout_s)
+    from ravi_agent.service.api import RaviApi
+    from ravi_agent.service.revocation import delete_identity, find_identity, revoke_keys
+
+    name, uuid = known
+
+    def left_s() -> float:
+        return max(0.1, ends - time.monotonic())
+
+    with RaviApi(settings.api_url, credential) as api:
+        try:
+            identity = find_identity(api, name, uuid, timeout_s=left_s())
+            if identity is None:
+                return
+            if is_deleting:
+                delete_identity(api, identity, timeout_s=left_s())
+                _note(environ, "delete", identity, settings, log)
+            elif revoke_keys(api, identity, timeout_s=left_s()):
+                _note(environ, "revoke", identity, settings, log)
+        except RaviError as exc:
+            if is_deleting:
+                which = f"identity {name} ({uuid})" if uuid else f"identity {name}"
+                if " stays" not in exc.what:
+                    exc.restated(f"{which} stays: {exc.what}")
+                raise
+            log.warning(f"the key of identity {name} is not revoked: {exc}", exc.fix)
+
+
+def _note(
+    environ: "Mapping[str, str] | None",
+    action: str,
+    identity: "Identity",
+    settings: Settings,
+    log: Log,
+) -> None:
+    if environ is None:
+        return
+    from ravi_agent.workspace import ledger
+
+    try:
+        ledger.note(environ, action, identity, settings.api_url, workspace=settings.workspace)
+    except OSError as exc:
+        log.debug(f"the ledger cannot be written: {exc}")
+
+
+def _remove_files(settings: Settings, user: AgentUser | None, log: Log) -> None:
     with ActingAs(user):
         if os.path.isdir(settings.workspace):
             CredentialFiles(settings.workspace, settings.credential_files).remove()
         is_removed = remove(settings.workspace)
     if is_removed:
         log.info(f"removed {os.path.join(settings.workspace, contract.RAVI_DIR)}")
-
-
-def _delete(
-    settings: Settings,
-    identity: Identity | None,
-    credential: Credential,
-    timeout_s: float,
-) -> None:
-    """Delete the workspace's identity, or where it has none the one of the name asked for."""
-    from ravi_agent.service.api import RaviApi
-
-    ends = time.monotonic() + timeout_s
-    with RaviApi(settings.api_url, credential) as api:
-        found = [identity] if identity else []
-        if settings.asked_name and not identity:
-            found = api.find_identities(settings.asked_name, timeout_s=timeout_s)
-        for one in found:
-            try:
-                api.delete_identity(one.uuid, timeout_s=max(0.1, ends - time.monotonic()))
-            except RaviError as exc:
-                if _is_gone(api, exc, one, ends):
-                    continue
-                raise exc.restated(f"identity {one.name} ({one.uuid}) stays: {exc.what}") from None
-
-
-def _is_gone(api: "RaviApi", exc: RaviError, identity: Identity, ends: float) -> bool:
-    """Whether a 404 means that it was deleted before; else the service cannot delete at all."""
-    if not isinstance(exc, RefusedError) or exc.status != 404:
-        return False
-    left_s = max(0.1, ends - time.monotonic())
-    listed = api.find_identities(identity.name, timeout_s=left_s)
-    return identity.uuid not in {one.uuid for one in listed}

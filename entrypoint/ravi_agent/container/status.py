@@ -55,13 +55,13 @@ def _place(workspace: str) -> str:
 
 def read_status(path: str) -> dict[str, object] | None:
     """What a status file holds; None for what is none. An agent may have put anything there."""
-    import json  # supervise only writes
-
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags)
     except OSError:
         return None
+    import json  # there is a file seldom, and supervise only writes
+
     try:
         record = json.loads(os.read(descriptor, _READ_LIMIT))
     except (OSError, ValueError, RecursionError):

@@ -69,12 +69,12 @@ def _supervise(argv: list[str]) -> int:
             return contract.EXIT_SIGNAL_BASE + number
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would lose the agent's code
     environment = initial_environ()
-    if os.getpid() == 1:
-        # Before an agent of the same user runs. Whatever else could be taken from the agent
-        # (its bounding set, setuid programs) is for the engine to decide: a sudo may be wanted.
-        prctl.forbid_tracing()
-    elif not prctl.become_subreaper():
+    if os.getpid() != 1 and not prctl.become_subreaper():
         log.warning("orphans are not reaped: no subreaper", "run as PID 1")
+    if os.getpid() == 1 and options.user is None:
+        # An agent of the same user could stop PID 1 by ptrace(2). Whatever else could be taken from
+        # agents (the bounding set, setuid programs) is for the engine: an image may have a sudo.
+        prctl.forbid_tracing()
     try:
         agent = spawn(options.command, environment, options.user, log, ignored=ignored)
     except ExecError as exc:

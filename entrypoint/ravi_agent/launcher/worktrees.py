@@ -34,27 +34,34 @@ def reap_worktrees(
         os.path.join(repository, _git(repository, "rev-parse", "--git-common-dir").strip())
     )
     url, credential = host_account(environ, is_local=is_local)
-    gone = _gone(repository, common_dir, url)
+    gone = _gone(repository, environ, common_dir, url)
     with RaviApi(url, credential) as api:
         known = {one.uuid: one for one in api.list_identities(reaping.prefix)}
         found = [
-            known[uuid] for uuid in gone if uuid in known and is_older(known[uuid], reaping.before)
+            known[entry.uuid]
+            for entry in gone.values()
+            if entry.uuid in known
+            and known[entry.uuid].name == entry.name
+            and is_older(known[entry.uuid], reaping.before)
         ]
         for identity in found:
-            print(f"identity {identity.name} ({identity.uuid}) of {gone[identity.uuid]}")
+            print(f"identity {identity.name} ({identity.uuid}) of {gone[identity.uuid].path}")
         if reaping.is_dry_run or not found:
             print(f"{len(found)} identities", file=sys.stderr)
             return 0
         if not is_forced:
             confirm(f"{len(found)} identities")
-        deleted = [identity.uuid for identity in found if delete(api, identity)]
-    ledger.forget(common_dir, set(deleted))
+        deleted = [identity for identity in found if delete(api, identity)]
+    for identity in deleted:
+        ledger.note(environ, ledger.DELETE, identity, url)
     print(f"deleted {len(deleted)} identities", file=sys.stderr)
     return 0 if len(deleted) == len(found) else 1
 
 
-def _gone(repository: str, common_dir: str, api_url: str) -> dict[str, str]:
-    """UUIDs of identities whose work tree is gone, each with the path it had."""
+def _gone(
+    repository: str, environ: Mapping[str, str], common_dir: str, api_url: str
+) -> dict[str, ledger.Entry]:
+    """The identities whose work tree is gone, by UUID."""
     listed = _git(repository, "worktree", "list", "--porcelain").splitlines()
     trees = [
         os.path.realpath(line.removeprefix("worktree ")) + "/"
@@ -63,14 +70,18 @@ def _gone(repository: str, common_dir: str, api_url: str) -> dict[str, str]:
     ]
     refs = _git(repository, "for-each-ref", "--format=%(refname)", "refs/heads")
     branches = set(refs.splitlines())
-    entries = [entry for entry in ledger.read(common_dir) if entry.is_of_here(api_url)]
+    entries = [
+        entry
+        for entry in ledger.owned(environ)
+        if entry.repository == os.path.realpath(common_dir) and entry.is_of_here(api_url)
+    ]
     living = {
         entry.uuid
         for entry in entries
         if entry.branch in branches
-        or (os.path.isdir(entry.path) and f"{entry.path}/".startswith(tuple(trees)))
+        or (entry.path and os.path.isdir(entry.path) and f"{entry.path}/".startswith(tuple(trees)))
     }
-    return {entry.uuid: entry.path for entry in entries if entry.uuid not in living}
+    return {entry.uuid: entry for entry in entries if entry.uuid not in living}
 
 
 def _git(repository: str, *arguments: str) -> str:

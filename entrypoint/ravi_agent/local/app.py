@@ -13,10 +13,21 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from ravi_agent.local import email_api, event_api, files_api, identity_api, key_api, phone_api
+from ravi_agent.local import (
+    email_api,
+    event_api,
+    files_api,
+    identity_api,
+    key_api,
+    login_api,
+    phone_api,
+    vault_api,
+    webhook_api,
+)
 from ravi_agent.local.callers import Callers
 from ravi_agent.local.endpoints import Options, Service, routes
 from ravi_agent.local.guard import Guard
+from ravi_agent.local.logins import Logins
 from ravi_agent.local.openapi import SCHEMA_PATH, document
 from ravi_agent.local.refusals import RefusalError, refuse
 from ravi_agent.local.store import Store
@@ -31,6 +42,9 @@ ENDPOINTS = (
     *files_api.ENDPOINTS,
     *phone_api.ENDPOINTS,
     *event_api.ENDPOINTS,
+    *vault_api.ENDPOINTS,
+    *webhook_api.ENDPOINTS,
+    *login_api.ENDPOINTS,
 )
 
 
@@ -40,12 +54,14 @@ def create_app(
     *,
     refresh_token: str | None = None,
     options: Options | None = None,
+    logins: Logins | None = None,
     allowed_hosts: Collection[str] = (),
 ) -> ASGIApp:
     """The service, well-behaved and silent."""
     options = options or Options()
     callers = Callers(store, management_key, refresh_token)
-    service = Service(store=store, callers=callers, options=options)
+    logins = logins or Logins(approve_all=options.approve_logins)
+    service = Service(store=store, callers=callers, logins=logins, options=options)
     described = document(ENDPOINTS)
 
     async def describe(_request: Request) -> Response:

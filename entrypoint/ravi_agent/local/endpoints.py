@@ -17,6 +17,7 @@ from starlette.routing import Route
 from ravi_agent.local import pages
 from ravi_agent.local.callers import Caller, Callers
 from ravi_agent.local.fields import Field, read_body, read_query
+from ravi_agent.local.logins import Logins
 from ravi_agent.local.record import Record
 from ravi_agent.local.refusals import Errors, RefusalError, not_found
 from ravi_agent.local.store import Store
@@ -40,6 +41,7 @@ class Service:
 
     store: Store
     callers: Callers
+    logins: Logins
     options: Options
 
 

@@ -23,6 +23,7 @@ _KEEP_ALIVE_S = 15
 # The names that older clients listen for.
 _STREAMED = {"email.message.received": "email", "sms.message.received": "sms"}
 # Close codes: RFC 6455, 7.4.1 and 7.4.2.
+_GOING_AWAY = 1001
 _POLICY_VIOLATION = 1008
 _SINCE = number(0, _MOST)
 
@@ -49,18 +50,16 @@ def _stream(call: Call) -> Response:
 
 async def _server_sent(log: EventLog, scope: Scope, since: int) -> AsyncIterator[str]:
     yield ": connected\n\n"
+    kinds = tuple(_STREAMED)
     with log.listening(scope) as listener:
-        while True:
-            for event in log.since(since, _BATCH, scope, tuple(_STREAMED)):
+        while not log.is_closing:
+            batch = log.since(since, _BATCH, scope, kinds)
+            for event in batch:
                 since = int(str(event["seq"]))
                 name, data = _STREAMED[str(event["type"])], json.dumps(event["data"])
                 yield f"id: {since}\nevent: {name}\ndata: {data}\n\n"
-            # A full batch may have left some in the log.
-            if log.since(since, 1, scope, tuple(_STREAMED)):
-                continue
-            try:
-                await asyncio.wait_for(listener.wait(), _KEEP_ALIVE_S)
-            except TimeoutError:
+            if not batch:
+                await listener.wait(_KEEP_ALIVE_S)
                 yield ": still here\n\n"
 
 
@@ -118,13 +117,14 @@ async def _serve_socket(socket: WebSocket, log: EventLog, scope: Scope, since: i
     async def send_all() -> None:
         nonlocal since
         with log.listening(scope) as listener:
-            while True:
-                for event in log.since(since, _BATCH, scope):
+            while not log.is_closing:
+                batch = log.since(since, _BATCH, scope)
+                for event in batch:
                     since = int(str(event["seq"]))
                     await socket.send_json(event)
-                # A full batch may have left some in the log.
-                if not log.since(since, 1, scope):
+                if not batch:
                     await listener.wait()
+            await socket.close(_GOING_AWAY)
 
     async def until_closed() -> None:
         while (await socket.receive())["type"] != "websocket.disconnect":

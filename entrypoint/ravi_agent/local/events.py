@@ -33,9 +33,12 @@ class Listener:
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
 
-    async def wait(self) -> None:
-        """Until something came since the last wait."""
-        await self._news.wait()
+    async def wait(self, timeout_s: float | None = None) -> None:
+        """Until something came since the last wait, or the time is up."""
+        try:
+            await asyncio.wait_for(self._news.wait(), timeout_s)
+        except TimeoutError:
+            return
         self._news.clear()
 
     def tell(self) -> None:
@@ -50,6 +53,7 @@ class EventLog:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._listeners: defaultdict[Scope, set[Listener]] = defaultdict(set)
+        self.is_closing = False
 
     def add(self, identity_uuid: str, kind: str, data: dict[str, object]) -> None:
         """Log an event, and plan its delivery to the webhooks that want it."""
@@ -100,6 +104,13 @@ class EventLog:
             [*values, limit],
         )
         return [envelope(row) for row in rows]
+
+    def close(self) -> None:
+        """Tell every listener that this server ends, from any thread; `is_closing` says so."""
+        self.is_closing = True
+        for listeners in list(self._listeners.values()):
+            for listener in list(listeners):
+                listener.tell()
 
     def last(self) -> int:
         """The newest event's `seq`; 0 where there is none."""

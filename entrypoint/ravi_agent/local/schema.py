@@ -126,7 +126,7 @@ CREATE TABLE IF NOT EXISTS secrets (
 CREATE TABLE IF NOT EXISTS contacts (
     id INTEGER PRIMARY KEY AUTOINCREMENT, uuid TEXT NOT NULL UNIQUE, {_OWNED},
     email TEXT NOT NULL, phone_number TEXT NOT NULL, display_name TEXT NOT NULL,
-    nickname TEXT NOT NULL, is_trusted INTEGER NOT NULL, source TEXT NOT NULL,
+    nickname TEXT NOT NULL, is_trusted INTEGER NOT NULL, source TEXT NOT NULL DEFAULT 'manual',
     interaction_count INTEGER NOT NULL DEFAULT 0, last_interaction_dt TEXT, {_DATED}
 );
 CREATE TABLE IF NOT EXISTS webhooks (

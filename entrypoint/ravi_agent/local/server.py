@@ -16,9 +16,11 @@ from ravi_agent.local.app import create_app
 from ravi_agent.local.connection import Connection
 from ravi_agent.local.endpoints import Options
 from ravi_agent.local.faults import Fault, Faults
+from ravi_agent.local.logins import Logins
 from ravi_agent.local.request_log import RequestLog
 from ravi_agent.local.smtp import protocol
 from ravi_agent.local.store import Store
+from ravi_agent.local.webhooks import Deliverer
 
 _BACKLOG = 1024
 
@@ -54,11 +56,14 @@ class LocalRavi:
         self.store = Store(database)
         self.faults: list[Fault] = []
         self.host = host
+        options = options or Options()
+        self.logins = Logins(approve_all=options.approve_logins)
         app = create_app(
             self.store,
             management_key,
             refresh_token=refresh_token,
             options=options,
+            logins=self.logins,
             allowed_hosts=allowed_hosts,
         )
         self.requests = RequestLog(Faults(app, self.faults), out)
@@ -90,16 +95,20 @@ class LocalRavi:
     def stop(self) -> None:
         """End what `run` serves; from a signal handler too."""
         self._server.should_exit = True
+        self.store.events.close()
 
     async def _serve(self) -> None:
         # One loop for both: the store's calls are short, and each waits for no other.
         mail = await asyncio.get_running_loop().create_server(
             lambda: protocol(self.store), sock=self._smtp_socket
         )
+        deliveries = asyncio.create_task(Deliverer(self.store).run())
         try:
             await self._server.serve(sockets=[self._socket])
         finally:
             mail.close()
+            deliveries.cancel()
+            await asyncio.gather(deliveries, return_exceptions=True)
 
     def __enter__(self) -> "LocalRavi":
         # The socket listens already: a client that comes before the loop runs just waits.

@@ -43,12 +43,8 @@ class Deliverer:
                 while True:
                     due = self._store.db.all(_DUE, (now(), _AT_ONCE))
                     await asyncio.gather(*(self._deliver(client, row) for row in due))
-                    if due:
-                        continue
-                    try:
-                        await asyncio.wait_for(listener.wait(), self._until_next())
-                    except TimeoutError:
-                        continue
+                    if not due:
+                        await listener.wait(self._until_next())
 
     def _until_next(self) -> float | None:
         """Seconds until the next attempt is due; None where none is planned."""

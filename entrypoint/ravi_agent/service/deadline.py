@@ -82,8 +82,12 @@ class DeadlineBackend(httpcore.NetworkBackend):
                 found.append(f"{address[0]}%{scope}" if scope else str(address[0]))
 
         resolver = threading.Thread(target=resolve, name="resolve", daemon=True)
-        resolver.start()
-        resolver.join(self._deadline.left_s(httpcore.ConnectTimeout))
+        try:
+            resolver.start()
+        except RuntimeError:  # no process slot, or an engine that refuses clone3
+            resolve()
+        else:
+            resolver.join(self._deadline.left_s(httpcore.ConnectTimeout))
         if failures:
             raise httpcore.ConnectError(f"{host}: {failures[0]}") from failures[0]
         if resolver.is_alive():

@@ -76,6 +76,7 @@ class Provisioner:
         self._log = log
         self._started = time.monotonic()
         self.attempts = 0
+        self.has_adopted = False  # an identity that was there; else it was created
 
     def provision(self, name: str, *, is_fresh: bool = False) -> Identity:
         """The one identity called `name`, holding a key where the account has keys.
@@ -86,6 +87,7 @@ class Provisioner:
         if identity is None:
             identity = self._create(name)
         else:
+            self.has_adopted = True
             self._log.info(f"adopting identity {name}")
         if identity.phone is None and self._phone_policy == settings.PHONE_REQUIRE:
             raise RefusedError(

@@ -88,12 +88,13 @@ class Claim:
         if not os.access(contract.RAVI_DIR, os.W_OK, dir_fd=self._root, effective_ids=True):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-    def save(self, identity: "Identity", *, api_url: str) -> None:
+    def save(self, identity: "Identity", *, api_url: str, has_api_key: bool = True) -> None:
         """Make the workspace a provisioned one: files synced, all of them or none.
 
+        has_api_key: whether the identity's key goes into the `env` file too.
         Raises WorkspaceError where the disk is full or the directory cannot be written.
         """
-        files = file_contents(self.path, identity, api_url)
+        files = file_contents(self.path, identity, api_url, has_api_key=has_api_key)
         is_shared = bool(os.fstat(self._root).st_mode & stat.S_ISGID)
         try:
             try:

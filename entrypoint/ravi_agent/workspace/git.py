@@ -1,20 +1,34 @@
 """What git knows of a workspace, read from its files.
 
 Running `git` here would be slower, would need git in every image, and would let a repository's
-own configuration run programs as the user who provisions.
-File formats: gitrepository-layout(5), gitformat-index(5).
+own configuration run programs as the user who provisions. Whoever can write the work tree may have
+written any of these files, so each is of limited size, and what they point to is believed only
+where it points back.
+File formats: gitrepository-layout(5), gitignore(5).
 """
 
+import errno
 import os
 import stat
 
+from ravi_agent.plain_file import read_plain_file
+
+# Bytes. The largest indexes in use have some hundred thousand entries of a hundred bytes.
+_INDEX_LIMIT = 128 * 1024 * 1024
+_FILE_LIMIT = 1024 * 1024
+_OPEN_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
 
 class Worktree:
-    """The work tree around a directory; `find` gives None where there is none."""
+    """The work tree around a directory; `find` gives None where there is none.
 
-    __slots__ = ("_git_dir", "_inside")
+    Every method raises OSError for files that cannot be read or make no sense.
+    """
 
-    def __init__(self, git_dir: str, inside: str) -> None:
+    __slots__ = ("_git_dir", "_inside", "_top")
+
+    def __init__(self, top: str, git_dir: str, inside: str) -> None:
+        self._top = top
         self._git_dir = git_dir
         self._inside = inside  # of the work tree: "" at its top, else "sub/dir/"
 
@@ -26,7 +40,7 @@ class Worktree:
             git_dir = _git_dir(top)
             if git_dir:
                 inside = directory[len(top) :].strip("/")
-                return cls(git_dir, f"{inside}/" if inside else "")
+                return cls(top, git_dir, f"{inside}/" if inside else "")
             if top == "/":
                 return None
             top = os.path.dirname(top)
@@ -34,7 +48,7 @@ class Worktree:
     @property
     def common_dir(self) -> str:
         """What all work trees of the repository share."""
-        common = _read(os.path.join(self._git_dir, "commondir")).decode().strip()
+        common = _read_path(os.path.join(self._git_dir, "commondir"))
         return os.path.normpath(os.path.join(self._git_dir, common))
 
     def branch(self) -> str | None:
@@ -44,14 +58,18 @@ class Worktree:
 
     def tracks(self, name: str) -> bool:
         """Whether git tracks `name` in the directory asked about, or anything below it."""
+        index = _read(os.path.join(self._git_dir, "index"), _INDEX_LIMIT)
+        if not index:
+            return False
+        from ravi_agent.workspace.git_index import index_holds  # most workspaces have no index
+
         path = os.fsencode(self._inside + name)
-        index = _read(os.path.join(self._git_dir, "index"))
-        if _index_holds(index, path):
+        if index_holds(index, path):
             return True
         if b"link" not in index:
             return False
         return any(  # split-index mode keeps most entries in a second file
-            _index_holds(_read(os.path.join(self._git_dir, shared)), path)
+            index_holds(_read(os.path.join(self._git_dir, shared), _INDEX_LIMIT), path)
             for shared in os.listdir(self._git_dir)
             if shared.startswith("sharedindex.")
         )
@@ -59,30 +77,81 @@ class Worktree:
     def exclude(self, *names: str) -> None:
         """Make git ignore files, or directories (`name/`), without touching a tracked file.
 
-        Appends to the file that `git rev-parse --git-path info/exclude` names, once.
-        Raises OSError where that cannot be written.
+        Appends to the file that `git rev-parse --git-path info/exclude` names, once. Raises
+        OSError where that cannot be written, or lies outside of what belongs to the work tree.
         """
-        import fcntl  # a provisioned start never comes here
+        patterns = [_as_pattern(self._inside + name) for name in names]
+        common = os.open(self._own_common_dir(), _OPEN_DIR)
+        try:
+            try:
+                os.mkdir("info", 0o755, dir_fd=common)
+            except FileExistsError:
+                pass  # git has made it
+            info = os.open("info", _OPEN_DIR, dir_fd=common)
+        finally:
+            os.close(common)
+        try:
+            _append_lines("exclude", info, patterns)
+        finally:
+            os.close(info)
 
-        info = os.path.join(self.common_dir, "info")
-        os.makedirs(info, exist_ok=True)
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(os.path.join(info, "exclude"), flags, 0o644)
+    def _own_common_dir(self) -> str:
+        """The common directory, where both sides say that it belongs to this work tree."""
+        entry = os.path.join(self._top, ".git")
+        has_common = os.path.lexists(os.path.join(self._git_dir, "commondir"))
+        if stat.S_ISDIR(os.lstat(entry).st_mode):
+            if not has_common:
+                return entry
+        elif stat.S_ISREG(os.lstat(entry).st_mode):
+            git_dir = os.path.realpath(self._git_dir)
+            if not has_common:
+                worktree = _configured_worktree(git_dir)  # a submodule
+                if worktree and os.path.realpath(os.path.join(git_dir, worktree)) == self._top:
+                    return git_dir
+            else:
+                common = os.path.realpath(self.common_dir)
+                back = _read_path(os.path.join(git_dir, "gitdir"))
+                back = os.path.realpath(os.path.dirname(os.path.join(git_dir, back)))
+                if os.path.dirname(git_dir) == os.path.join(common, "worktrees") and (
+                    back == self._top
+                ):
+                    return common
+        raise OSError(errno.EPERM, f"{entry} leads to a repository that does not lead back")
+
+
+def _as_pattern(path: str) -> bytes:
+    """A line for a name that is not to be read as a pattern (gitignore(5))."""
+    if "\n" in path:
+        raise OSError(errno.EINVAL, "the directory's name has a line break")
+    escaped = "".join(f"\\{char}" if char in "\\*?[" else char for char in path)
+    bare = escaped.rstrip(" ")
+    return os.fsencode(f"/{bare}" + "\\ " * (len(escaped) - len(bare)))
+
+
+def _append_lines(name: str, folder: int, lines: list[bytes]) -> None:
+    """Append those of the lines that a file does not have yet."""
+    import fcntl  # a provisioned start never comes here
+
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(name, flags, 0o644, dir_fd=folder)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+            raise OSError(errno.EPERM, f"{name} is not a plain file of its own")
+        if status.st_size > _FILE_LIMIT:
+            raise OSError(errno.EFBIG, f"{name} has {status.st_size} bytes")
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)  # fifty worktrees share one exclude file
-            text = os.read(descriptor, os.fstat(descriptor).st_size)
-            lines = text.splitlines()
-            patterns = [os.fsencode(f"/{_as_pattern(self._inside + name)}") for name in names]
-            missing = b"".join(pattern + b"\n" for pattern in patterns if pattern not in lines)
-            if missing:
-                os.write(descriptor, (b"" if text.endswith(b"\n") or not text else b"\n") + missing)
-        finally:
-            os.close(descriptor)
-
-
-def _as_pattern(path: str) -> str:
-    """A name that is not to be read as a pattern (gitignore(5))."""
-    return "".join(f"\\{char}" if char in "\\*?[" else char for char in path)
+        except OSError as exc:
+            if exc.errno not in {errno.ENOLCK, errno.ENOTSUP, errno.EBADF, errno.EINVAL}:
+                raise  # without locks on that file system a line may come twice
+        text = os.read(descriptor, 2 * _FILE_LIMIT)
+        there = text.splitlines()
+        missing = b"".join(line + b"\n" for line in lines if line not in there)
+        if missing:
+            os.write(descriptor, (b"" if text.endswith(b"\n") or not text else b"\n") + missing)
+    finally:
+        os.close(descriptor)
 
 
 def _git_dir(top: str) -> str:
@@ -90,81 +159,40 @@ def _git_dir(top: str) -> str:
     path = os.path.join(top, ".git")
     if os.path.isdir(path):
         return path if os.path.exists(os.path.join(path, "HEAD")) else ""
-    pointer = _read(path).decode(errors="replace")  # a linked worktree or a submodule
+    pointer = _read_path(path)  # a linked worktree or a submodule
     if not pointer.startswith("gitdir:"):
         return ""
     return os.path.normpath(os.path.join(top, pointer.removeprefix("gitdir:").strip()))
 
 
-def _read(path: str) -> bytes:
+def _configured_worktree(git_dir: str) -> str:
+    """`core.worktree` of a repository's configuration, "" where it has none."""
+    section = ""
+    for line in _read(os.path.join(git_dir, "config")).decode(errors="replace").splitlines():
+        text = line.strip()
+        if text.startswith("["):
+            section = text.partition("]")[0].lstrip("[").strip().lower()
+        name, separator, value = text.partition("=")
+        if section == "core" and separator and name.strip().lower() == "worktree":
+            return value.strip().strip('"')
+    return ""
+
+
+def _read_path(path: str) -> str:
+    """The text of a file that names a path, "" where there is none."""
+    text = os.fsdecode(_read(path)).strip()
+    if "\0" in text:
+        raise OSError(errno.EINVAL, f"{path} does not name a path")
+    return text
+
+
+def _read(path: str, limit: int = _FILE_LIMIT) -> bytes:
     """A regular file's content, empty for anything else: a fifo would make the start wait."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        return read_plain_file(path, limit, is_link_followed=True)[0]
     except (FileNotFoundError, NotADirectoryError):
         return b""
-    with open(descriptor, "rb") as file:
-        return file.read() if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
-
-
-def _index_holds(index: bytes, path: bytes) -> bool:
-    if index[:4] != b"DIRC":
-        return False
-    if int.from_bytes(index[4:8], "big") == 4:
-        return any(_is_at_or_below(name, path) for name in _version_4_names(index))
-    start = index.find(path)
-    while start != -1:
-        name = index[start : index.find(b"\0", start)]
-        if _is_entry(index, start, len(name)) and _is_at_or_below(name, path):
-            return True
-        start = index.find(path, start + 1)
-    return False
-
-
-def _is_entry(index: bytes, start: int, length: int) -> bool:
-    """Whether an entry's name of that length starts there, and not the middle of one.
-
-    Before a name stand two bytes whose low 12 bits give its length (4095: or more); with bit 14
-    set, two bytes of further flags come between.
-    """
-    flags = int.from_bytes(index[start - 2 : start], "big")
-    earlier = int.from_bytes(index[start - 4 : start - 2], "big")
-    shown = min(length, 0xFFF)
-    return flags & 0xFFF == shown or (earlier & 0x4000 != 0 and earlier & 0xFFF == shown)
-
-
-def _is_at_or_below(name: bytes, path: bytes) -> bool:
-    return name == path or name.startswith(path + b"/")
-
-
-def _version_4_names(index: bytes) -> list[bytes]:
-    """The names of a version 4 index, each stored as what differs from the one before."""
-    for hash_length in (20, 32):  # SHA-1, SHA-256
-        names = []
-        name = b""
-        position = 12
-        try:
-            for _ in range(int.from_bytes(index[8:12], "big")):
-                flags = int.from_bytes(
-                    index[position + 40 + hash_length : position + 42 + hash_length], "big"
-                )
-                position += 42 + hash_length + (2 if flags & 0x4000 else 0)
-                cut, position = _offset(index, position)
-                end = index.index(b"\0", position)
-                name = name[: len(name) - cut] + index[position:end]
-                if min(len(name), 0xFFF) != flags & 0xFFF:
-                    raise ValueError("the other hash")
-                position = end + 1
-                names.append(name)
-        except (ValueError, IndexError):
-            continue
-        return names
-    return []
-
-
-def _offset(data: bytes, position: int) -> tuple[int, int]:
-    """Git's variable-width offset, as in pack files: the number, and where it ends."""
-    value = data[position] & 0x7F
-    while data[position] & 0x80:
-        position += 1
-        value = ((value + 1) << 7) | (data[position] & 0x7F)
-    return value, position + 1
+    except OSError as exc:
+        if exc.errno == errno.EINVAL:
+            return b""
+        raise OSError(exc.errno, f"{path}: {exc.strerror}") from exc

@@ -1,105 +1,146 @@
-"""Which identities belong to a repository's work trees: a line for each, beside its objects.
+"""What was done with identities on this host: one append-only file of the user, without secrets.
 
-A work tree that is gone cannot say whose it was, and most harnesses remove one without telling
-anybody. `<git common dir>/ravi/worktrees.jsonl` holds name, UUID, path, branch, service and host,
-and no key; git neither shows nor commits it.
+`$XDG_STATE_HOME/ravi/ledger.jsonl` (by default below ~/.local/state) has a JSON object a line:
+`at` (ISO 8601, UTC), `action`, `uuid`, `name`, `api_url`, `host` and, where they are known, `path`
+of the workspace, `repository` (git's common directory), `branch` and `run`. It answers who made
+what and when, and whose a work tree was that a harness has removed. It is in no repository and no
+workspace: an agent must not name identities for somebody else to delete.
 """
 
-import fcntl
+import errno
 import json
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Mapping
 
 from ravi_agent.identity import Identity
 from ravi_agent.workspace.git import Worktree
 
-FILE = "ravi/worktrees.jsonl"
-_FIELDS = ("name", "uuid", "path", "api_url", "host")
+FILE = "ravi/ledger.jsonl"
+# `use`: the workspace was provisioned already, by a start that has written no line here.
+CREATE, ADOPT, USE, KEY, REVOKE, DELETE = "create", "adopt", "use", "key", "revoke", "delete"
+_OWNING = (CREATE, ADOPT, USE)
+_REQUIRED = ("at", "action", "uuid", "name", "api_url", "host")
+_OPTIONAL = ("path", "repository", "branch", "run")
+_LINE_LIMIT = 64 * 1024  # bytes; ours have some hundred
 
 
 class Entry:
-    """One work tree's identity; `branch` is None where no branch was checked out."""
+    """One line. `path`, `repository`, `branch` and `run` are None where there is none."""
 
-    __slots__ = ("api_url", "branch", "host", "name", "path", "uuid")
+    __slots__ = (*_REQUIRED, *_OPTIONAL)
 
-    def __init__(
-        self, *, name: str, uuid: str, path: str, api_url: str, host: str, branch: str | None
-    ) -> None:
-        self.name = name
-        self.uuid = uuid
-        self.path = path
-        self.api_url = api_url
-        self.host = host
-        self.branch = branch
+    at: str
+    action: str
+    uuid: str
+    name: str
+    api_url: str
+    host: str
+    path: str | None
+    repository: str | None
+    branch: str | None
+    run: str | None
+
+    def __init__(self, **fields: str | None) -> None:
+        for name in self.__slots__:
+            setattr(self, name, fields.get(name))
 
     def line(self) -> str:
         """The entry as the file holds it."""
-        return json.dumps({name: getattr(self, name) for name in (*_FIELDS, "branch")}) + "\n"
+        record = {name: getattr(self, name) for name in self.__slots__}
+        return json.dumps({name: value for name, value in record.items() if value is not None})
 
     def is_of_here(self, api_url: str) -> bool:
-        """Whether this host made it, at that service: elsewhere the same path is another."""
+        """Whether this host wrote it, of that service: elsewhere the same path is another."""
         return self.host == os.uname().nodename and self.api_url == api_url
 
+    def is_same_place(self, other: "Entry") -> bool:
+        """Whether both say the same of one workspace, whenever and by whatever action."""
+        fields = ("uuid", "name", "api_url", "host", "path", "repository", "branch")
+        return all(getattr(self, name) == getattr(other, name) for name in fields)
 
-def note(workspace: str, identity: Identity, api_url: str) -> None:
-    """Write down whose this work tree is, once; nothing to do outside one. Raises OSError."""
-    worktree = Worktree.find(workspace)
-    if worktree is None:
-        return
+
+def ledger_path(environ: Mapping[str, str]) -> str:
+    """Where the file is (XDG Base Directory Specification). Raises OSError without a home."""
+    base = environ.get("XDG_STATE_HOME") or ""
+    if not os.path.isabs(base):
+        home = environ.get("HOME") or ""
+        if not os.path.isabs(home):
+            raise OSError(errno.ENOENT, "HOME is not set")
+        base = os.path.join(home, ".local/state")
+    return os.path.join(base, FILE)
+
+
+def note(
+    environ: Mapping[str, str],
+    action: str,
+    identity: Identity,
+    api_url: str,
+    *,
+    workspace: str | None = None,
+    run: str | None = None,
+) -> None:
+    """Append a line; a `use` of what an earlier line says already is left out. Raises OSError."""
+    worktree = Worktree.find(workspace) if workspace else None
     entry = Entry(
-        name=identity.name,
+        at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        action=action,
         uuid=identity.uuid,
-        path=os.path.realpath(workspace),
+        name=identity.name,
         api_url=api_url,
         host=os.uname().nodename,
-        branch=worktree.branch(),
+        path=os.path.realpath(workspace) if workspace else None,
+        repository=os.path.realpath(worktree.common_dir) if worktree else None,
+        branch=worktree.branch() if worktree else None,
+        run=run,
     )
-    _change(
-        worktree.common_dir,
-        lambda lines: lines if entry.line() in lines else [*lines, entry.line()],
-    )
-
-
-def read(common_dir: str) -> list[Entry]:
-    """The entries of a repository, oldest first; what is no entry is passed over."""
+    if action == USE and any(entry.is_same_place(one) for one in owned(environ)):
+        return
+    path = ledger_path(environ)
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o600)
     try:
-        with open(os.path.join(common_dir, FILE), encoding="utf-8") as file:
-            return [entry for line in file if (entry := _parse(line))]
+        # One write: fifty hooks at once never mix their lines (write(2), O_APPEND).
+        os.write(descriptor, entry.line().encode() + b"\n")
+    finally:
+        os.close(descriptor)
+
+
+def read(environ: Mapping[str, str]) -> list[Entry]:
+    """Every entry, oldest first; what is not an entry is passed over. Raises OSError."""
+    entries = []
+    try:
+        with open(ledger_path(environ), "rb") as file:
+            while line := file.readline(_LINE_LIMIT):
+                if entry := _parse(line):
+                    entries.append(entry)
     except FileNotFoundError:
         return []
+    return entries
 
 
-def forget(common_dir: str, uuids: set[str]) -> None:
-    """Take out every line of these identities. Raises OSError."""
+def owned(environ: Mapping[str, str]) -> list[Entry]:
+    """The entries of identities that were made or adopted here and not deleted since."""
+    living: dict[tuple[str, str], list[Entry]] = {}
+    for entry in read(environ):
+        key = (entry.api_url, entry.uuid)
+        if entry.action == DELETE:
+            living.pop(key, None)
+        elif entry.action in _OWNING:
+            living.setdefault(key, []).append(entry)
+    return [entry for entries in living.values() for entry in entries]
 
-    def is_kept(line: str) -> bool:
-        entry = _parse(line)
-        return entry is None or entry.uuid not in uuids
 
-    _change(common_dir, lambda lines: [line for line in lines if is_kept(line)])
-
-
-def _parse(line: str) -> Entry | None:
+def _parse(line: bytes) -> Entry | None:
     try:
         record = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    if not isinstance(record, dict) or not all(isinstance(record.get(n), str) for n in _FIELDS):
+    if not isinstance(record, dict):
         return None
-    branch = record.get("branch")
-    fields = {name: record[name] for name in _FIELDS}
-    return Entry(**fields, branch=branch if isinstance(branch, str) else None)
-
-
-def _change(common_dir: str, change: Callable[[list[str]], list[str]]) -> None:
-    path = os.path.join(common_dir, FILE)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    with open(os.open(path, flags, 0o644), "r+", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # fifty hooks write one file
-        before = file.readlines()
-        after = change(before)
-        if after != before:
-            file.seek(0)
-            file.write("".join(after))
-            file.truncate()
+    if not all(isinstance(record.get(name), str) for name in _REQUIRED):
+        return None
+    if not all(isinstance(record.get(name), str | None) for name in _OPTIONAL):
+        return None
+    return Entry(**{name: record.get(name) for name in (*_REQUIRED, *_OPTIONAL)})

@@ -4,14 +4,14 @@ import os
 
 from ravi_agent import contract
 from ravi_agent.errors import AnswerError
-from ravi_agent.identity import Identity
+from ravi_agent.identity import Identity, is_plain
 from ravi_agent.plain_file import read_plain_file
 from ravi_agent.small_json import read_json
 from ravi_agent.workspace import trust
 
 
 def load(path: str, *, name: str | None, api_url: str) -> Identity | None:
-    """The identity of a provisioned workspace, without its key; None where there is none yet.
+    """The identity of a provisioned workspace and its key; None where there is none yet.
 
     A workspace is provisioned when `identity.json` is there: it is written last.
     name: what the identity must be called, None for any. api_url: the service it must be of.
@@ -20,7 +20,7 @@ def load(path: str, *, name: str | None, api_url: str) -> Identity | None:
     """
     ravi_dir = os.path.join(path, contract.RAVI_DIR)
     try:
-        text = _read_provisioned(path, ravi_dir)
+        text, config = _read_provisioned(path, ravi_dir)
     except FileNotFoundError:
         return None
     except OSError as exc:
@@ -39,19 +39,36 @@ def load(path: str, *, name: str | None, api_url: str) -> Identity | None:
         raise trust.refused(
             ravi_dir, f"its identity is {identity.name!r}, this start asks for {name!r}"
         )
-    return identity
+    return identity.with_key(_key(config, identity.uuid))
 
 
-def _read_provisioned(path: str, ravi_dir: str) -> bytes:
-    """What `identity.json` holds; FileNotFoundError where any of the files is missing."""
+def _read_provisioned(path: str, ravi_dir: str) -> tuple[bytes, bytes]:
+    """What `identity.json` and `config.json` hold.
+
+    Raises FileNotFoundError where any of the files is missing.
+    """
     folder = os.open(ravi_dir, trust.OPEN_DIR)
     try:
         trust.check_folder(path, folder)
-        text, status = read_plain_file(contract.IDENTITY_FILE, trust.FILE_LIMIT, folder=folder)
-        trust.check_file(status, contract.IDENTITY_FILE)
-        for file in (contract.CONFIG_FILE, contract.ENV_FILE):
-            status = os.stat(file, dir_fd=folder, follow_symlinks=False)
+        texts = []
+        for file in (contract.IDENTITY_FILE, contract.CONFIG_FILE):
+            text, status = read_plain_file(file, trust.FILE_LIMIT, folder=folder)
             trust.check_file(status, file)
-        return text
+            texts.append(text)
+        status = os.stat(contract.ENV_FILE, dir_fd=folder, follow_symlinks=False)
+        trust.check_file(status, contract.ENV_FILE)
+        return texts[0], texts[1]
     finally:
         os.close(folder)
+
+
+def _key(config: bytes, uuid: str) -> str | None:
+    """The key in `config.json`, None where it is of another identity: the CLI may rewrite it."""
+    try:
+        record = read_json(config)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(record, dict) or record.get("identity_uuid") != uuid:
+        return None
+    key = record.get("identity_key")
+    return key if isinstance(key, str) and is_plain(key) and key else None

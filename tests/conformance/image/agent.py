@@ -1,8 +1,10 @@
 """What runs below each init: small agents that say on standard output what happens to them."""
 
+import ctypes
 import os
 import signal
 import sys
+import threading
 import time
 from typing import NoReturn
 
@@ -55,6 +57,56 @@ def descend(code: str, manner: str, until: str) -> NoReturn:
     if until == "stop":
         signal.sigwait(term)
     os._exit(int(code))
+
+
+def headless(code: str) -> NoReturn:
+    """Leave a descendant whose first thread has ended, and whose other one cleans up at SIGTERM."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        os.setsid()
+        threading.Thread(target=_headless, args=(writer,)).start()
+        ctypes.CDLL(None).pthread_exit(None)  # of the first thread alone
+    os.read(reader, 1)
+    say("ready")
+    os._exit(int(code))
+
+
+def _headless(writer: int) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        with open(f"/proc/{os.getpid()}/stat", "rb") as file:
+            if file.read().rpartition(b")")[2].split()[0] == b"Z":
+                break
+        time.sleep(0.01)
+    os.write(writer, b".")
+    signal.sigwait({signal.SIGTERM})
+    say("asked to go")
+    time.sleep(0.5)
+    say("cleaned up")
+    os._exit(0)
+
+
+def pool() -> None:
+    """A master whose worker needs half a second once the master has told it to finish."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    orders, tell = os.pipe()
+    ready, told = os.pipe()
+    worker = os.fork()
+    if worker == 0:
+        os.close(tell)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        os.write(told, b".")
+        os.read(orders, 1)
+        time.sleep(0.5)
+        say("worker finished")
+        os._exit(0)
+    os.read(ready, 1)
+    say("ready")
+    signal.sigwait({signal.SIGTERM})
+    os.close(tell)
+    os._exit(os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]) & 0xFF)
 
 
 def stubborn() -> NoReturn:
@@ -219,6 +271,8 @@ AGENTS = {
         signals,
         send,
         descend,
+        headless,
+        pool,
         stubborn,
         orphans,
         bursts,

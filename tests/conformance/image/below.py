@@ -1,4 +1,7 @@
-"""What an init may find itself below: `inherit INIT…` becomes it, `parent INIT…` starts it."""
+"""What an init may find itself below.
+
+`inherit INIT…` and `unread INIT…` become it, `parent INIT…` and `nohup INIT…` start it.
+"""
 
 import os
 import signal
@@ -15,6 +18,18 @@ if mode == "inherit":
     environment = {name: os.environ[name] for name in ("PATH", "RAVI_GRACE", "RAVI_LOG_LEVEL")}
     environment["LISTEN_PID"] = "4242"
     os.execvpe(command[0], command, environment)
+if mode == "unread":  # a full pipe as standard error, which is its own reader and reads nothing
+    os.mkfifo("/tmp/unread")
+    pipe = os.open("/tmp/unread", os.O_RDWR | os.O_NONBLOCK)
+    try:
+        while True:
+            os.write(pipe, b"x" * 4096)
+    except BlockingIOError:
+        os.set_blocking(pipe, True)
+    os.dup2(pipe, 2)
+    os.execvp(command[0], command)
+if mode == "nohup":
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 init = os.fork()
 if init == 0:
     os.execvp(command[0], command)

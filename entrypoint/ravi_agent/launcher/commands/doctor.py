@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from ravi_agent.launcher.backend import diagnose
+from ravi_agent.launcher.backend import DOCKER, KUBERNETES, diagnose
 from ravi_agent.launcher.commands.engine_options import EngineOptions
 from ravi_agent.launcher.commands.flags import Call, Command, Group, flag
 from ravi_agent.launcher.commands.run_options import DEFAULT_IMAGE, LocalOptions, ServiceOptions
@@ -21,6 +21,15 @@ class DoctorOptions:
         minimum=1,
         group=Group.RUN,
         help="Number of agents to check for.",
+        only_on=DOCKER,
+        why="how many pods fit is up to the nodes",
+    )
+    secret: str | None = flag(
+        "--secret",
+        metavar="NAME",
+        group=Group.KUBERNETES,
+        help="Secret that a run would read the management key from.",
+        only_on=KUBERNETES,
     )
     local: LocalOptions = field(default_factory=LocalOptions)
     service: ServiceOptions = field(default_factory=ServiceOptions)
@@ -42,6 +51,7 @@ def doctor(options: DoctorOptions, call: Call) -> int:
         image=options.image,
         count=options.count,
         is_local=options.local.is_local,
+        secret=options.secret,
         environ=options.service.environ(call.environ),
     )
     from ravi_agent.launcher.show.tables import show_findings  # it loads rich

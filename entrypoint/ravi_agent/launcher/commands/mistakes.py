@@ -13,7 +13,7 @@ from ravi_agent.launcher.commands.registry import COMMANDS, DEFAULT
 # Flags of `docker run` that a run cannot have: why, and what to do.
 _REFUSED = {
     "--entrypoint": (
-        "the entrypoint of the image reads the key from its input; no other program may",
+        "the image's own creates the identity; another program would find the key on its input",
         f"{PROGRAM} run --count 50 -- python3 agent.py",
     )
 }

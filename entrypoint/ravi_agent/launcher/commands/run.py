@@ -151,6 +151,10 @@ class RunOptions:
                     "the run keeps what it was started with",
                     f"leave out {one.parameter.name}",
                 )
+        if call.command is not None:
+            raise UsageError(
+                f"--resume {run}", "the run has a command already", f"ravi-launch --resume {run}"
+            )
 
     def _check_detached(self, call: Call) -> None:
         """What the launcher has to stay for; a cluster does all but the removal."""

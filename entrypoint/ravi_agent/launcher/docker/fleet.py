@@ -3,18 +3,18 @@
 import queue
 import sched
 import time
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from functools import partial
 
-from ravi_agent import contract
 from ravi_agent.errors import EngineError
 from ravi_agent.handover import parse_ready_line
-from ravi_agent.launcher.docker.engine import UNKNOWN_CODE, DockerEngine
+from ravi_agent.launcher.docker.absence import KILLED, Absence
+from ravi_agent.launcher.docker.engine import DockerEngine
 from ravi_agent.launcher.docker.events import Watch
 from ravi_agent.launcher.docker.handovers import Handovers
 from ravi_agent.launcher.docker.networks import Networks
 from ravi_agent.launcher.docker.output_mux import OutputMux
+from ravi_agent.launcher.docker.signals import Signals
 from ravi_agent.launcher.docker.starters import Starters
 from ravi_agent.launcher.model.agents import (
     Agent,
@@ -24,37 +24,37 @@ from ravi_agent.launcher.model.agents import (
     Died,
     EngineBack,
     EngineLeft,
+    EntrypointFailed,
     Event,
+    Interrupted,
     OutOfMemory,
-    Output,
     OutputOver,
     Paused,
+    Ready,
     Refused,
     Started,
     State,
     TakenOver,
 )
 from ravi_agent.launcher.model.container_status import ContainerStatus
-from ravi_agent.launcher.model.observer import Observer
+from ravi_agent.launcher.model.exit_codes import FINAL_FOR_AGENT
+from ravi_agent.launcher.model.observer import Reporter
 from ravi_agent.launcher.planning.plan import Plan
 
 # The entrypoint's own grace is 8 s; after this it is the engine's turn.
 STOP_WAIT_S = 10.0
-_SIGNALLERS = 8  # threads
+# While the run is being stopped, how long the rest of a dead agent's output is waited for.
+_OUTPUT_WAIT_S = 2.0
 _RETRY_S, _RETRY_LIMIT_S = 1.0, 30.0  # doubled with each start
-_READY_PREFIX = contract.READY_PREFIX.encode()
-_ERROR_PREFIX = "ravi-entrypoint: error: "
-_WITH_THE_ENGINE = "the engine stopped, and its container with it"
-_ENGINE_STOP_S = 30.0  # twice what dockerd gives its containers (dockerd, --shutdown-timeout)
-_KILLED = (contract.EXIT_SIGNAL_BASE + 9, contract.EXIT_SIGNAL_BASE + 15)
 
 
 class Fleet:
     """One run in the foreground.
 
-    All state changes in the thread that calls `run`; starters, the output reader and the event
-    watch only put events on its queue. Threads: `concurrency` starters, a few that send signals,
-    and two more, whatever the number of agents.
+    All state changes in the thread that calls `run`; starters, the output reader, the event watch
+    and signal handlers only put events on its queue. Agents' output never does: it goes from its
+    reader to `reporter`. Threads: `concurrency` starters, a few that send signals, and two more,
+    whatever the number of agents.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Fleet:
         engine: DockerEngine,
         networks: Networks,
         handovers: Handovers,
-        observer: Observer,
+        reporter: Reporter,
         *,
         there: Mapping[int, ContainerStatus] | None = None,
     ) -> None:
@@ -72,16 +72,16 @@ class Fleet:
         self.agents = [Agent(task=task) for task in plan.tasks]
         self._engine = engine
         self._there = there or {}
-        self._observer = observer
+        self._reporter = reporter
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._timers = sched.scheduler()
-        self._mux = OutputMux(self._events.put)
+        self._mux = OutputMux(self._events.put, self._show)
         self._starters = Starters(plan, engine, networks, handovers, self._mux, self._events.put)
-        self._signallers = ThreadPoolExecutor(_SIGNALLERS, thread_name_prefix="signal")
+        self._signals = Signals(engine, reporter.note)
         self._is_stopping = False
         self._open = len(self.agents)
         self._failed = 0
-        self._lost = 0  # agents that ended with the engine, or while it was away
+        self._absence = Absence(self.agents, reporter)
 
     def run(self, *, until_ready: bool = False) -> None:
         """Until every agent has ended, or runs. Whatever comes between stops them all first."""
@@ -92,52 +92,64 @@ class Fleet:
                     self._starters.take_over(task, existing)
                 else:
                     self._starters.start(task)
-            while self._open and not self._has_failed_too_often():
-                if until_ready and self._is_ready():
-                    break
-                self._step()
-            if self._has_failed_too_often():
-                self._stop(f"stopped: {self._failed} others failed")
-        except BaseException:  # Ctrl-C, or a bug of ours: nothing is left half started
+            self._run_until_over(until_ready=until_ready)
+        except BaseException:  # a bug: nothing is left half started
             self._stop(None)
+            self._run_until_over(until_ready=False)
             raise
         finally:
-            self._starters.stop()
-            self._signallers.shutdown()
+            self._starters.close()
+            self._signals.close()
             watch.close()
             self._mux.close()
 
-    def _is_ready(self) -> bool:
-        return all(agent.is_settled for agent in self.agents)
+    def interrupt(self, is_forced: bool) -> None:
+        """Have the run stopped; from a signal handler, or any thread."""
+        self._events.put(Interrupted(is_forced=is_forced))
 
-    def _has_failed_too_often(self) -> bool:
-        limit = self.plan.flow.max_failures
-        return limit is not None and self._failed > limit and self._open > 0
+    def left(self) -> str:
+        """The agents that have been started and have not ended, in words."""
+        left = [one.task.id for one in self.agents if not one.is_final and one.asked_at]
+        names = ", ".join(left[:10]) + (f" and {len(left) - 10} more" if len(left) > 10 else "")
+        if not left:
+            return "no agent behind"
+        return f"{names} running; ravi-launch stop {self.plan.run}"
+
+    def _run_until_over(self, *, until_ready: bool) -> None:
+        while self._open:
+            if until_ready and not self._is_stopping and all(one.is_settled for one in self.agents):
+                return
+            self._step()
+            limit = self.plan.flow.max_failures
+            if limit is not None and self._failed > limit and not self._is_stopping:
+                self._stop(f"stopped: {self._failed} others failed")
 
     def _step(self) -> None:
         """Run the timers that are due; then wait for one event, or for the next timer."""
         wait_s = self._timers.run(blocking=False)
+        if not self._open:
+            return
         try:
             self._handle(self._events.get(timeout=wait_s))
         except queue.Empty:
             return  # the next timer is due
 
     def _stop(self, why: str | None) -> None:
-        """End everything that was started: TERM, time to go, KILL."""
+        """Begin to end everything: TERM now, KILL once the time to go is over."""
         self._is_stopping = True
         self._timers = sched.scheduler()
-        self._starters.stop()  # those under way finish: their containers show up
+        self._mux.hurry()
+        under_way = self._starters.stop()
         while not self._events.empty():
             self._handle(self._events.get())
         for agent in self.agents:
             if not agent.is_final:
                 agent.error = agent.error or why
-                if agent.container is None:
+                if agent.container is None and agent.task.index not in under_way:
                     self._end(agent, State.STOPPED)
+                self._end_if_over(agent)
         self._signal_all("SIGTERM")
         self._timers.enter(STOP_WAIT_S, 0, self._kill_all)
-        while self._open:
-            self._step()
 
     def _kill_all(self) -> None:
         self._signal_all("SIGKILL")
@@ -145,29 +157,25 @@ class Fleet:
 
     def _signal_all(self, signal: str) -> None:
         for agent in self.agents:
-            if agent.is_up:
-                self._signal(agent, signal)
+            self._signals.send(agent, signal)
 
-    def _signal(self, agent: Agent, signal: str) -> None:
-        container = agent.container or ""
-
-        def send() -> None:
-            try:
-                self._engine.kill(container, signal)
-            except EngineError as exc:  # it ends with the engine, or is signalled again
-                self._observer.note(str(exc))
-
-        self._signallers.submit(send)
+    def _show(self, index: int, data: bytes, *, is_error: bool, shown: Callable[[], None]) -> None:
+        self._reporter.output(self.agents[index], data, is_error=is_error, shown=shown)
 
     def _handle(self, event: Event) -> None:
         match event:
             case EngineLeft():
-                self._observer.note("the engine went away; waiting for it to come back")
-                self._blame_engine()
+                self._absence.begin()
             case EngineBack(exit_codes=exit_codes):
-                self._reconcile(exit_codes)
+                hear_again = self._starters.hear_again
+                self._absence.end(exit_codes, hear_again=hear_again, died=self._died)
             case Broken(error=error):
                 raise error
+            case Interrupted(is_forced=is_forced):
+                if not self._is_stopping:
+                    self._stop(None)
+                if is_forced:
+                    self._signal_all("SIGKILL")
             case _:
                 self._handle_agent(self.agents[event.index], event)
 
@@ -181,12 +189,17 @@ class Fleet:
             case Started(container=container):
                 self._has_started(agent, container, 0.0)
             case Refused(error=error):
-                agent.error = error
-                self._end(agent, State.FAILED)
-            case Output():
-                self._hear(agent, event)
-            case OutputOver():
+                agent.error = agent.error or error
+                self._end(agent, State.STOPPED if self._is_stopping else State.FAILED)
+            case Ready(line=line, at=at):
+                self._become_ready(agent, line, at)
+            case EntrypointFailed(error=error, is_ready=is_ready):
+                agent.doubtful_error = error
+                if not is_ready and not agent.is_timed_out:
+                    agent.error = error
+            case OutputOver(last_lines=last_lines):
                 agent.is_output_over = True
+                agent.lines.extend(last_lines)
                 self._end_if_over(agent)
             case OutOfMemory():
                 agent.is_out_of_memory = True
@@ -195,13 +208,14 @@ class Fleet:
                     back = State.RUNNING if agent.identity else State.PROVISIONING
                     self._change(agent, State.PAUSED if is_paused else back)
             case Died(container=container, exit_code=exit_code):
-                agent.deaths[container] = exit_code
-                self._end_if_over(agent)
+                self._died(agent, container, exit_code)
 
     def _has_started(self, agent: Agent, container: str, age_s: float) -> None:
         agent.container = container
         self._change(agent, State.PROVISIONING)
-        if self.plan.flow.timeout_s is not None:
+        if self._is_stopping:  # its start was under way
+            self._signals.send(agent, "SIGTERM")
+        elif self.plan.flow.timeout_s is not None:
             left_s = self.plan.flow.timeout_s - age_s
             self._timers.enter(left_s, 0, self._time_out, (agent, container))
         self._end_if_over(agent)
@@ -212,56 +226,22 @@ class Fleet:
         signal = "SIGKILL" if agent.is_timed_out else "SIGTERM"
         agent.is_timed_out = True
         agent.error = f"still running after --timeout {self.plan.flow.timeout_s}s"
-        self._signal(agent, signal)
+        self._signals.send(agent, signal)
         self._timers.enter(STOP_WAIT_S, 0, self._time_out, (agent, container))
 
-    def _hear(self, agent: Agent, event: Output) -> None:
-        if event.is_error and event.line.startswith(_READY_PREFIX):
-            if agent.identity:
-                return  # heard before, or an agent that plays the entrypoint
-            # Only the entrypoint can have written this: the agent has not started yet.
-            agent.identity = parse_ready_line(event.line)
-            if agent.identity:
-                if agent.asked_at:
-                    agent.ready_s = event.at - agent.asked_at
-                self._change(agent, State.RUNNING)
-                return
-        line = event.line.decode(errors="replace")
-        if event.is_error and line.startswith(_ERROR_PREFIX) and not agent.is_timed_out:
-            agent.error = line.removeprefix(_ERROR_PREFIX)
-        agent.lines.append(line)
-        self._observer.output(agent, line, is_error=event.is_error)
+    def _become_ready(self, agent: Agent, line: bytes, at: float) -> None:
+        identity = parse_ready_line(line)
+        # Another name's would be a line of the agent's own, in a log that has been rotated.
+        if agent.identity or not identity or identity.name != agent.task.identity_name:
+            return
+        agent.identity = identity
+        if agent.asked_at:
+            agent.ready_s = at - agent.asked_at
+        self._change(agent, State.RUNNING)
 
-    def _blame_engine(self) -> None:
-        """An engine that is stopped first stops its containers, and says so while it still can."""
-        since = time.monotonic() - _ENGINE_STOP_S
-        for agent in self.agents:
-            is_recent = agent.is_final and agent.ended_at > since
-            if is_recent and agent.exit_code in _KILLED and not agent.error:
-                self._lost += 1
-                agent.error = _WITH_THE_ENGINE
-                self._observer.changed(agent)
-
-    def _reconcile(self, exit_codes: Mapping[str, int | None]) -> None:
-        """What the engine's absence has done to the agents that had been started."""
-        for agent in [agent for agent in self.agents if agent.is_up]:
-            container = str(agent.container)
-            code = exit_codes.get(container, -1)
-            if code is None:
-                if agent.is_output_over:
-                    agent.is_output_over = False
-                    self._starters.hear_again(agent.task.index, container)
-                continue
-            if code == -1:
-                agent.error = "its container was removed while the engine was away"
-                code = _KILLED[0]
-            elif code in {*_KILLED, UNKNOWN_CODE}:
-                agent.error = _WITH_THE_ENGINE
-            self._lost += 1
-            agent.is_output_over = True
-            self._handle_agent(agent, Died(index=0, container=container, exit_code=code))
-        self._observer.note(f"the engine is back; {self._lost} agents ended while it was away")
-        self._lost = 0
+    def _died(self, agent: Agent, container: str, exit_code: int) -> None:
+        agent.deaths[container] = exit_code
+        self._end_if_over(agent)
 
     def _end_if_over(self, agent: Agent) -> None:
         """An agent has ended once its container has, and all it wrote has been read."""
@@ -270,12 +250,20 @@ class Fleet:
             return
         agent.exit_code = code
         if not agent.is_output_over:
+            if self._is_stopping:
+                self._timers.enter(_OUTPUT_WAIT_S, 0, self._end_without_output, (agent,))
             return
         if code and agent.is_out_of_memory:
             agent.error = "killed for want of memory"
-        elif code == _KILLED[0] and not agent.error and not self._is_stopping:
+        elif code in FINAL_FOR_AGENT and not agent.error:
+            agent.error = agent.doubtful_error
+        elif code == KILLED and not agent.error and not self._is_stopping:
             agent.error = self._why_killed(str(agent.container))
         self._end(agent, State.STOPPED if self._is_stopping else State.EXITED)
+
+    def _end_without_output(self, agent: Agent) -> None:
+        agent.is_output_over = True
+        self._end_if_over(agent)
 
     def _why_killed(self, container: str) -> str | None:
         try:
@@ -295,11 +283,11 @@ class Fleet:
         else:
             self._open -= 1
             self._failed += 1
-        self._observer.changed(agent)
+        self._reporter.changed(agent)
 
     def _retry(self, agent: Agent) -> None:
         delay_s = min(_RETRY_LIMIT_S, _RETRY_S * 2 ** (agent.attempt - 1))
-        self._observer.note(
+        self._reporter.note(
             f"{agent.task.id} failed: {agent.cause}; start {agent.attempt + 1} of"
             f" {self.plan.flow.retries + 1} in {delay_s:.0f} s"
         )
@@ -307,8 +295,8 @@ class Fleet:
         agent.begin_again()
         start = partial(self._starters.start, agent.task, replaced=replaced)
         self._timers.enter(delay_s, 0, start)
-        self._observer.changed(agent)
+        self._reporter.changed(agent)
 
     def _change(self, agent: Agent, state: State) -> None:
         agent.state = state
-        self._observer.changed(agent)
+        self._reporter.changed(agent)

@@ -1,6 +1,5 @@
 """One run on a Docker engine: check everything, start the agents, report what became of them."""
 
-import signal
 import time
 from dataclasses import replace
 
@@ -18,11 +17,16 @@ from ravi_agent.launcher.docker.records import forget, load_record, save_record
 from ravi_agent.launcher.docker.runs import remove_all
 from ravi_agent.launcher.model.budget import make_budget
 from ravi_agent.launcher.model.container_status import ContainerStatus
+from ravi_agent.launcher.model.exit_codes import EXIT_INTERRUPTED
+from ravi_agent.launcher.model.interrupts import Interrupts
 from ravi_agent.launcher.model.request import RunRequest
 from ravi_agent.launcher.planning.plan import Plan, make_plan
 from ravi_agent.launcher.planning.spec import Flow, RunSpec
 from ravi_agent.launcher.show.answer import Answer, exit_code_of
 from ravi_agent.settings import Settings
+
+# After an interrupt, how long a terminal or pipe that takes nothing is waited for.
+_END_WAIT_S = 2.0
 
 
 def launch(engine: DockerEngine, request: RunRequest) -> int:
@@ -62,18 +66,27 @@ def launch(engine: DockerEngine, request: RunRequest) -> int:
         start_local_ravi(engine, networks.names)
     remove_all(engine, unfinished)
     handovers = _handovers(plan, settings, api_url, credential, spec)
-    fleet = Fleet(plan, engine, networks, handovers, answer.observer, there=there)
-    # A service manager's stop is handled like Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    fleet = Fleet(plan, engine, networks, handovers, answer.reporter, there=there)
+    interrupts = Interrupts(
+        say=answer.reporter.stopping,
+        stop=fleet.interrupt,
+        left=fleet.left,
+        ignores_hangup=request.ignores_hangup,
+    )
     try:
-        with answer:
-            fleet.run(until_ready=request.is_detached)
+        with interrupts:
+            try:
+                fleet.run(until_ready=request.is_detached)
+            finally:
+                handovers.close()
+                if plan.flow.is_removing:
+                    remove_all(engine, [one.container for one in fleet.agents if one.container])
+                    forget(engine, plan.run)
     finally:
-        handovers.close()
-        if plan.flow.is_removing:
-            remove_all(engine, [one.container for one in fleet.agents if one.container])
-            forget(engine, plan.run)
-        answer.end(fleet.agents, time.monotonic() - started_at)
+        limit_s = _END_WAIT_S if interrupts.count else None
+        answer.end(fleet.agents, time.monotonic() - started_at, limit_s=limit_s)
+    if interrupts.count:
+        return EXIT_INTERRUPTED
     return exit_code_of(fleet.agents, is_detached=request.is_detached)
 
 

@@ -101,7 +101,7 @@ def remove(engine: DockerEngine, run: str, tasks: Sequence[str], *, is_forced: b
     else:
         found = []  # its launcher died before the first container, or they have been removed
     if not is_forced:
-        refuse_running(run, found)
+        refuse_running(run, found, backend="docker")
     remove_all(engine, [one.id for one in found])
     if not engine.containers(run):
         forget(engine, run)

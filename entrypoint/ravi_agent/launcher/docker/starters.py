@@ -1,4 +1,4 @@
-"""The threads that start agents: as many at once as the engine likes, no more than have places."""
+"""The threads that start agents, as many as suit the engine and may run at once."""
 
 import threading
 import time
@@ -16,8 +16,8 @@ from ravi_agent.launcher.model.agents import (
     Broken,
     Died,
     Event,
-    Output,
     OutputOver,
+    Ready,
     Refused,
     Started,
     TakenOver,
@@ -50,54 +50,78 @@ class Starters:
         self._places = threading.Semaphore(plan.at_once)
         self._threads = plan.flow.concurrency or 1
         self._is_over = threading.Event()
+        self._lock = threading.Lock()
+        self._under_way: set[int] = set()
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="start")
 
     def start(self, task: Task, *, replaced: str | None = None) -> None:
         """Start a task's agent once there is a place; `replaced`: the container that failed."""
-        self._submit(lambda: self._start(task, replaced))
+        self._submit(task.index, lambda: self._start(task, replaced), needs_place=True)
 
     def take_over(self, task: Task, existing: ContainerStatus) -> None:
-        """Go on with what an earlier launcher has started."""
-        self._submit(lambda: self._take_over(task, existing))
+        """Go on with an agent that an earlier launcher has started."""
+        self._submit(task.index, lambda: self._take_over(task, existing), needs_place=True)
 
     def hear_again(self, index: int, container: str) -> None:
         """Listen again to an agent that the engine's absence has cut off."""
-        self._submit(lambda: self._hear_again(index, container))
+        self._submit(index, lambda: self._hear_again(index, container), needs_place=False)
 
     def free_place(self) -> None:
-        """An agent has ended: the next one may start."""
+        """An agent has ended, so the next one may start."""
         self._places.release()
 
-    def stop(self) -> None:
-        """Start no more. Returns once those under way have been started or refused."""
-        self._is_over.set()
-        self._places.release(self._threads)
-        self._pool.shutdown(cancel_futures=True)
+    def stop(self) -> frozenset[int]:
+        """Start no more; the indexes of those under way.
 
-    def _submit(self, work: Callable[[], None]) -> None:
+        Each of them is still told of, as started or refused; all others have been told of.
+        """
+        with self._lock:
+            self._is_over.set()
+            under_way = frozenset(self._under_way)
+        self._places.release(self._threads)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        return under_way
+
+    def close(self) -> None:
+        """Start no more, and wait for the threads."""
+        self.stop()
+        self._pool.shutdown()
+
+    def _submit(self, index: int, work: Callable[[], None], *, needs_place: bool) -> None:
         def guarded() -> None:
+            if needs_place:
+                self._places.acquire()
+            with self._lock:
+                if self._is_over.is_set():
+                    return
+                self._under_way.add(index)
             try:
                 work()
             except BaseException as exc:  # noqa: BLE001 - passed on: nobody sees it in this thread
                 self._emit(Broken(error=exc))
+            finally:
+                with self._lock:
+                    self._under_way.discard(index)
 
         if not self._is_over.is_set():
             self._pool.submit(guarded)
 
     def _start(self, task: Task, replaced: str | None) -> None:
-        self._places.acquire()
         is_first = replaced is None
-        while not self._is_over.is_set():
+        while True:
             self._emit(Asked(index=task.index, at=time.monotonic()))
             try:
                 if not is_first:
                     self._engine.remove(self._plan.container_name(task))
                 line = self._handovers.line_for(task, is_first=is_first)
+                if self._is_over.is_set():
+                    self._emit(Refused(index=task.index, error="stopped before its container"))
+                    return
                 network = self._networks.of(task.index)
                 container, attached = self._engine.launch(self._plan, task, line, network)
             except EngineGoneError as exc:
-                # It may have done what it was asked: the next start replaces that, and finds the
-                # identity by its name.
+                # It may have carried out the call: the next start replaces the container, and
+                # finds the identity by its name.
                 is_first = False
                 if not self._engine.wait_until_back(self._is_over, ENGINE_WAIT_S):
                     self._emit(Refused(index=task.index, error=str(exc)))
@@ -111,13 +135,10 @@ class Starters:
                 return
 
     def _take_over(self, task: Task, existing: ContainerStatus) -> None:
-        self._places.acquire()
-        if self._is_over.is_set():
-            return
         age_s = max(0.0, time.time() - existing.created_at)
         self._emit(TakenOver(index=task.index, container=existing.id, age_s=age_s))
         try:
-            # Asked now: what ended since it was listed ended before anybody watched.
+            # Asked now: it may have ended between the list and the watch.
             code = self._engine.exit_code(existing.id)
             if code is None:
                 self._mux.add(task.index, self._engine.attach_running(existing.id, has_past=True))
@@ -128,13 +149,13 @@ class Starters:
             return
         if code is not None:
             if line:
-                heard = Output(index=task.index, line=line, is_error=True, at=time.monotonic())
-                self._emit(heard)
+                self._emit(Ready(index=task.index, line=line, at=time.monotonic()))
             self._emit(OutputOver(index=task.index))
             self._emit(Died(index=task.index, container=existing.id, exit_code=code))
 
     def _hear_again(self, index: int, container: str) -> None:
         try:
-            self._mux.add(index, self._engine.attach_running(container, has_past=False))
+            attached = self._engine.attach_running(container, has_past=False)
+            self._mux.add(index, attached, is_ready=True)
         except EngineError:  # it has ended or left again: the watch says so
             self._emit(OutputOver(index=index))

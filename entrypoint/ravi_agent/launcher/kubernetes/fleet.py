@@ -3,6 +3,7 @@
 import queue
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ravi_agent.errors import EngineError
@@ -12,7 +13,7 @@ from ravi_agent.launcher.kubernetes.logs import FOLLOWED_LIMIT, Followers, last_
 from ravi_agent.launcher.kubernetes.names import Object, job_name
 from ravi_agent.launcher.kubernetes.watch import Watch
 from ravi_agent.launcher.model.agents import KEPT_LINES, Agent, State
-from ravi_agent.launcher.model.observer import Observer
+from ravi_agent.launcher.model.observer import Reporter
 from ravi_agent.launcher.planning.plan import Plan
 
 # Of failed agents, how many have the end of their log fetched for the report.
@@ -29,12 +30,6 @@ class _Heard:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Line:
-    index: int
-    text: str
-
-
-@dataclass(frozen=True, kw_only=False)
 class _Note:
     text: str
 
@@ -42,13 +37,13 @@ class _Note:
 class KubernetesFleet:
     """One run whose Job is there. All state changes in the thread that calls `run`."""
 
-    def __init__(self, plan: Plan, api: KubernetesApi, observer: Observer, job: Object) -> None:
+    def __init__(self, plan: Plan, api: KubernetesApi, reporter: Reporter, job: Object) -> None:
         self.plan = plan
         self.agents = [Agent(task=task) for task in plan.tasks]
         self._api = api
-        self._observer = observer
+        self._reporter = reporter
         self._began = time.monotonic()
-        self._queue: queue.SimpleQueue[_Heard | _Line | _Note | EngineError] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Heard | _Note | EngineError] = queue.SimpleQueue()
         self._job: Object | None = job
         self._uid = job["metadata"]["uid"]
         self._pods_of = f"batch.kubernetes.io/job-name={job_name(plan.run)}"
@@ -69,7 +64,7 @@ class KubernetesFleet:
         """
         name = job_name(self.plan.run)
         if not until_ready and len(self.agents) <= FOLLOWED_LIMIT:
-            self._followers = Followers(self._api, self._hear_line, self._warn_of_output)
+            self._followers = Followers(self._api, self._show, self._lose_output)
         self._hear_job(self._api.get("jobs", name))  # a watch tells nothing of what is not there
         of_job = f"involvedObject.kind=Job,involvedObject.name={name}"
         watches = [
@@ -91,7 +86,7 @@ class KubernetesFleet:
             if self._followers:
                 self._followers.close(is_over=is_over)
             while not self._queue.empty():
-                if isinstance(heard := self._queue.get(), _Line | _Note):
+                if isinstance(heard := self._queue.get(), _Note):
                     self._handle(heard)
         if is_over:
             self._explain()
@@ -115,16 +110,16 @@ class KubernetesFleet:
 
         def away(exc: EngineError) -> None:
             if resource == "jobs":  # once for all of them
-                self._queue.put(_Note(f"{exc}; the run goes on, and this waits for the server"))
+                self._queue.put(_Note(text=f"{exc}; waiting for it: the run goes on"))
 
         return Watch(self._api, resource, heard, failed, away, **selectors)
 
-    def _warn_of_output(self, index: int, why: str) -> None:
+    def _lose_output(self, index: int, why: str) -> None:
         task = self.plan.tasks[index].id
-        self._queue.put(_Note(f"some output of {task} is lost: {why}"))
+        self._queue.put(_Note(text=f"{task}: some of its output is lost: {why}"))
 
-    def _hear_line(self, index: int, text: str) -> None:
-        self._queue.put(_Line(index=index, text=text))
+    def _show(self, index: int, data: bytes, *, shown: Callable[[], None]) -> None:
+        self._reporter.output(self.agents[index], data, is_error=False, shown=shown)
 
     def _is_over(self) -> bool:
         if self._job is None or jobs.ending(self._job):
@@ -142,15 +137,12 @@ class KubernetesFleet:
     def _is_ready(self) -> bool:
         return all(agent.is_settled for agent in self.agents)
 
-    def _handle(self, heard: "_Heard | _Line | _Note | EngineError") -> None:
+    def _handle(self, heard: "_Heard | _Note | EngineError") -> None:
         match heard:
             case _Note(text=text):
                 self._warn(text)
             case EngineError():
                 raise heard
-            case _Line(index=index, text=text):
-                self.agents[index].lines.append(text)
-                self._observer.output(self.agents[index], text, is_error=False)
             case _Heard(resource="jobs", object=job, is_gone=is_gone):
                 self._hear_job(None if is_gone else job)
             case _Heard(resource="pods", object=pod, is_gone=is_gone):
@@ -251,7 +243,10 @@ class KubernetesFleet:
         self.give_up(State.FAILED)
 
     def _explain(self) -> None:
-        """Fetch what failed agents wrote last, where nobody has listened."""
+        """Fetch what failed agents wrote last, where they were not followed."""
+        if self._followers:
+            for agent in self.agents:
+                agent.lines.extend(self._followers.last_lines(agent.task.index))
         failed = [agent for agent in self.agents if agent.exit_code and not agent.lines]
         for agent in failed[:_EXPLAINED_LIMIT]:
             agent.lines.extend(last_lines(self._api, str(agent.container), KEPT_LINES))
@@ -272,8 +267,8 @@ class KubernetesFleet:
         cause = message.partition(": ")[2] or message
         if cause not in self._warned:
             self._warned.add(cause)
-            self._observer.note(f"ravi-launch: warning: {message}")
+            self._reporter.note(f"ravi-launch: warning: {message}")
 
     def _change(self, agent: Agent, state: State) -> None:
         agent.state = state
-        self._observer.changed(agent)
+        self._reporter.changed(agent)

@@ -36,7 +36,8 @@ def start(
         raise UsageError(
             f"--name {plan.run}",
             f"a Job {job_name(plan.run)} of an earlier run has it",
-            f"ravi-launch --resume {plan.run}, or ravi-launch rm {plan.run}",
+            f"ravi-launch --backend kubernetes --resume {plan.run},"
+            f" or ravi-launch --backend kubernetes rm {plan.run}",
         )
     if options.secret:
         _check_secret(api, options.secret)

@@ -19,6 +19,9 @@ from ravi_agent.launcher.planning.plan import Plan, Task
 from ravi_agent.launcher.planning.spec import Flow
 from ravi_agent.launcher.show.answer import Answer, exit_code_of
 
+# After an interrupt, how long a terminal or pipe that takes nothing is waited for.
+_END_WAIT_S = 2.0
+
 
 def launch(api: KubernetesApi, request: RunRequest) -> int:
     """0 if the Job ended well, else 1; detached, 0 if every agent runs or ended with 0.
@@ -72,7 +75,11 @@ def _make(plan: Plan, request: RunRequest, api: KubernetesApi, answer: Answer) -
             answer.dry_run(budget, {})
             return None
     elif request.is_dry_run:
-        raise UsageError("--dry-run and --secret", "this host has no key", "ravi-launch render")
+        raise UsageError(
+            "--dry-run and --secret",
+            "this host has no key",
+            f"ravi-launch render --count {len(plan.tasks)} --name {plan.run}",
+        )
     return jobs.start(api, plan, request.job, None if secret else credential)
 
 
@@ -88,16 +95,19 @@ def _follow(
     answer: Answer,
     started_at: float,
 ) -> int:
-    fleet = KubernetesFleet(plan, api, answer.observer, job)
-    # A service manager's stop is handled like Ctrl-C.
+    fleet = KubernetesFleet(plan, api, answer.reporter, job)
+    # A service manager's stop, and a terminal that is closed, are handled like Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        is_ignored = request.ignores_hangup
+        signal.signal(signal.SIGHUP, signal.SIG_IGN if is_ignored else signal.default_int_handler)
     try:
-        with answer:
-            fleet.run(until_ready=request.is_detached)
+        fleet.run(until_ready=request.is_detached)
     except KeyboardInterrupt:
+        answer.reporter.stopping("ravi-launch: suspending the Job, which stops its agents…\n")
         jobs.suspend(api, plan.run)
         fleet.give_up(State.STOPPED)
-        _end(plan, api, fleet, answer, started_at)
+        _end(plan, api, fleet, answer, started_at, limit_s=_END_WAIT_S)
         raise
     except EngineError as exc:
         # Nobody has seen these agents fail: the run is left alone, whatever --rm says.
@@ -110,13 +120,19 @@ def _follow(
 
 
 def _end(
-    plan: Plan, api: KubernetesApi, fleet: KubernetesFleet, answer: Answer, started_at: float
+    plan: Plan,
+    api: KubernetesApi,
+    fleet: KubernetesFleet,
+    answer: Answer,
+    started_at: float,
+    *,
+    limit_s: float | None = None,
 ) -> None:
-    """Clean up after a run whose end has been seen, and report it."""
+    """Clean up after a run whose end has been seen, and report it, in `limit_s` seconds."""
     try:
         if plan.flow.is_removing:
             jobs.remove(api, plan.run)
         elif fleet.is_stuck:
             jobs.suspend(api, plan.run)  # else the cluster would try for ever
     finally:
-        answer.end(fleet.agents, time.monotonic() - started_at)
+        answer.end(fleet.agents, time.monotonic() - started_at, limit_s=limit_s)

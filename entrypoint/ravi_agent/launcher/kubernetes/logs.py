@@ -1,12 +1,14 @@
-"""What agents write, while they write it: a thread and a connection each, so for some of them."""
+"""The output of agents as it comes: a thread and a connection each, so only for some."""
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ravi_agent.errors import EngineError
 from ravi_agent.launcher.kubernetes.api import KubernetesApi, KubernetesError
+from ravi_agent.launcher.model.agents import KEPT_LINES
 
 if TYPE_CHECKING:
     from ravi_agent.launcher.kubernetes.stream import Stream
@@ -14,31 +16,34 @@ if TYPE_CHECKING:
 # Followed at once: each costs a connection to the API server and one to a kubelet.
 FOLLOWED_LIMIT = 64
 _END_WAIT_S = 5.0
-# While the API server or a kubelet is away; more than a minute in all.
+_CLOSED_POLL_S = 0.5
+_UNSHOWN_LIMIT = 64  # lines of one agent
+# While the API server or a kubelet is away: a minute, like the watches.
 _ATTEMPTS, _RETRY_S = 60, 1.0
 _NO_LOG = frozenset({400, 404})  # the container has none any more, or the pod is gone
 
 
-class Followers:
-    """Tells `heard(index, line)` of every line of the pods that are followed.
+class Show(Protocol):
+    """Shows whole lines of the agent with that index; calls `shown` when it has."""
 
-    `lost(index, why)` is told where some of a pod's output cannot be had.
+    def __call__(self, index: int, data: bytes, *, shown: Callable[[], None]) -> None: ...
+
+
+class Followers:
+    """Passes the output of pods to `show`, each as fast as it is shown.
+
+    `lose(index, why)` is called where some of a pod's output cannot be had.
     """
 
-    def __init__(
-        self,
-        api: KubernetesApi,
-        heard: Callable[[int, str], None],
-        lost: Callable[[int, str], None],
-    ) -> None:
+    def __init__(self, api: KubernetesApi, show: Show, lose: Callable[[int, str], None]) -> None:
         self._api = api
-        self._heard = heard
-        self._lost = lost
+        self._show = show
+        self._lose = lose
         self._threads: dict[str, threading.Thread] = {}
         self._streams: list[Stream] = []
         self._lock = threading.Lock()
         self._is_closed = threading.Event()
-        self._is_over = False
+        self._last: dict[int, deque[str]] = {}
 
     def follow(self, index: int, pod: str) -> None:
         """Begin with a pod whose agent has started, unless it is followed already."""
@@ -48,9 +53,13 @@ class Followers:
         self._threads[pod] = thread
         thread.start()
 
+    def last_lines(self, index: int) -> list[str]:
+        """What the agent with that index has written last; empty where it is not followed."""
+        with self._lock:
+            return list(self._last.get(index, ()))
+
     def close(self, *, is_over: bool) -> None:
         """Cut them off; where the agents have all ended, once they have read to the end."""
-        self._is_over = is_over
         if is_over:
             ends_at = time.monotonic() + _END_WAIT_S
             for thread in self._threads.values():
@@ -64,51 +73,62 @@ class Followers:
             thread.join(_END_WAIT_S)
 
     def _read(self, index: int, pod: str) -> None:
-        """Read a log to its end, again from where it broke off where the connection did."""
-        last = ""  # the time of the last line that was told
+        """Read a log to its end, again from where it broke off if the connection did."""
+        last = ""  # the time of the last line that was passed on
         failures = 0
         while not self._is_closed.is_set():
             try:
-                told, is_whole = self._read_once(index, pod, last)
+                passed_on, is_whole = self._read_once(index, pod, last)
             except EngineError as exc:
                 is_gone = isinstance(exc, KubernetesError) and exc.status in _NO_LOG
                 if is_gone or failures >= _ATTEMPTS:
-                    self._lost(index, exc.why)
+                    self._lose(index, exc.why)
                     return
+                failures += 1
             else:
                 if is_whole:
                     return
-                failures = failures if told == last else 0
-                last = told
-            failures += 1
+                failures = failures + 1 if passed_on == last else 0
+                last = passed_on
             self._is_closed.wait(_RETRY_S)
 
     def _read_once(self, index: int, pod: str, last: str) -> tuple[str, bool]:
-        """Tell the lines later than `last`; the time of the last one, and whether that is all.
+        """Pass on the lines later than `last`; the time of the last one, and whether that is all.
 
         A connection that breaks looks like the end of a log, so the pod says which it was.
+        Raises EngineError where the log, or the pod, cannot be read.
         """
         stream = self._api.open_log(pod, is_following=True, timestamps=True)
         with self._lock:
             self._streams.append(stream)
+            kept = self._last.setdefault(index, deque(maxlen=KEPT_LINES))
             if self._is_closed.is_set():
                 stream.close()
-        for line in stream.lines():
-            stamp, _, text = line.decode(errors="replace").partition(" ")
-            if _nanoseconds(stamp) > _nanoseconds(last):
-                last = stamp
-                self._heard(index, text)
+        # Some lines wait to be shown, and one is read: the rest stays with the kubelet.
+        place = threading.Semaphore(_UNSHOWN_LIMIT)
+        for stamped in stream.lines():
+            stamp, _, line = stamped.partition(b" ")
+            moment = stamp.decode(errors="replace")
+            if _in_order(moment) <= _in_order(last):
+                continue
+            last = moment
+            with self._lock:
+                kept.append(line.decode(errors="replace"))
+            while not place.acquire(timeout=_CLOSED_POLL_S):
+                if self._is_closed.is_set():
+                    return last, True
+            self._show(index, line + b"\n", shown=place.release)
         return last, self._is_closed.is_set() or self._api.has_ended(pod, "agent")
 
 
-def _nanoseconds(stamp: str) -> tuple[str, str]:
-    """Times of one log in an order: their fractions have as many digits as they need."""
+def _in_order(stamp: str) -> tuple[str, str]:
+    """A time of a log as it compares: its fraction has only as many digits as it needs."""
     whole, _, fraction = stamp.removesuffix("Z").partition(".")
     return whole, fraction.ljust(9, "0")
 
 
 def last_lines(api: KubernetesApi, pod: str, count: int) -> list[str]:
-    """What an agent wrote last; nothing where its log is gone, or may not be read."""
+    """The last lines of an agent; none where its log is gone, or may not be read."""
     try:
         stream = api.open_log(pod, tail_lines=count)
     except EngineError:

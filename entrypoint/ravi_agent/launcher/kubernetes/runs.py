@@ -39,7 +39,7 @@ def print_logs(api: KubernetesApi, found: Sequence[ContainerStatus], options: Lo
         raise UsageError(
             f"--follow of {len(there)} agents",
             f"each takes a connection, and {FOLLOWED_LIMIT} are allowed",
-            f"ravi-launch logs {found[0].run} TASK… --follow",
+            f"ravi-launch logs {found[0].run} TASK… --follow --backend kubernetes",
         )
     limits = {"tail_lines": options.tail, "since_seconds": options.since_s}
     asked = {name: value for name, value in limits.items() if value is not None}
@@ -76,7 +76,11 @@ def wait(api: KubernetesApi, run: str, tasks: Sequence[str]) -> int:
             if isinstance(job, EngineError):
                 raise job
             if job is None:
-                raise UsageError(f"run {run!r}", "its Job has been deleted", "ravi-launch ps")
+                raise UsageError(
+                    f"run {run!r}",
+                    "its Job has been deleted",
+                    "ravi-launch ps --backend kubernetes",
+                )
             ended = jobs.ending(job)
             if ended and not tasks:
                 return int(not ended.is_success)
@@ -114,10 +118,12 @@ def remove(api: KubernetesApi, run: str, tasks: Sequence[str], *, is_forced: boo
     """
     if tasks:
         raise UsageError(
-            f"rm {run} {tasks[0]}", "a Job is removed as a whole", f"ravi-launch rm {run}, or stop"
+            f"rm {run} {tasks[0]}",
+            "a Job is removed as a whole",
+            f"ravi-launch rm {run} --backend kubernetes",
         )
     found = find(api, run, [])
     if not is_forced:
-        refuse_running(run, found)
+        refuse_running(run, found, backend="kubernetes")
     jobs.remove(api, run)
     return f"the Job of {len(found)} agents"

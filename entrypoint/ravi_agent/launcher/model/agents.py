@@ -1,4 +1,4 @@
-"""What became of each agent of a run, and what is heard of it meanwhile."""
+"""What has become of each agent of a run, and the events that say so."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -13,11 +13,11 @@ KEPT_LINES = 20  # of a dead agent's output, for the report
 
 
 class State(StrEnum):
-    """Where an agent is; the last three are final."""
+    """The state of an agent; the last three are final."""
 
     WAITING = "waiting"
     STARTING = "starting"  # the engine has been asked for it
-    PROVISIONING = "provisioning"  # its container runs, its identity is on the way
+    PROVISIONING = "provisioning"  # its container runs, its identity is being made
     RUNNING = "running"  # it has its identity and runs
     PAUSED = "paused"  # by somebody else
     EXITED = "exited"
@@ -34,6 +34,7 @@ class Agent:
 
     ready_s: from asking the engine for the container to the agent's start with its identity.
     attempt: which start this is, from 1. deaths: codes of containers not known to be its own yet.
+    doubtful_error: what the entrypoint, or an agent that plays it, has said after the start.
     """
 
     task: Task
@@ -46,6 +47,7 @@ class Agent:
     ended_at: float = 0.0
     ready_s: float | None = None
     error: str | None = None
+    doubtful_error: str | None = None
     is_out_of_memory: bool = False
     is_timed_out: bool = False
     is_output_over: bool = False
@@ -58,7 +60,7 @@ class Agent:
 
     @property
     def is_up(self) -> bool:
-        """Whether a container of its runs, as far as is known."""
+        """Whether its container runs, as far as is known."""
         return self.container is not None and not self.is_final and self.exit_code is None
 
     @property
@@ -85,7 +87,8 @@ class Agent:
         """Forget the start that failed; the next one finds the identity by its name."""
         self.state = State.WAITING
         self.attempt += 1
-        self.container = self.identity = self.exit_code = self.ready_s = self.error = None
+        self.container = self.identity = self.exit_code = self.ready_s = None
+        self.error = self.doubtful_error = None
         self.is_out_of_memory = self.is_timed_out = self.is_output_over = False
         self.lines.clear()
 
@@ -124,13 +127,24 @@ class Refused:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Output:
-    """A line of the container's, without its end; `is_error` for standard error."""
+class Ready:
+    """The entrypoint is about to start the agent: the line by which it says so."""
 
     index: int
     line: bytes
-    is_error: bool
     at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntrypointFailed:
+    """A line that reads like an error of the entrypoint's.
+
+    is_ready: the agent has started, so it may have written the line itself.
+    """
+
+    index: int
+    error: str
+    is_ready: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +152,7 @@ class OutputOver:
     """The container has closed its output, or the connection to it is gone."""
 
     index: int
+    last_lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,21 +166,30 @@ class Died:
 
 @dataclass(frozen=True, kw_only=True)
 class OutOfMemory:
-    """The kernel killed a process of the container's for want of memory."""
+    """The kernel killed a process of the container because it was out of memory."""
 
     index: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Paused:
-    """Somebody has paused the container, or let it go on."""
+    """Somebody has paused or unpaused the container."""
 
     index: int
     is_paused: bool
 
 
 AgentEvent = (
-    Asked | Started | TakenOver | Refused | Output | OutputOver | Died | OutOfMemory | Paused
+    Asked
+    | Started
+    | TakenOver
+    | Refused
+    | Ready
+    | EntrypointFailed
+    | OutputOver
+    | Died
+    | OutOfMemory
+    | Paused
 )
 
 
@@ -183,9 +207,16 @@ class EngineBack:
 
 @dataclass(frozen=True, kw_only=True)
 class Broken:
-    """A thread of ours has failed: a bug."""
+    """A thread of the launcher has failed: a bug."""
 
     error: BaseException
 
 
-Event = AgentEvent | EngineLeft | EngineBack | Broken
+@dataclass(frozen=True, kw_only=True)
+class Interrupted:
+    """Somebody wants the run stopped: gently at first, by force the second time."""
+
+    is_forced: bool
+
+
+Event = AgentEvent | EngineLeft | EngineBack | Broken | Interrupted

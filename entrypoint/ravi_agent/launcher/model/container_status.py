@@ -59,11 +59,12 @@ def select(
     return [one for one in found if not tasks or one.task in tasks]
 
 
-def refuse_running(run: str, found: Sequence[ContainerStatus]) -> None:
+def refuse_running(run: str, found: Sequence[ContainerStatus], *, backend: str) -> None:
     """Raises UsageError where an agent that is to be removed still runs."""
+    flags = "" if backend == "docker" else f" --backend {backend}"
     if running := [one for one in found if one.is_running]:
         raise UsageError(
             f"{len(running)} agents still run",
             ", ".join(one.task for one in running[:5]),
-            f"ravi-launch stop {run}, or rm --force",
+            f"ravi-launch stop {run}{flags}, or ravi-launch rm --force {run}{flags}",
         )

@@ -55,6 +55,7 @@ class RunRequest:
     flow: the fields of `Flow` that the command line sets, by name. is_new: nobody chose the name.
     has_tasks: the command line says who the agents are; a resumed run may leave that, and all
     else, to its record. environ: the host's variables, with what flags say instead.
+    ignores_hangup: go on when the terminal is closed, instead of stopping the agents.
     """
 
     run: str
@@ -69,6 +70,7 @@ class RunRequest:
     is_detached: bool = False
     is_dry_run: bool = False
     max_identities: int | None = None
+    ignores_hangup: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ravi_agent.launcher.model.agents import Agent, State
 from ravi_agent.launcher.model.budget import Budget
@@ -12,7 +13,7 @@ from ravi_agent.launcher.model.request import RunRequest
 from ravi_agent.launcher.planning.plan import Plan
 from ravi_agent.launcher.show.json_lines import JsonLines
 from ravi_agent.launcher.show.log_files import LogFiles
-from ravi_agent.launcher.show.observers import Observers
+from ravi_agent.launcher.show.presenter import Presenter
 from ravi_agent.launcher.show.progress import LiveProgress, PlainProgress
 from ravi_agent.launcher.show.report import (
     COLUMNS,
@@ -22,7 +23,11 @@ from ravi_agent.launcher.show.report import (
     summary_line,
     to_json,
 )
+from ravi_agent.launcher.show.streams import own_stream
 from ravi_agent.launcher.show.tables import print_table
+
+if TYPE_CHECKING:
+    from ravi_agent.launcher.model.observer import Observer
 
 
 def exit_code_of(agents: Sequence[Agent], *, is_detached: bool) -> int:
@@ -33,7 +38,7 @@ def exit_code_of(agents: Sequence[Agent], *, is_detached: bool) -> int:
 
 
 class Answer:
-    """A context while the run goes on; `end` says what became of it."""
+    """What is said of one run; its fleet tells `reporter` what happens."""
 
     def __init__(self, plan: Plan, request: RunRequest, *, backend: str) -> None:
         """Raises UsageError where the log directory cannot be written."""
@@ -41,29 +46,31 @@ class Answer:
         self._request = request
         self._backend = backend
         view = request.view
-        self._lines = JsonLines() if view.output == "jsonl" else None
-        agents_out = sys.stdout
+        self._out = own_stream(sys.stdout, "standard output")
+        self._err = own_stream(sys.stderr, "standard error")
+        self._lines = JsonLines(self._out) if view.output == "jsonl" else None
+        agents_out = self._out
         if view.output == "json" or request.is_detached:
-            agents_out = sys.stderr
+            agents_out = self._err
         shown = None if self._lines else agents_out
-        self._progress: LiveProgress | PlainProgress = PlainProgress(shown, is_quiet=view.is_quiet)
-        if sys.stderr.isatty() and not view.is_quiet:
-            self._progress = LiveProgress(len(plan.tasks), shown)
-        others = [self._lines] if self._lines else []
-        logs = [LogFiles(view.log_dir)] if view.log_dir and not request.is_dry_run else []
-        self.observer = Observers([self._progress, *others, *logs])
-
-    def __enter__(self) -> "Answer":
-        self._progress.__enter__()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.__exit__()
+        self._live: LiveProgress | None = None
+        observers: list[Observer] = []
+        if self._err.isatty() and not view.is_quiet:
+            self._live = LiveProgress(len(plan.tasks), self._err, shown)
+            observers.append(self._live)
+        else:
+            observers.append(PlainProgress(self._err, shown, is_quiet=view.is_quiet))
+        if self._lines:
+            observers.append(self._lines)
+        if view.log_dir and not request.is_dry_run:
+            observers.append(LogFiles(view.log_dir))
+        self.reporter = Presenter(observers)
 
     def step(self, text: str) -> None:
         """Something about to happen, before any agent is started."""
         if not self._request.view.is_quiet:
-            print(text, file=sys.stderr, flush=True)
+            self._err.write(f"{text}\n")
+            self._err.flush()
 
     def dry_run(self, budget: Budget, there: Mapping[int, ContainerStatus]) -> None:
         """What would be done, instead of doing it."""
@@ -89,23 +96,41 @@ class Answer:
             json.dumps(plan, indent=2 if self._request.view.output == "json" else None), flush=True
         )
 
-    def end(self, agents: Sequence[Agent], wall_s: float) -> None:
-        """The run is over, or goes on by itself; `wall_s` in seconds since its beginning."""
+    def end(self, agents: Sequence[Agent], wall_s: float, *, limit_s: float | None = None) -> None:
+        """The run is over, or goes on by itself; `wall_s` in seconds since its beginning.
+
+        limit_s: how long a terminal or pipe that takes nothing is waited for; None for ever.
+        """
+        self.reporter.call(self._end_live)
+        self.reporter.call(lambda: self._show_end(agents, wall_s))
+        self.reporter.call(lambda: self._show_failures(agents, wall_s))
+        self.reporter.close(limit_s)
+
+    def _end_live(self) -> None:
+        if self._live:
+            self._live.end()
+
+    def _show_end(self, agents: Sequence[Agent], wall_s: float) -> None:
         result = report(self._plan, agents, wall_s, self._backend)
         if self._lines:
             self._lines.end(result)
         elif self._request.view.output == "json":
-            print(to_json(result), flush=True)
+            self._out.write(f"{to_json(result)}\n")
         elif self._request.is_detached:
-            print(self._plan.run, flush=True)
+            self._out.write(f"{self._plan.run}\n")
         else:
-            print_table(COLUMNS, rows(agents))
+            print_table(COLUMNS, rows(agents), self._out)
+        self._out.flush()
+
+    def _show_failures(self, agents: Sequence[Agent], wall_s: float) -> None:
+        lines = []
         if not self._request.is_detached:
-            for line in failures(agents):
-                print(line, file=sys.stderr)
-            print(summary_line(result), file=sys.stderr)
+            result = report(self._plan, agents, wall_s, self._backend)
+            lines += [*failures(agents), summary_line(result)]
         if not self._plan.flow.is_removing and any(agent.container for agent in agents):
             what, flag = "containers stay", ""
             if self._backend != "docker":
                 what, flag = "the Job stays", f" --backend {self._backend}"
-            print(f"{what}: ravi-launch{flag} rm {self._plan.run}", file=sys.stderr)
+            lines.append(f"{what}: ravi-launch{flag} rm {self._plan.run}")
+        self._err.write("".join(f"{line}\n" for line in lines))
+        self._err.flush()

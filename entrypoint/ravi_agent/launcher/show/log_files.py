@@ -1,11 +1,12 @@
 """`--log-dir`: what each agent has written, in a file of its own."""
 
+import contextlib
 import os
-import sys
 from typing import TextIO
 
 from ravi_agent.errors import UsageError
 from ravi_agent.launcher.model.agents import Agent
+from ravi_agent.launcher.show.streams import write_now
 
 
 class LogFiles:
@@ -28,7 +29,10 @@ class LogFiles:
 
     def changed(self, agent: Agent) -> None:
         if agent.is_final and (file := self._files.pop(agent.task.id, None)):
-            file.close()
+            try:
+                file.close()
+            except OSError as exc:  # what was still in memory found the disk full
+                self._break(exc)
 
     def output(self, agent: Agent, line: str, *, is_error: bool) -> None:
         del is_error
@@ -36,11 +40,23 @@ class LogFiles:
             return
         try:
             self._file(agent.task.id).write(f"{line}\n")
-        except OSError as exc:  # a full disk ends no agent
-            self._is_broken = True
-            print(
-                f"--log-dir {self._directory}: {exc.strerror}; no more is written", file=sys.stderr
-            )
+        except OSError as exc:
+            self._break(exc)
+
+    def flush(self) -> None:
+        """Each line is in its file already."""
+
+    def _break(self, exc: OSError) -> None:
+        """Write no more, and say so once: a full disk ends no agent."""
+        self._is_broken = True
+        for file in self._files.values():
+            with contextlib.suppress(OSError):  # the same again
+                file.close()
+        self._files.clear()
+        write_now(
+            f"ravi-launch: warning: --log-dir {self._directory}: {exc.strerror};"
+            " no more is written there\n"
+        )
 
     def _file(self, task: str) -> TextIO:
         if task not in self._files:

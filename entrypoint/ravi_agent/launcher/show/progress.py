@@ -1,6 +1,5 @@
 """What people see of a run while it goes on. Standard error; agents' output where it is wanted."""
 
-import sys
 import time
 from collections import Counter, deque
 from typing import TextIO
@@ -13,35 +12,36 @@ from rich.text import Text
 from ravi_agent.launcher.model.agents import FINAL, Agent, State
 
 _SHOWN = 3  # slowest agents, last failures
+_REDRAW_S = 0.1
 
 
 class PlainProgress:
     """One line a step, for logs and pipes: `0007 running: task-…-0007, …@…, +1555…, 1.2 s`.
 
-    agents_out: where agents' output goes, None for nowhere.
+    err: where steps go. agents_out: where agents' output goes, None for nowhere.
     """
 
-    def __init__(self, agents_out: TextIO | None, *, is_quiet: bool = False) -> None:
+    def __init__(self, err: TextIO, agents_out: TextIO | None, *, is_quiet: bool = False) -> None:
+        self._err = err
         self._agents_out = agents_out
         self._is_quiet = is_quiet
 
-    def __enter__(self) -> "PlainProgress":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return
-
     def changed(self, agent: Agent) -> None:
         if not self._is_quiet and agent.state not in {State.STARTING, State.PROVISIONING}:
-            print(f"{agent.task.id} {describe(agent)}", file=sys.stderr, flush=True)
+            self._err.write(f"{agent.task.id} {describe(agent)}\n")
 
     def output(self, agent: Agent, line: str, *, is_error: bool) -> None:
         if self._agents_out:
-            out = sys.stderr if is_error else self._agents_out
-            print(f"{agent.task.id} | {line}", file=out, flush=True)
+            out = self._err if is_error else self._agents_out
+            out.write(f"{agent.task.id} | {line}\n")
 
     def note(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        self._err.write(f"{text}\n")
+
+    def flush(self) -> None:
+        self._err.flush()
+        if self._agents_out:
+            self._agents_out.flush()
 
 
 class LiveProgress:
@@ -50,8 +50,8 @@ class LiveProgress:
     Output, notes and whatever else is said pass above.
     """
 
-    def __init__(self, total: int, agents_out: TextIO | None) -> None:
-        self._console = Console(stderr=True)
+    def __init__(self, total: int, err: TextIO, agents_out: TextIO | None) -> None:
+        self._console = Console(file=err, emoji=False)
         self._agents_out = agents_out
         self._open: dict[int, Agent] = {}
         self._states: dict[int, State] = {}
@@ -65,16 +65,34 @@ class LiveProgress:
             console=self._console,
         )
         self._row = self._bar.add_task("", total=total)
-        self._live = Live(get_renderable=self._render, console=self._console, refresh_per_second=8)
+        # Drawn by the thread that shows; another one would write in between.
+        self._live = Live(
+            get_renderable=self._render,
+            console=self._console,
+            auto_refresh=False,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._drawn_at = 0.0
+        self._is_started = False
 
-    def __enter__(self) -> "LiveProgress":
-        self._live.start()
-        return self
+    def flush(self) -> None:
+        """Draw the bar anew, not more often than an eye follows."""
+        if self._agents_out:
+            self._agents_out.flush()
+        if not self._is_started:
+            self._is_started = True
+            self._live.start()
+        if time.monotonic() - self._drawn_at >= _REDRAW_S:
+            self._drawn_at = time.monotonic()
+            self._live.refresh()
 
-    def __exit__(self, *_: object) -> None:
+    def end(self) -> None:
+        """Leave the bar as it is last, and the terminal to others."""
         self._open.clear()
         self._failures.clear()
-        self._live.stop()
+        if self._is_started:
+            self._live.stop()
 
     def changed(self, agent: Agent) -> None:
         index = agent.task.index
@@ -99,20 +117,19 @@ class LiveProgress:
         if self._agents_out.isatty() or is_error:
             self._console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:
-            print(text, file=self._agents_out, flush=True)
+            self._agents_out.write(f"{text}\n")
 
     def note(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _render(self) -> Group:
         now = time.monotonic()
-        # A copy: the thread that draws is not the one that changes it.
-        started = [agent for agent in list(self._open.values()) if agent.asked_at]
+        started = [agent for agent in self._open.values() if agent.asked_at]
         slowest = sorted(started, key=lambda agent: agent.asked_at)[:_SHOWN]
         lines = [
             f"  {agent.task.id} {agent.state} for {now - agent.asked_at:.0f} s" for agent in slowest
         ]
-        lines += [f"  {failure}" for failure in list(self._failures)]
+        lines += [f"  {failure}" for failure in self._failures]
         return Group(self._bar, *(Text(line, no_wrap=True, overflow="ellipsis") for line in lines))
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import TextIO
 
 from rich.console import Console
 from rich.table import Table
@@ -11,14 +12,16 @@ from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.model.findings import Finding, Verdict
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on standard output; where that is no terminal, no line is wrapped or cut."""
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], out: TextIO | None = None
+) -> None:
+    """A table on `out`, or standard output; lines are wrapped for a terminal only."""
     table = Table(*columns, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*row)
-    console = Console(highlight=False, markup=False)
+    console = Console(file=out, highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
-        console = Console(highlight=False, markup=False, width=10_000)
+        console = Console(file=out, highlight=False, markup=False, emoji=False, width=10_000)
     console.print(table)
 
 

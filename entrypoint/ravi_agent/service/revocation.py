@@ -1,0 +1,107 @@
+"""What ends with its use: an identity's keys are revoked, an identity is deleted.
+
+What is revoked or deleted is named by whoever may say so, by name and, where it is known, by UUID;
+the service's own record has to agree with both.
+"""
+
+import time
+from urllib.parse import quote
+
+from ravi_agent.errors import RaviError, RefusedError
+from ravi_agent.identity import Identity
+from ravi_agent.service.api import RaviApi
+
+
+def find_identity(
+    api: RaviApi, name: str, uuid: str | None, *, timeout_s: float
+) -> Identity | None:
+    """The one identity of that name and, where it is known, that UUID; None where it is gone.
+
+    Raises RefusedError where the UUID belongs to another name, or several have the name, and any
+    error of the service.
+    """
+    if uuid is None:
+        found = api.find_identities(name, timeout_s=timeout_s)
+        if len(found) > 1:
+            raise RefusedError(
+                f"{len(found)} identities are called {name}",
+                f"any of them could be meant: {', '.join(one.uuid for one in found)}",
+                "delete or rename all but one",
+                status=409,
+            )
+        return found[0] if found else None
+    try:
+        identity = api.get_identity(uuid, timeout_s=timeout_s)
+    except RefusedError as exc:
+        if exc.status == 404:
+            return None
+        raise
+    if identity.name != name:
+        raise RefusedError(
+            f"identity {uuid} stays",
+            f"the service calls it {identity.name!r}, and {name!r} was to go",
+            "look at both: ravi identity list",
+            status=409,
+        )
+    return identity
+
+
+def revoke_keys(api: RaviApi, identity: Identity, *, timeout_s: float) -> int:
+    """Revoke the identity's keys that a start has made; how many there were.
+
+    Those carry the identity's name as their label; keys that somebody has made for another use
+    stay. 0 on an account that has no identity keys. Raises any error of the service.
+    """
+    ends = time.monotonic() + timeout_s
+    try:
+        keys = api.read_list(
+            "auth/keys/identity/",
+            timeout_s=timeout_s,
+            keep=lambda key: (
+                _identity_of(key) == identity.uuid
+                and key.get("label") == identity.name
+                and key.get("is_active") is not False
+            ),
+        )
+    except RefusedError as exc:
+        if exc.status in {404, 405}:
+            return 0
+        raise
+    uuids = [uuid for key in keys if isinstance(uuid := key.get("uuid"), str)]
+    for uuid in uuids:
+        path = f"auth/keys/identity/{quote(uuid, safe='')}/"
+        try:
+            api.ask("DELETE", path, timeout_s=max(0.1, ends - time.monotonic()))
+        except RefusedError as exc:
+            if exc.status != 404:  # revoked meanwhile
+                raise
+    return len(uuids)
+
+
+def delete_identity(api: RaviApi, identity: Identity, *, timeout_s: float) -> None:
+    """Delete an identity; one that is gone already counts as deleted.
+
+    Raises any error of the service, naming the identity that stays. Status 404 is that of a
+    service that cannot delete where the identity is still there.
+    """
+    ends = time.monotonic() + timeout_s
+    try:
+        api.delete_identity(identity.uuid, timeout_s=timeout_s)
+    except RaviError as exc:
+        if not _is_gone(api, exc, identity, ends):
+            exc.restated(f"identity {identity.name} ({identity.uuid}) stays: {exc.what}")
+            raise
+
+
+def _identity_of(key: dict[str, object]) -> object:
+    """The UUID of a key's identity, which a record has by itself or in an object."""
+    identity = key.get("identity_uuid") or key.get("identity")
+    return identity.get("uuid") if isinstance(identity, dict) else identity
+
+
+def _is_gone(api: RaviApi, exc: RaviError, identity: Identity, ends: float) -> bool:
+    if not isinstance(exc, RefusedError) or exc.status != 404:
+        return False
+    left_s = max(0.1, ends - time.monotonic())
+    listed = api.find_identities(identity.name, timeout_s=left_s)
+    return identity.uuid not in {one.uuid for one in listed}

@@ -1,0 +1,210 @@
+"""What the README has a reader type is typed here, and so is the Dockerfile of existing images."""
+
+import os
+import re
+import shutil
+import smtplib
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from email.message import EmailMessage
+from pathlib import Path
+from threading import Thread
+
+import docker
+import docker.errors
+import pytest
+
+from conftest import MANAGEMENT_KEY
+from engine.conftest import PREFIX, containers, launch, wait_for_output
+from ravi_agent.local.server import LocalRavi
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXISTING_IMAGE = (ROOT / "docs/existing-image.md").read_text(encoding="utf-8")
+
+
+def section(text: str, heading: str) -> str:
+    found = re.search(
+        rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL
+    )
+    assert found, heading
+    return found[1]
+
+
+def snippets(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def snippet(text: str, language: str) -> str:
+    (found,) = snippets(text, language)
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A reader's directory: an agent, and a key that root alone reads."""
+    shutil.copy(ROOT / "images/agent-example/agent.py", tmp_path)
+    key = tmp_path / "management_key"
+    key.write_text(MANAGEMENT_KEY + "\n")
+    key.chmod(0o600)
+    return tmp_path
+
+
+@pytest.fixture
+def image(client: docker.DockerClient) -> Iterator[str]:
+    """A name for an image of this test."""
+    name = PREFIX + uuid.uuid4().hex[:12]
+    yield name
+    try:
+        client.images.remove(name, force=True)
+    except docker.errors.ImageNotFound:
+        return  # it was not built
+
+
+def type_in(
+    folder: Path, lines: str, environ: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Type lines into a shell that stops at the first one to fail."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return subprocess.run(
+        ["sh", "-ec", lines],
+        cwd=folder,
+        env={**environ, "PATH": path},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=240,
+    )
+
+
+def test_the_image_of_the_readme_is_built_and_its_agent_gets_its_code(
+    client: docker.DockerClient,
+    folder: Path,
+    image: str,
+    service: LocalRavi,
+    environ: dict[str, str],
+) -> None:
+    part = section(README, "In a Dockerfile")
+    agent, lines = snippets(part, "sh")
+    assert agent.startswith("# agent.sh\n")
+    (folder / "agent.sh").write_text(agent)
+    (folder / "Dockerfile").write_text(snippet(part, "dockerfile"))
+    lines = lines.replace("my-agent", image)
+    # The reader has an account; the test has a Ravi of its own.
+    lines = lines.replace("docker run", f"docker run --env RAVI_API_URL={service.url}")
+    shop = Thread(target=mail_a_code, args=(service, client, image))
+    shop.start()
+
+    done = type_in(folder, lines, environ)
+
+    shop.join()
+    assert done.returncode == 0, done.stderr
+    (identity,) = service.store.identities()
+    assert f"signing up as {identity.email}" in done.stdout
+    assert "the code is 271828" in done.stdout
+
+
+def mail_a_code(service: LocalRavi, client: docker.DockerClient, image: str) -> None:
+    """Mail a code to the agent of that image as soon as it has signed up."""
+    deadline = time.monotonic() + 120
+    while not (found := client.containers.list(filters={"ancestor": image})):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    wait_for_output(found[0], "signing up as")
+    (identity,) = service.store.identities()
+    mail = EmailMessage()
+    mail["From"], mail["To"] = "no-reply@shop.example", identity.email
+    mail["Subject"] = "Welcome"
+    mail.set_content("Your verification code is 271828.")
+    with smtplib.SMTP(service.host, service.smtp_port, timeout=10) as smtp:
+        smtp.send_message(mail)
+
+
+def test_the_runs_of_the_readme_start_run_on_and_go(
+    client: docker.DockerClient,
+    folder: Path,
+    run_name: str,
+    service: LocalRavi,
+    environ: dict[str, str],
+) -> None:
+    lines = snippet(section(README, "Many agents at once"), "sh") + snippet(
+        section(README, "Costs and cleaning up"), "sh"
+    )
+    assert "nightly" in lines
+    # The demo has fifty; here what matters is that each line does what it says.
+    lines = lines.replace("--count 50", "--count 3").replace("nightly", run_name)
+    lines = lines.replace("my-agent", "ravi-agent-example")
+    lines = lines.replace("sh /app/agent.sh", "python3 /app/agent.py")
+    lines = lines.replace("ravi-launch rm", f"ravi-launch wait {run_name}\nravi-launch rm")
+
+    done = type_in(folder, lines, environ)
+
+    assert done.returncode == 0, done.stderr
+    names = {identity.name for identity in service.store.identities()}
+    assert {f"task-{run_name}-000{index}" for index in range(3)} < names
+    assert len(names) == 6
+    assert done.stdout.count("I am ") >= 6
+    assert containers(client, run_name) == []
+
+
+def test_the_quick_start_of_the_readme_needs_no_account(
+    client: docker.DockerClient, folder: Path, environ: dict[str, str]
+) -> None:
+    typed = snippet(section(README, "Quick start"), "sh").splitlines()
+    was_there = [one.name for one in client.containers.list(all=True)]
+    lines = [line for line in typed if line.startswith("ravi-launch")]
+    # Another local Ravi than this test's is its owner's to remove.
+    lines += [line for line in typed if line.startswith("docker") and "ravi-local" not in was_there]
+    environ = {
+        name: value for name, value in environ.items() if not name.startswith("RAVI_MANAGEMENT")
+    }
+
+    done = type_in(folder, "\n".join(lines), environ)
+
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall(r"I am task-\S+@ravi-local\.test", done.stdout.replace(": ", "-"))) == 3
+
+
+def test_an_existing_image_gets_the_entrypoint(
+    client: docker.DockerClient,
+    folder: Path,
+    image: str,
+    run_name: str,
+    service: LocalRavi,
+    environ: dict[str, str],
+) -> None:
+    dockerfile = snippet(EXISTING_IMAGE, "dockerfile").replace("your-image", base_image(client))
+    (folder / "Dockerfile").write_text(f"{dockerfile}COPY agent.py /app/agent.py\n")
+    built = type_in(folder, f"docker build --tag {image} .", environ)
+    assert built.returncode == 0, built.stderr
+
+    done = launch(environ, "--count", "2", "--image", image, "--name", run_name, "--rm")
+
+    assert {identity.name for identity in service.store.identities()} == {
+        f"task-{run_name}-0000",
+        f"task-{run_name}-0001",
+    }
+    assert done.stdout.count("I am ") == 2
+    whoami = client.containers.run(
+        image,
+        ["id", "-u"],
+        environment={"RAVI_API_URL": service.url},
+        remove=True,
+        volumes={str(folder / "management_key"): {"bind": "/run/secrets/ravi_management_key"}},
+    )
+    assert whoami == b"1000\n"
+
+
+def base_image(client: docker.DockerClient) -> str:
+    """What scripts/images has built the base image on."""
+    script = (ROOT / "scripts/images").read_text()
+    names: list[str] = [
+        os.environ.get("BASE_IMAGE", ""),
+        *re.findall(r"^(?:public|stand_in)=(\S+)", script, re.MULTILINE),
+    ]
+    there: set[str] = {tag for one in client.images.list() for tag in one.tags}
+    return next(name for name in names if name and {name, f"{name}:latest"} & there)
