@@ -101,6 +101,17 @@ class Launcher:
         assert code is None or process.returncode == code, stdout + stderr
         return Ended(code=process.returncode, stdout=stdout, stderr=stderr)
 
+    def render(self, *arguments: str) -> str:
+        """A run as YAML."""
+        return subprocess.run(
+            [LAUNCHER, "render", *self._flags[2:], *arguments],
+            env=self.environ,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+            timeout=60,
+        ).stdout
+
 
 @pytest.fixture(scope="session")
 def control_plane() -> Iterator[None]:

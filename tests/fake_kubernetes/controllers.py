@@ -19,7 +19,8 @@ JOB_NAME = "batch.kubernetes.io/job-name"
 class Outcome:
     """What becomes of one index. `waiting` is (container, reason, message): it never gets on.
 
-    is_held: the agent runs until the Job is suspended or gone.
+    is_held: the agent runs until the Job is suspended or gone. is_past_deadline: the kubelet ends
+    the pod at its deadline, and the agent leaves with `exit_code` at its signal.
     """
 
     exit_code: int = 0
@@ -29,6 +30,7 @@ class Outcome:
     waiting: tuple[str, str, str] | None = None
     unschedulable: str | None = None
     is_held: bool = False
+    is_past_deadline: bool = False
     log: bytes = b""
 
 
@@ -203,7 +205,7 @@ class Controllers:
         attempt = self._attempts.get((name, index), 0)
         self._attempts[name, index] = attempt + 1
         outcome = self._outcome(index, attempt)
-        pod = new_pod(job, index)
+        pod = new_pod(job, index, attempt)
         put = self._cluster.put
         put("pods", pod, "ADDED")
         self._cluster.logs[pod["metadata"]["name"]] = outcome.log
@@ -249,13 +251,17 @@ class Controllers:
         put("pods", pod)
         if outcome.is_held:
             return None
-        status["phase"] = "Failed" if outcome.exit_code else "Succeeded"
+        has_failed = bool(outcome.exit_code or outcome.is_past_deadline)
+        status["phase"] = "Failed" if has_failed else "Succeeded"
+        if outcome.is_past_deadline:
+            status["reason"] = "DeadlineExceeded"
+            status["message"] = "Pod was active on the node longer than the specified deadline"
         ended = terminated(outcome.exit_code, None, outcome.reason)
         status["containerStatuses"] = [container_status(agent, ended)]
         put("pods", pod)
         pod["metadata"].pop("finalizers")
         put("pods", pod)
-        return outcome.exit_code == 0
+        return not has_failed
 
     def _wait(self, pod: Object, kind: str, outcome: Outcome) -> None:
         assert outcome.waiting
@@ -265,8 +271,8 @@ class Controllers:
         self._cluster.put("pods", pod)
 
 
-def new_pod(job: Object, index: int) -> Object:
-    """A pod as the Job controller posts it."""
+def new_pod(job: Object, index: int, failures: int = 0) -> Object:
+    """A pod as the Job controller posts it, after so many of its index have failed."""
     metadata, spec = job["metadata"], job["spec"]
     template = spec["template"]
     labels = {
@@ -293,7 +299,11 @@ def new_pod(job: Object, index: int) -> Object:
             "uid": str(uuid.uuid4()),
             "creationTimestamp": now(),
             "labels": labels,
-            "annotations": {**template["metadata"].get("annotations", {}), INDEX: str(index)},
+            "annotations": {
+                **template["metadata"].get("annotations", {}),
+                INDEX: str(index),
+                "batch.kubernetes.io/job-index-failure-count": str(failures),
+            },
             "finalizers": ["batch.kubernetes.io/job-tracking"],
             "ownerReferences": [
                 {

@@ -6,6 +6,7 @@ know, and every test fails whose requests no Kubernetes would have understood.
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from fake_kubernetes.controllers import Controllers, Outcome
 from fake_kubernetes.server import FakeKubernetes, Fault
 from ravi_agent.credential import Credential
 from ravi_agent.errors import EngineError, UsageError
-from ravi_agent.launcher.kubernetes import jobs
+from ravi_agent.launcher.kubernetes import jobs, manifests
 from ravi_agent.launcher.kubernetes.api import KubernetesApi
 from ravi_agent.launcher.kubernetes.fleet import KubernetesFleet, _Heard
+from ravi_agent.launcher.kubernetes.statuses import list_statuses
 from ravi_agent.launcher.model.agents import Agent, State
 from ravi_agent.launcher.model.request import JobOptions
 from ravi_agent.launcher.planning.plan import Plan, Task
@@ -233,16 +235,36 @@ def test_one_agent_that_is_stuck_does_not_end_those_that_run(
     assert states == [State.FAILED, State.EXITED, State.EXITED]
 
 
-def test_a_quota_that_leaves_no_room_is_said_in_its_own_words(
+def test_what_no_pod_may_be_is_said_in_the_cluster_s_own_words(
     api: KubernetesApi, play: Play
 ) -> None:
-    refusal = 'pods "x" is forbidden: exceeded quota: small, requested: pods=1, limited: pods=0'
+    refusal = 'pods "x" is forbidden: violates PodSecurity "restricted:latest"'
     play(lambda _index, _attempt: Outcome(), refusal=refusal)
 
     fleet, _ = carry_out(api, make_plan(2))
 
     assert {agent.state for agent in fleet.agents} == {State.FAILED}
-    assert all("exceeded quota: small" in str(agent.error) for agent in fleet.agents)
+    assert all("violates PodSecurity" in str(agent.error) for agent in fleet.agents)
+
+
+def test_a_full_quota_is_waited_for(api: KubernetesApi, play: Play) -> None:
+    """It may be somebody else's pods that fill it, and they end some day."""
+    refusal = 'pods "x-0-a1b2c" is forbidden: exceeded quota: small, requested: pods=1'
+    play(lambda _index, _attempt: Outcome(), refusal=refusal)
+    observer = Quiet()
+    plan = make_plan(2)
+    fleet = KubernetesFleet(plan, api, observer, jobs.start(api, plan, JobOptions(), CREDENTIAL))
+
+    with ThreadPoolExecutor(1) as pool:
+        ran = pool.submit(fleet.run)
+        while not observer.notes:
+            assert not ran.done()
+        jobs.remove(api, plan.run)
+        ran.result(timeout=60)
+
+    (note,) = observer.notes
+    assert "pods are forbidden: exceeded quota: small" in note
+    assert {agent.error for agent in fleet.agents} == {"the Job has been deleted"}
 
 
 def test_an_agent_is_tried_again(api: KubernetesApi, fake: FakeKubernetes, play: Play) -> None:
@@ -379,6 +401,10 @@ def admit(api: KubernetesApi, fake: FakeKubernetes) -> None:
     jobs.suspend(api, "nightly", is_suspended=False)
 
 
+def find_key() -> Credential:
+    return Credential(MANAGEMENT_KEY, "test")
+
+
 def test_a_run_that_was_stopped_goes_on(
     api: KubernetesApi, fake: FakeKubernetes, play: Play
 ) -> None:
@@ -390,7 +416,7 @@ def test_a_run_that_was_stopped_goes_on(
     play(lambda _index, _attempt: Outcome())
 
     observer = Quiet()
-    fleet = KubernetesFleet(plan, api, observer, jobs.take_over(api, plan.run))
+    fleet = KubernetesFleet(plan, api, observer, jobs.take_over(api, plan, find_key))
     fleet.run()
 
     assert fleet.is_success
@@ -485,20 +511,82 @@ def test_a_name_that_is_taken_is_refused(
         jobs.start(api, make_plan(), JobOptions(), CREDENTIAL)
 
 
-def test_what_a_killed_launcher_left_is_made_anew(
-    api: KubernetesApi, fake: FakeKubernetes, play: Play
+@pytest.mark.parametrize("is_key_there", [True, False])
+def test_a_run_whose_launcher_was_killed_before_it_began_goes_on(
+    api: KubernetesApi, fake: FakeKubernetes, play: Play, is_key_there: bool
 ) -> None:
-    """It was killed between the Secret and the Job."""
+    """It was killed between two of: the Job, suspended; its Secret; the Job's going on."""
+    plan = make_plan()
+    job = manifests.job(plan, JobOptions())
+    job["spec"]["suspend"] = True
+    made = api.create("jobs", job)
+    if is_key_there:
+        jobs.create_owned(api, made, "secrets", manifests.secret(plan, MANAGEMENT_KEY))
     play(lambda _index, _attempt: Outcome())
-    fake.faults.append(Fault("create", "jobs", 500, "InternalError", "away"))
-    fake.faults.append(Fault("delete", "secrets", 500, "InternalError", "away"))
-    with pytest.raises(EngineError):
-        jobs.start(api, make_plan(), JobOptions(), CREDENTIAL)
-    assert only(fake, "secrets")
 
-    fleet, _ = carry_out(api, make_plan())
+    fleet = KubernetesFleet(plan, api, Quiet(), jobs.take_over(api, plan, find_key))
+    fleet.run()
 
     assert fleet.is_success
+    (owner,) = only(fake, "secrets")["metadata"]["ownerReferences"]
+    assert owner["uid"] == made["metadata"]["uid"]
+
+
+def test_the_secret_is_the_job_s_own_from_its_first_instant(
+    api: KubernetesApi, fake: FakeKubernetes, play: Play
+) -> None:
+    play(lambda _index, _attempt: Outcome())
+
+    carry_out(api, make_plan())
+
+    written = [(verb, kind) for verb, kind, _ in fake.bodies]
+    assert written == [("create", "jobs"), ("create", "secrets"), ("patch", "jobs")]
+    ((_, _, secret),) = [one for one in fake.bodies if one[1] == "secrets"]
+    assert secret["metadata"]["ownerReferences"][0]["kind"] == "Job"
+
+
+def test_where_the_secret_cannot_be_made_no_job_stays(
+    api: KubernetesApi, fake: FakeKubernetes
+) -> None:
+    fake.faults.append(Fault("create", "secrets", 500, "InternalError", "away"))
+
+    with pytest.raises(EngineError, match="away"):
+        jobs.start(api, make_plan(), JobOptions(), CREDENTIAL)
+
+    assert fake.cluster.objects == {}
+
+
+@pytest.mark.parametrize(
+    ("data", "why"), [(None, "no such Secret"), ({"key": "eA=="}, "no entry 'management_key'")]
+)
+def test_a_secret_that_pods_would_wait_for_is_refused_first(
+    api: KubernetesApi, fake: FakeKubernetes, data: dict[str, str] | None, why: str
+) -> None:
+    if data is not None:
+        api.create(
+            "secrets",
+            {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "mine"}, "data": data},
+        )
+
+    with pytest.raises(UsageError, match=why):
+        jobs.start(api, make_plan(), JobOptions(secret="mine"), None)
+
+    assert [kind for kind, _, _ in fake.cluster.objects if kind == "jobs"] == []
+
+
+def test_a_pod_past_its_deadline_has_failed_whatever_its_agent_left_with(
+    api: KubernetesApi, play: Play
+) -> None:
+    play(lambda _index, _attempt: Outcome(is_past_deadline=True))
+
+    fleet, _ = carry_out(api, make_plan(1))
+
+    (agent,) = fleet.agents
+    assert not fleet.is_success
+    assert not agent.is_success
+    assert "DeadlineExceeded" in str(agent.error)
+    (status,) = list_statuses(api, "nightly")
+    assert (status.state, status.exit_code) == ("failed", None)
 
 
 def test_pages_of_a_list_are_put_together(

@@ -68,12 +68,11 @@ def make_suspended(api: KubernetesApi, plan: Plan) -> Object:
     options = JobOptions(successes=1, deadline_s=600, ttl_s=60)
     job = manifests.job(plan, options)
     job["spec"]["suspend"] = True
-    api.create("secrets", manifests.secret(plan, MANAGEMENT_KEY))
+    made = api.create("jobs", job)
     config = task_files.tasks_config(plan)
     assert config
-    api.create("configmaps", config)
-    made = api.create("jobs", job)
-    jobs.own(api, made, ["secrets", "configmaps"])
+    jobs.create_owned(api, made, "configmaps", config)
+    jobs.create_owned(api, made, "secrets", manifests.secret(plan, MANAGEMENT_KEY))
     return made
 
 

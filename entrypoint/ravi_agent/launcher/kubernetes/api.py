@@ -76,6 +76,7 @@ class KubernetesApi:
             ("get", "version"): client.VersionApi(self._client).get_code,
             ("create", "selfsubjectaccessreviews"): (reviews.create_self_subject_access_review),
             ("get", "configmaps"): core.read_namespaced_config_map,
+            ("get", "pods"): core.read_namespaced_pod,
             ("list", "jobs"): batch.list_namespaced_job,
             ("list", "pods"): core.list_namespaced_pod,
             ("list", "events"): core.list_namespaced_event,
@@ -187,6 +188,13 @@ class KubernetesApi:
             **options,
         )
         return Stream(response, f"the log of {pod}")
+
+    def has_ended(self, pod: str, container: str) -> bool:
+        """Whether a container of a pod has ended; True for a pod that is gone."""
+        found = self.get("pods", pod)
+        statuses = ((found or {}).get("status") or {}).get("containerStatuses") or []
+        states = [one.get("state") or {} for one in statuses if one["name"] == container]
+        return found is None or any("terminated" in state for state in states)
 
     def _json(self, verb: str, resource: str, **arguments: Any) -> Object:
         response = self._open(verb, resource, **arguments)

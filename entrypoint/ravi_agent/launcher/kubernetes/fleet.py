@@ -1,6 +1,7 @@
 """A run on Kubernetes in the foreground: what its Job, its pods and its events say of it."""
 
 import queue
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from ravi_agent.launcher.planning.plan import Plan
 
 # Of failed agents, how many have the end of their log fetched for the report.
 _EXPLAINED_LIMIT = 10
+# The generated name in the API server's words: the same trouble would have fifty of them.
+_POD_NAME = re.compile(r'pods "[^"]*" is')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +27,11 @@ class _Heard:
     resource: str
     object: Object
     is_gone: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Note:
+    text: str
 
 
 class KubernetesFleet:
@@ -35,11 +43,11 @@ class KubernetesFleet:
         self._api = api
         self._reporter = reporter
         self._began = time.monotonic()
-        self._queue: queue.SimpleQueue[_Heard | EngineError] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Heard | _Note | EngineError] = queue.SimpleQueue()
         self._job: Object | None = job
         self._uid = job["metadata"]["uid"]
         self._pods_of = f"batch.kubernetes.io/job-name={job_name(plan.run)}"
-        self._superseded: set[str] = set()
+        self._order: dict[int, tuple[int, str]] = {}  # of the latest pod of each index
         self._over: dict[
             int, bool
         ] = {}  # what the Job says of an index: it has succeeded or failed
@@ -56,14 +64,15 @@ class KubernetesFleet:
         """
         name = job_name(self.plan.run)
         if not until_ready and len(self.agents) <= FOLLOWED_LIMIT:
-            self._followers = Followers(self._api, self._show)
+            self._followers = Followers(self._api, self._show, self._lose_output)
         self._hear_job(self._api.get("jobs", name))  # a watch tells nothing of what is not there
+        of_job = f"involvedObject.kind=Job,involvedObject.name={name}"
         watches = [
             self._watch("jobs", field_selector=f"metadata.name={name}"),
             self._watch("pods", label_selector=self._pods_of),
-            self._watch(
-                "events", field_selector=f"involvedObject.kind=Job,involvedObject.name={name}"
-            ),
+            self._watch("events", field_selector=of_job),
+            # Field selectors know no prefix, so these are the warnings of the whole namespace.
+            self._watch("events", field_selector="involvedObject.kind=Pod,type=Warning"),
         ]
         is_over = False
         try:
@@ -76,6 +85,9 @@ class KubernetesFleet:
                 watch.close()
             if self._followers:
                 self._followers.close(is_over=is_over)
+            while not self._queue.empty():
+                if isinstance(heard := self._queue.get(), _Note):
+                    self._handle(heard)
         if is_over:
             self._explain()
 
@@ -96,7 +108,15 @@ class KubernetesFleet:
             else:
                 self._queue.put(exc)
 
-        return Watch(self._api, resource, heard, failed, **selectors)
+        def away(exc: EngineError) -> None:
+            if resource == "jobs":  # once for all of them
+                self._queue.put(_Note(text=f"{exc}; waiting for it: the run goes on"))
+
+        return Watch(self._api, resource, heard, failed, away, **selectors)
+
+    def _lose_output(self, index: int, why: str) -> None:
+        task = self.plan.tasks[index].id
+        self._queue.put(_Note(text=f"{task}: some of its output is lost: {why}"))
 
     def _show(self, index: int, data: bytes, *, shown: Callable[[], None]) -> None:
         self._reporter.output(self.agents[index], data, is_error=False, shown=shown)
@@ -117,8 +137,10 @@ class KubernetesFleet:
     def _is_ready(self) -> bool:
         return all(agent.is_settled for agent in self.agents)
 
-    def _handle(self, heard: "_Heard | EngineError") -> None:
+    def _handle(self, heard: "_Heard | _Note | EngineError") -> None:
         match heard:
+            case _Note(text=text):
+                self._warn(text)
             case EngineError():
                 raise heard
             case _Heard(resource="jobs", object=job, is_gone=is_gone):
@@ -139,11 +161,12 @@ class KubernetesFleet:
 
     def _hear_pod(self, seen: pods.PodView) -> None:
         agent = self.agents[seen.index]
-        if seen.name in self._superseded or agent.is_final:
+        if agent.is_final or seen.order < self._order.get(seen.index, seen.order):
             return
-        if agent.container and agent.container != seen.name:
-            self._superseded.add(agent.container)  # this index is tried again
+        self._order[seen.index] = seen.order
+        if agent.container and agent.container != seen.name:  # this index is tried again
             agent.exit_code = agent.error = None
+            agent.is_timed_out = False
         agent.container = seen.name
         agent.identity = seen.identity or agent.identity
         self._stuck.pop(seen.index, None)
@@ -154,6 +177,9 @@ class KubernetesFleet:
         if seen.has_ended:
             # Whether that was its end is the Job's to say: there may be another attempt.
             agent.exit_code, agent.error = seen.exit_code, seen.error
+            if seen.has_failed and seen.exit_code == 0:  # past its deadline, and left with 0 then
+                agent.is_timed_out = True
+                agent.error = agent.error or "its pod has failed"
             agent.is_output_over = True
             if self._followers and seen.exit_code is not None:
                 self._followers.follow(seen.index, seen.name)
@@ -172,18 +198,26 @@ class KubernetesFleet:
         if agent.is_final or agent.task.index not in self._over or not agent.is_output_over:
             return
         if self._over[agent.task.index]:
-            agent.exit_code, agent.error = 0, None
+            agent.exit_code, agent.error, agent.is_timed_out = 0, None, False
         self._change(agent, State.FAILED if agent.exit_code is None else State.EXITED)
 
     def _hear_event(self, event: Object) -> None:
-        """What the Job controller could not do: a quota, a policy, a service account not there."""
-        about = event["involvedObject"].get("uid")
-        if event.get("reason") != "FailedCreate" or about != self._uid:
-            return  # an earlier Job of this name has left some, too
+        """What the Job controller, or a kubelet, could not do.
+
+        A quota, a policy, a service account or a Secret that does not exist.
+        """
+        about = event["involvedObject"]
         message = " ".join(str(event.get("message", "")).split())
-        self._warn(message)
-        if any(agent.container for agent in self.agents):
-            return  # those that run will make room
+        if about.get("kind") == "Pod":
+            for agent in self.agents:
+                if agent.container == about.get("name") and not agent.is_final:
+                    self._warn(f"{agent.task.id}: {event.get('reason')}: {message}")
+            return
+        if event.get("reason") != "FailedCreate" or about.get("uid") != self._uid:
+            return  # an earlier Job of this name has left some, too
+        self._warn(f"pods cannot be created: {_POD_NAME.sub('pods are', message)}")
+        if any(agent.container for agent in self.agents) or "exceeded quota" in message:
+            return  # those that run, of this run or of another, will make room
         found, _ = self._api.list("pods", label_selector=self._pods_of)
         if not found:
             self._trouble = message
@@ -192,7 +226,7 @@ class KubernetesFleet:
         """All has been said: the pods once more, which may lag behind their Job, and then ends."""
         if not all(agent.is_final for agent in self.agents):
             found, _ = self._api.list("pods", label_selector=self._pods_of)
-            for pod in sorted(found, key=lambda one: str(one["metadata"]["creationTimestamp"])):
+            for pod in sorted(found, key=pods.order_of):
                 if seen := pods.view(pod):
                     self._hear_pod(seen)
             for index in self._over:  # a pod that is gone says nothing any more

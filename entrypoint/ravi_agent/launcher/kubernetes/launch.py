@@ -3,8 +3,8 @@
 import signal
 import time
 
-from ravi_agent.credential import host_account
-from ravi_agent.errors import UsageError
+from ravi_agent.credential import Credential, host_account
+from ravi_agent.errors import EngineError, UsageError
 from ravi_agent.launcher.kubernetes import jobs, limits
 from ravi_agent.launcher.kubernetes.api import KubernetesApi
 from ravi_agent.launcher.kubernetes.fleet import KubernetesFleet
@@ -62,11 +62,11 @@ def _known_plan(request: RunRequest, api: KubernetesApi) -> Plan:
 def _make(plan: Plan, request: RunRequest, api: KubernetesApi, answer: Answer) -> Object | None:
     """The run's Job, created or taken over; None where the run is only described."""
     if request.is_resuming:
-        return jobs.take_over(api, plan.run)
+        return jobs.take_over(api, plan, lambda: _host_key(request))
     secret = request.job.secret
     # Where the Secret exists, this host need not have the key.
     is_key_needed = secret is None or request.max_identities is not None
-    credential = host_account(request.environ, is_local=False)[1] if is_key_needed else None
+    credential = _host_key(request) if is_key_needed else None
     if credential:
         budget = make_budget(plan, plan.api_url, credential)
         budget.check(request.max_identities)
@@ -83,6 +83,10 @@ def _make(plan: Plan, request: RunRequest, api: KubernetesApi, answer: Answer) -
     return jobs.start(api, plan, request.job, None if secret else credential)
 
 
+def _host_key(request: RunRequest) -> Credential:
+    return host_account(request.environ, is_local=False)[1]
+
+
 def _follow(
     plan: Plan,
     job: Object,
@@ -97,21 +101,38 @@ def _follow(
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         is_ignored = request.ignores_hangup
         signal.signal(signal.SIGHUP, signal.SIG_IGN if is_ignored else signal.default_int_handler)
-    limit_s = None
     try:
         fleet.run(until_ready=request.is_detached)
     except KeyboardInterrupt:
-        limit_s = _END_WAIT_S
         answer.reporter.stopping("ravi-launch: suspending the Job, which stops its agents…\n")
         jobs.suspend(api, plan.run)
         fleet.give_up(State.STOPPED)
+        _end(plan, api, fleet, answer, started_at, limit_s=_END_WAIT_S)
         raise
-    finally:
+    except EngineError as exc:
+        # Nobody has seen these agents fail: the run is left alone, whatever --rm says.
+        exc.fix = f"ravi-launch --backend kubernetes --resume {plan.run}, which goes on with it"
+        raise exc.restated(f"run {plan.run} goes on unseen: {exc.what}") from exc
+    _end(plan, api, fleet, answer, started_at)
+    if request.is_detached:
+        return exit_code_of(fleet.agents, is_detached=True)
+    return 0 if fleet.is_success else EXIT_AGENTS_FAILED
+
+
+def _end(
+    plan: Plan,
+    api: KubernetesApi,
+    fleet: KubernetesFleet,
+    answer: Answer,
+    started_at: float,
+    *,
+    limit_s: float | None = None,
+) -> None:
+    """Clean up after a run whose end has been seen, and report it, in `limit_s` seconds."""
+    try:
         if plan.flow.is_removing:
             jobs.remove(api, plan.run)
         elif fleet.is_stuck:
             jobs.suspend(api, plan.run)  # else the cluster would try for ever
+    finally:
         answer.end(fleet.agents, time.monotonic() - started_at, limit_s=limit_s)
-    if request.is_detached:
-        return exit_code_of(fleet.agents, is_detached=True)
-    return 0 if fleet.is_success else EXIT_AGENTS_FAILED

@@ -3,7 +3,7 @@
 import re
 
 from ravi_agent.errors import UsageError
-from ravi_agent.launcher.kubernetes.names import job_name
+from ravi_agent.launcher.kubernetes.names import COMPLETIONS_LIMIT, job_name
 from ravi_agent.launcher.kubernetes.task_files import tasks_config
 from ravi_agent.launcher.model.request import JobOptions
 from ravi_agent.launcher.planning.container import ContainerOptions
@@ -32,6 +32,12 @@ def check(plan: Plan, options: JobOptions) -> None:
             f"--name {plan.run!r}",
             f"{last!r} would be a host name: lower-case letters, digits and '-', 63 in all",
             "--name nightly",
+        )
+    if len(plan.tasks) > COMPLETIONS_LIMIT:
+        raise UsageError(
+            f"{len(plan.tasks)} agents",
+            f"a Job has at most {COMPLETIONS_LIMIT} indexes",
+            "make several runs of it",
         )
     if options.successes is not None and options.successes > len(plan.tasks):
         raise UsageError(

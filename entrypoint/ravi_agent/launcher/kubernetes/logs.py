@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from ravi_agent.errors import EngineError
-from ravi_agent.launcher.kubernetes.api import KubernetesApi
+from ravi_agent.launcher.kubernetes.api import KubernetesApi, KubernetesError
 from ravi_agent.launcher.model.agents import KEPT_LINES
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ FOLLOWED_LIMIT = 64
 _END_WAIT_S = 5.0
 _CLOSED_POLL_S = 0.5
 _UNSHOWN_LIMIT = 64  # lines of one agent
+# While the API server or a kubelet is away: a minute, like the watches.
+_ATTEMPTS, _RETRY_S = 60, 1.0
+_NO_LOG = frozenset({400, 404})  # the container has none any more, or the pod is gone
 
 
 class Show(Protocol):
@@ -27,15 +30,19 @@ class Show(Protocol):
 
 
 class Followers:
-    """Passes the output of pods to `show`, each as fast as it is shown."""
+    """Passes the output of pods to `show`, each as fast as it is shown.
 
-    def __init__(self, api: KubernetesApi, show: Show) -> None:
+    `lose(index, why)` is called where some of a pod's output cannot be had.
+    """
+
+    def __init__(self, api: KubernetesApi, show: Show, lose: Callable[[int, str], None]) -> None:
         self._api = api
         self._show = show
+        self._lose = lose
         self._threads: dict[str, threading.Thread] = {}
         self._streams: list[Stream] = []
         self._lock = threading.Lock()
-        self._is_closed = False
+        self._is_closed = threading.Event()
         self._last: dict[int, deque[str]] = {}
 
     def follow(self, index: int, pod: str) -> None:
@@ -58,7 +65,7 @@ class Followers:
             for thread in self._threads.values():
                 thread.join(max(0.0, ends_at - time.monotonic()))
         with self._lock:
-            self._is_closed = True
+            self._is_closed.set()
             for stream in self._streams:
                 stream.close()
         # None may be left in the client's native code when the interpreter ends: it would abort.
@@ -66,24 +73,58 @@ class Followers:
             thread.join(_END_WAIT_S)
 
     def _read(self, index: int, pod: str) -> None:
-        try:
-            stream = self._api.open_log(pod, is_following=True)
-        except EngineError:
-            return  # gone before it could be heard; the watch tells what has become of it
+        """Read a log to its end, again from where it broke off if the connection did."""
+        last = ""  # the time of the last line that was passed on
+        failures = 0
+        while not self._is_closed.is_set():
+            try:
+                passed_on, is_whole = self._read_once(index, pod, last)
+            except EngineError as exc:
+                is_gone = isinstance(exc, KubernetesError) and exc.status in _NO_LOG
+                if is_gone or failures >= _ATTEMPTS:
+                    self._lose(index, exc.why)
+                    return
+                failures += 1
+            else:
+                if is_whole:
+                    return
+                failures = failures + 1 if passed_on == last else 0
+                last = passed_on
+            self._is_closed.wait(_RETRY_S)
+
+    def _read_once(self, index: int, pod: str, last: str) -> tuple[str, bool]:
+        """Pass on the lines later than `last`; the time of the last one, and whether that is all.
+
+        A connection that breaks looks like the end of a log, so the pod says which it was.
+        Raises EngineError where the log, or the pod, cannot be read.
+        """
+        stream = self._api.open_log(pod, is_following=True, timestamps=True)
         with self._lock:
             self._streams.append(stream)
-            last = self._last[index] = deque(maxlen=KEPT_LINES)
-            if self._is_closed:
+            kept = self._last.setdefault(index, deque(maxlen=KEPT_LINES))
+            if self._is_closed.is_set():
                 stream.close()
         # Some lines wait to be shown, and one is read: the rest stays with the kubelet.
         place = threading.Semaphore(_UNSHOWN_LIMIT)
-        for line in stream.lines():
+        for stamped in stream.lines():
+            stamp, _, line = stamped.partition(b" ")
+            moment = stamp.decode(errors="replace")
+            if _in_order(moment) <= _in_order(last):
+                continue
+            last = moment
             with self._lock:
-                last.append(line.decode(errors="replace"))
+                kept.append(line.decode(errors="replace"))
             while not place.acquire(timeout=_CLOSED_POLL_S):
-                if self._is_closed:
-                    return
+                if self._is_closed.is_set():
+                    return last, True
             self._show(index, line + b"\n", shown=place.release)
+        return last, self._is_closed.is_set() or self._api.has_ended(pod, "agent")
+
+
+def _in_order(stamp: str) -> tuple[str, str]:
+    """A time of a log as it compares: its fraction has only as many digits as it needs."""
+    whole, _, fraction = stamp.removesuffix("Z").partition(".")
+    return whole, fraction.ljust(9, "0")
 
 
 def last_lines(api: KubernetesApi, pod: str, count: int) -> list[str]:

@@ -13,6 +13,11 @@ SECRET_KEY = "management_key"  # noqa: S105 - its name in the Secret
 TASK_FILE = "/run/ravi-task"
 
 
+# The most indexes an Indexed Job may have:
+# https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/job-v1/#JobSpec
+COMPLETIONS_LIMIT = 100_000
+
+
 def job_name(run: str) -> str:
     return f"ravi-agent-{run}"
 

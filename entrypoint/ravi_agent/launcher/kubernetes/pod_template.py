@@ -78,7 +78,8 @@ def _init(plan: Plan, options: JobOptions, has_file: bool) -> Object:
     container["securityContext"]["readOnlyRootFilesystem"] = True
     container["resources"] = {
         "requests": {"cpu": "50m", "memory": "64Mi"},
-        "limits": {"memory": "128Mi"},
+        # A quota on limits refuses a pod that leaves one out.
+        "limits": {"cpu": "1", "memory": "128Mi"},
     }
     container["volumeMounts"] = [
         *_mounts(has_file),

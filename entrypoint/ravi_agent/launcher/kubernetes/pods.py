@@ -9,6 +9,10 @@ from ravi_agent.launcher.kubernetes.names import Object
 from ravi_agent.launcher.model.agents import State
 
 INDEX = "batch.kubernetes.io/job-completion-index"
+# How many pods of an index have failed before this one: together, which attempt it is.
+# https://kubernetes.io/docs/reference/labels-annotations-taints/
+_FAILURES = "batch.kubernetes.io/job-index-failure-count"
+_IGNORED_FAILURES = "batch.kubernetes.io/job-index-ignored-failure-count"
 AGENT, INIT = "agent", "ravi-init"
 # The kubelet's reasons for a container that will not start unless somebody changes something.
 # It tries ImagePullBackOff again too, with the same image and the same rights.
@@ -29,12 +33,16 @@ _STUCK = frozenset(
 class PodView:
     """One pod of a run. `exit_code` is the agent's, None unless it has ended.
 
-    error: why it failed, in the pod's own words. trouble: why it does not go on; `is_stuck`
-    where that will not pass by itself.
+    order: later pods of an index have a greater one. error: why it failed, in the pod's own
+    words. trouble: why it does not go on; `is_stuck` where that will not pass by itself.
+    has_failed: the pod has, whatever its agent ended with: one that is past its deadline has
+    failed even if the agent then left with 0.
     """
 
     name: str
     index: int
+    order: tuple[int, str] = (0, "")
+    has_failed: bool = False
     state: State
     identity: Identity | None = None
     exit_code: int | None = None
@@ -53,8 +61,19 @@ def index_of(pod: Object) -> int | None:
     return int(value) if value is not None and value.isdecimal() else None
 
 
+def order_of(pod: Object) -> tuple[int, str]:
+    """The pod's place in time among those of its index. A list has them by name, in no order.
+
+    Times have whole seconds, so the attempt comes first.
+    """
+    annotations = pod["metadata"].get("annotations") or {}
+    counts = [annotations.get(name, "") for name in (_FAILURES, _IGNORED_FAILURES)]
+    attempt = sum(int(count) for count in counts if count.isdecimal())
+    return attempt, str(pod["metadata"].get("creationTimestamp") or "")
+
+
 def view(pod: Object) -> PodView | None:
-    """What is so with a pod; None for one that is no agent of a Job's."""
+    """The state of a pod's agent; None for a pod that belongs to no Indexed Job."""
     index = index_of(pod)
     if index is None:
         return None
@@ -63,7 +82,13 @@ def view(pod: Object) -> PodView | None:
     agent = _container(status, "containerStatuses", AGENT)
     phase = status.get("phase", "Pending")
     trouble, is_stuck = _trouble(status)
-    common = {"name": pod["metadata"]["name"], "index": index, "identity": _identity(init)}
+    common = {
+        "name": pod["metadata"]["name"],
+        "index": index,
+        "order": order_of(pod),
+        "has_failed": phase == "Failed",
+        "identity": _identity(init),
+    }
     if phase in {"Succeeded", "Failed"}:
         ended = agent.get("terminated")
         exit_code = ended.get("exitCode") if ended else None

@@ -1,5 +1,7 @@
 """A run as YAML for `kubectl apply`: the same for the same request, and without the key."""
 
+import re
+
 import yaml
 
 from ravi_agent.errors import UsageError
@@ -7,6 +9,26 @@ from ravi_agent.launcher.kubernetes import limits, manifests, names, task_files
 from ravi_agent.launcher.kubernetes.planning import make_job_plan
 from ravi_agent.launcher.model.request import JobOptions, RunRequest
 from ravi_agent.launcher.planning.plan import Plan
+
+# Texts that every reader of YAML takes for a text. kubectl's takes `y`, `1e3` and `0o14` for
+# something else, PyYAML's writer does not expect that, and other readers have words of their own.
+_PLAIN = re.compile(r"[A-Za-z][-A-Za-z0-9_./]*")
+_NO_TEXTS = frozenset(
+    ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "inf", "infinity", "nan"]
+)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes every text that some reader could take for a number, a truth value or nothing."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    is_plain = _PLAIN.fullmatch(text) and text.lower() not in _NO_TEXTS
+    style = None if is_plain or "\n" in text else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
 
 
 def render_request(request: RunRequest, namespace: str | None) -> str:
@@ -32,7 +54,7 @@ def render(plan: Plan, options: JobOptions, namespace: str | None = None) -> str
         if one and namespace:
             one["metadata"]["namespace"] = namespace
     return head + "---\n".join(
-        yaml.safe_dump(one, sort_keys=False, allow_unicode=True, width=1000)
+        yaml.dump(one, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
         for one in documents
         if one
     )

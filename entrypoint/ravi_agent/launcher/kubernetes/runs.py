@@ -84,6 +84,12 @@ def wait(api: KubernetesApi, run: str, tasks: Sequence[str]) -> int:
             ended = jobs.ending(job)
             if ended and not tasks:
                 return int(not ended.is_success)
+            if not ended and jobs.is_stopped(job):
+                raise UsageError(
+                    f"run {run!r}",
+                    "it has been stopped, and nothing of it will end",
+                    f"ravi-launch --backend kubernetes --resume {run}",
+                )
             asked = [one for one in list_statuses(api, run) if one.task in tasks]
             if asked and all(one.has_ended for one in asked):
                 return int(any(one.exit_code != 0 for one in asked))

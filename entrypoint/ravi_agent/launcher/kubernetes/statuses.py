@@ -17,7 +17,7 @@ def list_statuses(api: KubernetesApi, run: str | None = None) -> list[ContainerS
     found_jobs, _ = api.list("jobs", label_selector=selector)
     found_pods, _ = api.list("pods", label_selector=selector)
     latest: dict[tuple[str, int], Object] = {}
-    for pod in sorted(found_pods, key=lambda one: str(one["metadata"]["creationTimestamp"])):
+    for pod in sorted(found_pods, key=pods.order_of):
         index = pods.index_of(pod)
         if index is not None:
             latest[pod["metadata"]["labels"][contract.LABEL_RUN], index] = pod
@@ -41,6 +41,8 @@ def _row(job: Object, index: int, pod: Object | None, has_succeeded: bool) -> Ob
         status = seen.error or seen.trouble or str(seen.state)
         if exit_code is not None:
             status = f"{state} {exit_code}" + (f": {seen.error}" if seen.error else "")
+        if seen.has_failed and exit_code == 0:  # past its deadline: the Job counts a failure
+            state, exit_code = State.FAILED, None
     elif has_succeeded:
         state, exit_code, status = State.EXITED, 0, "exited 0, and its pod is gone"
     else:

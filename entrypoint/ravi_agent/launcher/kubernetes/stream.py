@@ -33,7 +33,9 @@ class Stream:
         sock = getattr(connection, "sock", None)
         if sock:
             try:
-                # A reader in another thread holds the locks that closing would wait for.
-                sock.shutdown(socket.SHUT_RDWR)
+                # A reader in another thread holds the locks that closing would wait for. The
+                # method of a TLS socket would take its decryption away under that reader, who
+                # would then be given ciphertext: only the connection below it is shut.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
             except OSError:
                 return  # it has ended by itself

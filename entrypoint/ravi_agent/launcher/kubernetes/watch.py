@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 _GONE = 410  # the server has forgotten that version: everything is listed anew
 # Waits between attempts while the server is away: it restarts, and a fleet must not press it.
 _RETRY_S = (0.5, 1, 2, 4, 8)
+# How long a server that has answered before may be away: an upgrade of a control plane takes
+# minutes, and the run goes on without it.
+_AWAY_S = 300.0
+# It refuses everybody for a moment after its start, while it reads who may do what.
+_REFUSED_S = 30.0
 
 # Called with each object as it is now, and with True where it has been deleted.
 Heard = Callable[[Object, bool], None]
@@ -25,7 +30,9 @@ class Watch:
     """Tells `heard` of every object of a resource that is there, and then of every change.
 
     Objects are told in the order of their changes, from a thread of its own; after a list anew,
-    those that have gone meanwhile are told as deleted. `failed` gets what ends it before `close`.
+    those that have gone meanwhile are told as deleted. A server that does not answer, or refuses
+    after it has answered before, is waited for. `failed` gets what ends the watch before `close`;
+    `away` is told once each time the server stops answering.
     """
 
     def __init__(
@@ -34,12 +41,17 @@ class Watch:
         resource: str,
         heard: Heard,
         failed: Callable[[EngineError], None],
+        away: Callable[[EngineError], None] | None = None,
         **selectors: str,
     ) -> None:
         self._api = api
         self._resource = resource
         self._heard = heard
         self._failed = failed
+        self._away = away
+        self._has_answered = False
+        self._failures = 0  # in a row
+        self._away_since = 0.0
         self._selectors = selectors
         self._known: dict[str, Object] = {}
         self._is_closed = threading.Event()
@@ -58,30 +70,34 @@ class Watch:
 
     def _run(self) -> None:
         version = ""
-        failures = 0
         while not self._is_closed.is_set():
             try:
                 version = version or self._list()
                 version = self._follow(version)
-                failures = 0
-            except KubernetesError as exc:
-                if exc.status == _GONE:
+            except EngineError as exc:
+                if isinstance(exc, KubernetesError) and exc.status == _GONE:
                     version = ""
-                elif exc.status < 500 and exc.status != 429:
+                    continue
+                if self._failures == 0:
+                    self._away_since = time.monotonic()
+                if not self._may_pass(exc):
                     self._failed(exc)
                     return
-                else:
-                    failures = self._hold_off(failures, exc)
-            except EngineError as exc:
-                failures = self._hold_off(failures, exc)
+                if self._failures == 0 and self._has_answered and self._away:
+                    self._away(exc)
+                self._is_closed.wait(_RETRY_S[min(self._failures, len(_RETRY_S) - 1)])
+                self._failures += 1
 
-    def _hold_off(self, failures: int, exc: EngineError) -> int:
-        if failures >= len(_RETRY_S):
-            self._failed(exc)
-            self._is_closed.set()
-        else:
-            self._is_closed.wait(_RETRY_S[failures])
-        return failures + 1
+    def _may_pass(self, exc: EngineError) -> bool:
+        """Whether the same call may succeed later."""
+        is_refusal = isinstance(exc, KubernetesError) and exc.status in {401, 403}
+        is_answer = isinstance(exc, KubernetesError) and exc.status < 500 and exc.status != 429
+        if is_answer and not (is_refusal and self._has_answered):
+            return False
+        if not self._has_answered:
+            return self._failures < len(_RETRY_S)
+        limit_s = _REFUSED_S if is_refusal else _AWAY_S
+        return time.monotonic() - self._away_since < limit_s
 
     def _list(self) -> str:
         objects, version = self._api.list(self._resource, **self._selectors)
@@ -104,6 +120,7 @@ class Watch:
     def _follow(self, version: str) -> str:
         """Tell of the changes since `version`; the version to go on from."""
         stream = self._api.open_watch(self._resource, version, **self._selectors)
+        self._has_answered, self._failures = True, 0
         with self._lock:
             if self._is_closed.is_set():
                 stream.close()
