@@ -1,4 +1,5 @@
 # shellcheck shell=sh
+# shellcheck disable=SC3067 # dash, bash, busybox, ksh and zsh all have -O
 # Login shells and `docker exec … sh -lc` get what the agent got at its start.
 # Read, never sourced: the agent owns its file. root does not even open that: there could be a pipe
 # in its place, or another service for the account's key. PID 1 leaves a copy for root in /run.
