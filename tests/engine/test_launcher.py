@@ -170,7 +170,8 @@ def test_a_service_that_refuses_is_told_for_each_agent(
 ) -> None:
     service.faults.append(Fault(status=401))
 
-    done = launch(environ, "--count", "2", "--name", run_name, "-o", "json", "--", "true", code=1)
+    arguments = ["--count", "2", "--name", run_name, "--provision", "container", "-o", "json"]
+    done = launch(environ, *arguments, "--", "true", code=1)
 
     for agent in json.loads(done.stdout)["agents"]:
         assert agent["exit_code"] == 77
