@@ -18,6 +18,8 @@ AGENT = ("python3", "-I", "/conformance/agent.py")
 BELOW = ("python3", "-I", "/conformance/below.py")
 # For what should come at once, on a busy machine too; each red check costs about that much.
 PATIENCE_S = 5.0
+# For what has to come, or nothing is measured.
+MUST_COME_S = 60.0
 _POLL_S = 0.03
 
 
@@ -51,7 +53,7 @@ class Box:
 
     def wait_for(self, text: str) -> None:
         """Wait for what every init must bring about; AssertionError where it does not come."""
-        assert self.has_said(text), f"{text!r} not in the output: {self.output()}"
+        assert self.has_said(text, MUST_COME_S), f"{text!r} not in the output: {self.output()}"
 
     def has_said(self, text: str, within_s: float = PATIENCE_S) -> bool:
         """Whether its output comes to hold a text."""
@@ -81,11 +83,6 @@ class Box:
         assert isinstance(output, bytes)
         assert code == 0, f"{command}: {code}: {output.decode(errors='replace')}"
         return output.decode()
-
-    def programs(self) -> list[str]:
-        """What `docker top` lists, by the names that the kernel has for them."""
-        listed = self._container.top(ps_args="-eo pid,comm")
-        return [str(row[-1]) for row in listed["Processes"]]
 
     def resize(self, columns: int, lines: int) -> None:
         """Give its terminal another size."""

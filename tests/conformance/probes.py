@@ -106,10 +106,15 @@ def stops(engine: Engine, init: Init) -> Verdicts:
     # Ours may lose none. The others lose one now and then, in their first millisecond: that
     # counts as green, or the page would change from run to run.
     allowed = 0 if init == OURS else STARTS // 2
-    while len(at_start) < STARTS and _lost(at_start) <= allowed:
+    for _ in range(5 * STARTS):
+        if len(at_start) == STARTS or _lost(at_start) > allowed:
+            break
         with engine.run(*init.command, "sleep", "600") as box:
             box.stop(STOP_S)
-            at_start.append(box.code())
+            code = box.code()
+        if code != _ENGINES_OWN:
+            at_start.append(code)
+    assert at_start, "the engine ended each itself"
     return {
         "stop": Verdict(stopped == _STOPPED, f"exit code {stopped}"),
         "stop-at-start": Verdict(
@@ -123,6 +128,8 @@ def _lost(codes: list[int | None]) -> int:
 
 
 _STOPPED = 128 + signal.SIGTERM
+# What runc leaves with at a SIGTERM before it has become the init, on a busy machine.
+_ENGINES_OWN = 2
 
 
 def reaping(engine: Engine, init: Init) -> Verdicts:
@@ -220,15 +227,6 @@ def caller(engine: Engine, init: Init) -> Verdicts:
         box.wait_for("SigIgn")
         ignored = _signals_of([box.output().split("SigIgn:")[1].split()[0]])
     return {"nohup": Verdict(signal.SIGHUP in ignored, "HUP would end it")}
-
-
-def top(engine: Engine, init: Init) -> Verdicts:
-    """`docker top` once, as soon as the engine says that the container runs."""
-    seen = []
-    for _ in range(STARTS):
-        with engine.run(*init.command, "sleep", "600") as box:
-            seen.append("sleep" in box.programs())
-    return {"top": Verdict(all(seen), f"there {seen.count(True)} times of {STARTS}")}
 
 
 def inheritance(engine: Engine, init: Init) -> Verdicts:

@@ -37,6 +37,7 @@ def fields(options: Options) -> dict[str, object]:
     parent=st.one_of(st.none(), NUMBERS),
     start_hook=st.one_of(st.none(), WORDS),
     stop_hook=st.one_of(st.none(), WORDS),
+    agent=st.one_of(st.none(), NUMBERS),
 )
 def test_supervise_reads_what_boot_wrote(
     *,
@@ -52,6 +53,7 @@ def test_supervise_reads_what_boot_wrote(
     parent: int | None,
     start_hook: str | None,
     stop_hook: str | None,
+    agent: int | None,
 ) -> None:
     options = Options(
         command,
@@ -67,6 +69,7 @@ def test_supervise_reads_what_boot_wrote(
         parent=parent,
         start_hook=start_hook,
         stop_hook=stop_hook,
+        agent=agent,
     )
 
     assert fields(Options.from_words(options.to_words())) == fields(options)

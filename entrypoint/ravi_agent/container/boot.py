@@ -239,9 +239,9 @@ def _exec_supervise(
     environment: dict[str, str],
 ) -> "NoReturn":
     """Become supervise: this program's memory and environment, keys and all, are gone with it."""
+    from ravi_agent.container.early import exec_supervise
     from ravi_agent.container.environment import expand
     from ravi_agent.container.options import Options
-    from ravi_agent.container.phases import exec_phase
 
     options = Options(
         expand(command, environment),
@@ -258,4 +258,4 @@ def _exec_supervise(
         start_hook=settings.start_hook,
         stop_hook=settings.stop_hook,
     )
-    exec_phase("supervise", options.to_words(), environment)
+    exec_supervise(options, environment, settings.log_for(PROGRAM))

@@ -24,10 +24,12 @@ class Options:
     signal_map and exit_remap: numbers by number. status_path: the status file, None for none.
     user: ids to run the agent as, None to stay. on_exit: what release is told once the agent has
     ended; with nothing in it there is no release phase. parent: the pid of the process whose end
-    ends the agent, None for nobody's. start_hook, stop_hook: programs, None for none.
+    ends the agent, None for nobody's. start_hook, stop_hook: programs, None for none. agent: its
+    pid where it runs already.
     """
 
     __slots__ = (
+        "agent",
         "command",
         "exit_remap",
         "grace_s",
@@ -59,6 +61,7 @@ class Options:
         parent: int | None = None,
         start_hook: str | None = None,
         stop_hook: str | None = None,
+        agent: int | None = None,
     ) -> None:
         self.command = command
         self.grace_s = grace_s
@@ -73,6 +76,7 @@ class Options:
         self.parent = parent
         self.start_hook = start_hook
         self.stop_hook = stop_hook
+        self.agent = agent
 
     def to_words(self) -> list[str]:
         """The command line of supervise."""
@@ -87,7 +91,12 @@ class Options:
         if self.user:
             uid, gid, groups = self.user
             words.append(f"user={uid}:{gid}:{','.join(map(str, groups))}")
-        more = {"parent": self.parent, "start": self.start_hook, "stop": self.stop_hook}
+        more = {
+            "parent": self.parent,
+            "start": self.start_hook,
+            "stop": self.stop_hook,
+            "agent": self.agent,
+        }
         words += [f"{name}={value}" for name, value in more.items() if value is not None]
         words += [f"{_ON_EXIT}{name}={value}" for name, value in self.on_exit.items()]
         return [*words, "--", *self.command]
@@ -115,6 +124,7 @@ class Options:
             parent=int(values["parent"]) if "parent" in values else None,
             start_hook=values.get("start"),
             stop_hook=values.get("stop"),
+            agent=int(values["agent"]) if "agent" in values else None,
             on_exit={
                 name.removeprefix(_ON_EXIT): value
                 for name, value in values.items()

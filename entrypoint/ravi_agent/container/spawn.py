@@ -7,6 +7,7 @@ import signal
 from ravi_agent import contract
 from ravi_agent.container import exec_error, ids, prctl
 from ravi_agent.container.bug import say_bug
+from ravi_agent.container.descriptors import close_others
 from ravi_agent.container.options import Options
 from ravi_agent.log import Log
 
@@ -31,9 +32,11 @@ class Spawner:
         self._log = log
         self._ignored = ignored
 
-    def start(self, command: list[str]) -> int:
+    def start(self, command: list[str], *, gate: tuple[int, int] | None = None) -> int:
         """The pid, which is the process group too.
 
+        gate: a pipe; the child does nothing before the other end of it is closed, and leaves where
+        something is written to it.
         Raises ExecError where there can be no process. Where the program cannot be run, the child
         says so and leaves with 126 or 127.
         """
@@ -49,6 +52,8 @@ class Spawner:
                 return pid  # it has done so itself, and runs already
             return pid
         try:
+            if gate and not _is_opened(*gate):
+                os._exit(contract.EXIT_BUG)
             self._become(command, parent_group)
         except BaseException as exc:  # noqa: BLE001 - a child never goes on with its parent's work
             say_bug(self._log.program, exc)
@@ -78,6 +83,13 @@ class Spawner:
         except exec_error.ExecError as exc:
             signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # nobody may be there to read why
             os._exit(exc.leave(command[0], self._log))
+
+
+def _is_opened(reader: int, writer: int) -> bool:
+    os.close(writer)
+    is_opened = os.read(reader, 1) == b""
+    close_others()
+    return is_opened
 
 
 def execute(command: list[str], environment: dict[str, str]) -> "NoReturn":

@@ -49,10 +49,13 @@ def _supervise(argv: list[str]) -> int:
     log = Log(PROGRAM, level=options.log_level, is_json=options.log_format == "json")
     pending = signal.sigpending()
     ignored = ignored_signals()
-    for number in stop_signals(options.signal_map) - ignored:
+    stops = set[int]() if options.agent else stop_signals(options.signal_map) - ignored
+    for number in stops:
         if number in pending:  # came while boot was at it: nothing runs yet, so nothing will
             return contract.EXIT_SIGNAL_BASE + number
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would lose the agent's code
+    # Ignored, it would lose the agent's code. Elsewhere this would discard one that is pending.
+    if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     environment = initial_environ()
     if os.getpid() != 1 and not prctl.become_subreaper():
         log.warning("orphans are not reaped: no subreaper", "run as PID 1")
@@ -64,7 +67,7 @@ def _supervise(argv: list[str]) -> int:
     try:
         if options.start_hook and (code := _run_start_hook(options, spawner, log, ignored)):
             return code
-        agent = spawner.start(options.command)
+        agent = options.agent or spawner.start(options.command)
     except ExecError as exc:
         return exc.leave(options.command[0], log)
     try:

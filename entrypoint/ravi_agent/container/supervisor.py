@@ -66,6 +66,7 @@ class Supervisor:
                 self._log.warning("the end of the parent goes unnoticed", "stop the agent by hand")
             self._look_for_parent()
         everything = signal.valid_signals()
+        self._reap()  # an agent that was started early may have ended already
         while self._status is None or (has_children() and not self._is_hook):
             if self._deadline is None:
                 info = signal.sigwaitinfo(everything)
