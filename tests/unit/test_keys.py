@@ -13,8 +13,9 @@ from ravi_agent.identity import Identity
 from ravi_agent.local.faults import Fault
 from ravi_agent.log import Log
 from ravi_agent.service.api import RaviApi
-from ravi_agent.service.keys import is_key_accepted, key_label, revoke_keys
+from ravi_agent.service.keys import is_key_accepted, key_label
 from ravi_agent.service.provision import Provisioner
+from ravi_agent.service.revocation import revoke_keys
 
 KEYS = "/api/auth/keys/identity/"
 
@@ -33,7 +34,7 @@ def provision(service: Service, log: Log, name: str = "task-1") -> Identity:
 
 def revoke(service: Service, log: Log, identity: Identity, timeout_s: float = 5.0) -> int:
     with account(service) as api:
-        return revoke_keys(api, identity, deadline=time.monotonic() + timeout_s, log=log)
+        return revoke_keys(api, identity, timeout_s=timeout_s)
 
 
 def accepted(service: Service, identity: Identity) -> bool | None:
