@@ -84,8 +84,13 @@ def test_keys_of_other_identities_and_by_other_hands_stay(service: Service, log:
 def test_the_uuid_of_another_identitys_key_revokes_nothing(service: Service, log: Log) -> None:
     mine, other = provision(service, log), provision(service, log, "task-2")
 
+    with account(service) as api:
+        key, _ = api.mint_key(other.uuid, label=key_label("task-1"))
+
     assert revoke(service, log, mine.with_key(None, other.key_uuid)) == 0
+    assert revoke(service, log, mine.with_key(None)) == 1
     assert accepted(service, other) is True
+    assert accepted(service, other.with_key(key)) is True
 
 
 @pytest.mark.parametrize(
