@@ -130,7 +130,13 @@ def wait_for_message(session: "Session", given: "Given") -> object:
 
 
 def _wait(session: "Session", wanted: Wanted, since: "Since", ends: float) -> "Message":
-    arrivals = Arrivals(session, wanted.kinds)
+    with Arrivals(session, wanted.kinds) as arrivals:
+        return _first_wanted(session, wanted, since, ends, arrivals)
+
+
+def _first_wanted(
+    session: "Session", wanted: Wanted, since: "Since", ends: float, arrivals: Arrivals
+) -> "Message":
     passed: set[object] = set()
     while True:
         failure: RaviError | None = None
