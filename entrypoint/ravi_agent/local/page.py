@@ -23,7 +23,8 @@ _KEEP_ALIVE_S = 15.0
 _HEADERS = {
     "content-security-policy": (
         "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self'; "
-        "connect-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+        "connect-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'"
     ),
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
