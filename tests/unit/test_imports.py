@@ -267,6 +267,7 @@ def test_a_provisioned_start_does_not_wait_for_the_network_half(
     } <= loaded  # it was watched
     # Whoever answers a hand-over writes JSON; reading it needs no module for that.
     assert ("json" in loaded) == ("RAVI_HANDOVER" in variables)
+    assert ("enum" in loaded) == ("RAVI_HANDOVER" in variables)  # json's and signal's burden
     assert not loaded & {
         "argparse",
         "asyncio",

@@ -1,7 +1,6 @@
 """From one phase of PID 1 to the next."""
 
 import os
-import signal
 import sys
 
 from ravi_agent.container.exec_error import explain
@@ -9,7 +8,10 @@ from ravi_agent.log import Log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from typing import NoReturn
+else:
+    import _signal as signal  # as in stop.py
 
 # For a phase that has a child's place; it limits itself to less.
 _RUN_LIMIT_S = 10.0

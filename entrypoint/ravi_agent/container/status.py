@@ -60,10 +60,10 @@ def read_status(path: str) -> dict[str, object] | None:
         descriptor = os.open(path, flags)
     except OSError:
         return None
-    import json  # there is a file seldom, and supervise only writes
+    from ravi_agent.small_json import read_json  # supervise only writes
 
     try:
-        record = json.loads(os.read(descriptor, _READ_LIMIT))
+        record = read_json(os.read(descriptor, _READ_LIMIT))
     except (OSError, ValueError, RecursionError):
         return None
     finally:

@@ -1,14 +1,16 @@
 """Stopping at once while nothing runs yet, whatever call is under way."""
 
 import os
-import signal
 import sys
 from _thread import allocate_lock, start_new_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Mapping
     from types import FrameType
+else:
+    import _signal as signal  # signal makes enums of its numbers, a quarter of a start's work
 
 # What ends a program that does nothing about it and is sent to end one; the last is what engines
 # send to a container that runs systemd.

@@ -1,0 +1,151 @@
+"""The agent attacks whatever holds the account's key, in the built image.
+
+Each test plays the agent: it rewrites what it owns, and root then does what an operator does.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import docker
+import pytest
+from docker.models.containers import Container
+
+from engine.conftest import Ran, Run, Start, execute, wait_for_output
+from ravi_agent.local.server import LocalRavi
+
+pytestmark = pytest.mark.engine
+
+# Answers every request, and writes down what came in its Authorization header.
+LISTENER = """
+import http.server
+class Taker(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        print("TOOK", self.headers.get("Authorization"), flush=True)
+        self.send_response(200); self.end_headers(); self.wfile.write(b"[]")
+    do_POST = do_DELETE = do_GET
+    def log_message(self, *_): pass
+server = http.server.HTTPServer(("127.0.0.1", 8000), Taker)
+print("up", flush=True)
+server.serve_forever()
+"""
+FORGE = """
+import json, pathlib
+for file in ("env", "identity.json"):
+    path = pathlib.Path("/workspace/.ravi", file)
+    text = path.read_text()
+    if file == "env":
+        lines = [l for l in text.splitlines() if not l.startswith("RAVI_API_URL=")]
+        path.write_text("\\n".join(lines) + "\\nRAVI_API_URL='http://127.0.0.1:8000'\\n")
+    else:
+        path.write_text(json.dumps({**json.loads(text), "api_url": "http://127.0.0.1:8000"}))
+"""
+
+
+@pytest.fixture
+def container(start: Start) -> Container:
+    """A container whose agent listens, and has put itself in the service's place in its files."""
+    started = start("python3", "-c", f"{FORGE}\n{LISTENER}")
+    wait_for_output(started, "up")
+    return started
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "ravi identity list",
+        "RAVI_CONFIG_DIR=/workspace/.ravi ravi identity list",
+        "ravi-entrypoint --check",
+        "ravi-init",
+        "ravi-release --delete",
+    ],
+)
+def test_the_account_s_key_does_not_go_where_the_agent_says(
+    container: Container, command: str
+) -> None:
+    for shell in ("-lc", "-c"):
+        container.exec_run(["sh", shell, f"cd /workspace; {command}"], user="root")
+
+    assert b"TOOK" not in container.logs(stdout=True, stderr=False)
+
+
+def test_root_s_login_shell_gets_what_pid_1_knew(container: Container, service: LocalRavi) -> None:
+    answer = execute(container, "sh", "-lc", "echo $RAVI_API_URL $RAVI_EMAIL ${RAVI_API_KEY-none}")
+
+    assert answer == f"{service.url} {service.store.identities()[0].email} none"
+
+
+@pytest.mark.parametrize(
+    "put", ["mkfifo env", "ln -s /dev/zero env", "ln -s /proc/1/environ env", "mkdir env"]
+)
+def test_nothing_in_place_of_the_agent_s_file_holds_root_s_login_shell(
+    start: Start, put: str
+) -> None:
+    started = start("sh", "-c", f"cd .ravi && rm env && {put} && echo up; exec sleep 600")
+    wait_for_output(started, "up")
+
+    answer = execute(started, "timeout", "10", "sh", "-lc", "echo through")
+
+    assert answer == "through"
+
+
+def test_a_forged_uuid_is_not_deleted_at_the_exit(run: Run, service: LocalRavi) -> None:
+    victim = service.store.create(name="task-victim", email=None, with_phone=False)
+    forge = (
+        "import json, pathlib; p = pathlib.Path('.ravi/identity.json');"
+        f"p.write_text(json.dumps({{**json.loads(p.read_text()), 'uuid': '{victim.uuid}'}}))"
+    )
+
+    ran = run("python3", "-c", forge, environment={"RAVI_ON_EXIT": "delete"})
+
+    assert ran.code == 0
+    assert [one.uuid for one in service.store.identities()] == [victim.uuid]
+
+
+def test_a_forged_workspace_deletes_nobody_else_after_a_restart(
+    start: Start, service: LocalRavi
+) -> None:
+    """The second start finds what the first one's agent has left in its workspace."""
+    victim = service.store.create(name="task-victim", email=None, with_phone=False)
+    forge = (
+        "import json, pathlib; p = pathlib.Path('.ravi/identity.json');"
+        f"r = {{**json.loads(p.read_text()), 'uuid': '{victim.uuid}', 'name': 'task-victim'}};"
+        "p.write_text(json.dumps(r)); import os, time; print('up', flush=True); time.sleep(600)"
+    )
+    container = start("python3", "-c", forge, environment={"RAVI_ON_EXIT": "delete"})
+    wait_for_output(container, "up")
+    container.kill("SIGKILL")
+    container.wait(timeout=60)
+    container.start()
+    container.wait(timeout=60)
+
+    assert victim.uuid in {one.uuid for one in service.store.identities()}
+    assert "only the workspace says" in Ran(container).stderr
+
+
+@pytest.mark.parametrize("owner", ["root", "4711"])
+def test_an_identity_that_came_with_the_image_is_refused(
+    client: docker.DockerClient, start: Start, service: LocalRavi, tmp_path: Path, owner: str
+) -> None:
+    """`COPY . /workspace` of a directory that somebody has provisioned, without its `.git`."""
+    folder = tmp_path / "context/.ravi"
+    folder.mkdir(parents=True)
+    planted = {"uuid": "u", "name": "planted", "email": "e@x", "phone": None, "created_at": ""}
+    (folder / "identity.json").write_text(json.dumps({**planted, "api_url": service.url}))
+    (folder / "config.json").write_text(json.dumps({"identity_uuid": "u"}))
+    (folder / "env").write_text("")
+    for path in (folder, *folder.iterdir()):
+        path.chmod(0o755)
+    (tmp_path / "context/Dockerfile").write_text(
+        f"FROM ravi-agent-base\nCOPY --chown={owner} .ravi /workspace/.ravi\n"
+    )
+    tag = f"ravi-agent-test-planted-{os.getpid()}"
+    client.images.build(path=str(tmp_path / "context"), tag=tag, rm=True)
+    try:
+        ran = Ran(start("ravi-whoami", image=tag))
+    finally:
+        client.images.remove(tag, force=True)
+
+    assert ran.code == 73
+    assert "belongs to uid" in ran.stderr
+    assert ".dockerignore" in ran.stderr
