@@ -45,7 +45,7 @@ def _findings(environ: Mapping[str, str]) -> Iterator[Finding]:
     except RaviError as exc:
         yield _problem("settings", exc, "no start")
         return
-    yield _workspace(settings, user)
+    yield from _workspace(settings, user)
     yield from _service(settings, environ, user)
 
 
@@ -55,27 +55,43 @@ def _pid() -> Finding:
     return Finding("process", f"pid {os.getpid()}: orphans are reaped as a subreaper")
 
 
-def _workspace(settings: Settings, user: AgentUser | None) -> Finding:
+def _workspace(settings: Settings, user: AgentUser | None) -> Iterator[Finding]:
     try:
         identity = load_provisioned(settings, user)
         if identity:
-            return Finding("workspace", f"provisioned: {identity.name} is {identity.email}")
+            yield Finding("workspace", f"provisioned: {identity.name} is {identity.email}")
+            return
         with ActingAs(user):
-            # Whatever exists of it decides: a missing directory is made in its parent.
-            there = settings.workspace
-            while not os.path.exists(there):
-                there = os.path.dirname(there)
-            if os.access(there, os.W_OK | os.X_OK, effective_ids=True):
-                return Finding("workspace", f"{settings.workspace} can be provisioned")
-            uid = os.geteuid()
+            yield from _preflight(settings.workspace)
     except RaviError as exc:
-        return _problem("workspace", exc, "no start")
-    return Finding(
-        "workspace",
-        f"uid {uid} cannot write {there}",
-        "an unprovisioned start ends with 73",
-        f"chown {uid} what is mounted at {settings.workspace}, or set RAVI_WORKSPACE",
-    )
+        yield _problem("workspace", exc, "an unprovisioned start ends with 73")
+
+
+def _preflight(path: str) -> Iterator[Finding]:
+    """What a start would try before it pays, and removes again."""
+    from ravi_agent.workspace.claim import Claim
+
+    there = path
+    while not os.path.exists(there):  # a missing directory is made in its parent
+        there = os.path.dirname(there)
+    if there != path:
+        if os.access(there, os.W_OK | os.X_OK, effective_ids=True):
+            yield Finding("workspace", f"{path} can be made")
+        else:
+            yield Finding(
+                "workspace",
+                f"uid {os.geteuid()} cannot write {there}",
+                "an unprovisioned start ends with 73",
+                f"chown {os.geteuid()} what is mounted at {path}, or set RAVI_WORKSPACE",
+            )
+        return
+    with Claim(path) as claim:
+        if not claim.is_free():
+            yield Finding("workspace", f"another start is provisioning {path}")
+            return
+        yield Finding("workspace", f"{path} can be provisioned")
+        for what, fix in claim.warnings:
+            yield Finding("file system", what, "it works, with that limit", fix)
 
 
 def _service(

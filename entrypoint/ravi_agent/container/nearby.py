@@ -19,10 +19,14 @@ def variables_on_a_host(environ: "Mapping[str, str]", *, is_ensuring: bool) -> d
     """
     try:
         here = os.getcwd()
-    except FileNotFoundError:
+    except FileNotFoundError as exc:
         raise SettingsError(
             "no workspace", "the current directory has been removed", "cd to one that is there"
-        ) from None
+        ) from exc
+    except OSError as exc:  # a path longer than the kernel gives
+        raise SettingsError(
+            "no workspace", f"the current directory: {exc.strerror}", "cd to another"
+        ) from exc
     path = here if is_ensuring else _nearest_workspace(here, os.geteuid())
     return {"RAVI_AGENT_USER": "0", **environ, "RAVI_WORKSPACE": path}
 
