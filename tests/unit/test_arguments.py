@@ -85,9 +85,10 @@ def test_every_command_says_its_version(program: str) -> None:
 
 
 def test_the_version_is_that_of_the_distribution() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
-    assert project["version"] == ravi_agent.__version__
+    assert config["project"]["dynamic"] == ["version"]
+    assert config["tool"]["hatch"]["version"]["path"] == "entrypoint/ravi_agent/__init__.py"
     assert re.fullmatch(r"\d+\.\d+\.\d+", ravi_agent.__version__)
 
 
