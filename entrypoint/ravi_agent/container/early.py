@@ -31,7 +31,7 @@ def exec_supervise(options: Options, environment: dict[str, str], log: Log) -> "
         options.agent = Spawner(options, environment, log).start(
             options.command, gate=(reader, writer)
         )
-    except ExecError:
+    except OSError:
         pass  # supervise says why, if it cannot either
     try:
         exec_phase("supervise", options.to_words(), environment)

@@ -16,7 +16,6 @@ from ravi_agent.container.bug import say_bug
 from ravi_agent.container.descendants import descendants
 from ravi_agent.container.descriptors import close_others, open_standard
 from ravi_agent.container.environ import initial_environ
-from ravi_agent.container.exec_error import ExecError
 from ravi_agent.container.options import Options, to_release_words
 from ravi_agent.container.phases import run_phase
 from ravi_agent.container.spawn import Spawner
@@ -68,8 +67,10 @@ def _supervise(argv: list[str]) -> int:
         if options.start_hook and (code := _run_start_hook(options, spawner, log, ignored)):
             return code
         agent = options.agent or spawner.start(options.command)
-    except ExecError as exc:
-        return exc.leave(options.command[0], log)
+    except OSError as exc:
+        from ravi_agent.container.exec_error import no_process  # no agent has run yet
+
+        return no_process(exc).leave(options.command[0], log)
     try:
         os.chdir("/")  # so that what is mounted at the agent's directory can be unmounted
     except OSError as exc:
