@@ -83,3 +83,4 @@ LABEL_TASK = "id.ravi.task"
 LABEL_INDEX = "id.ravi.index"
 LABEL_COUNT = "id.ravi.count"
 LABEL_IDENTITY_NAME = "id.ravi.identity-name"
+LABELS = frozenset({LABEL_RUN, LABEL_TASK, LABEL_INDEX, LABEL_COUNT, LABEL_IDENTITY_NAME})

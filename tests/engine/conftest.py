@@ -218,3 +218,25 @@ def launching() -> Iterator[Launching]:
     for launcher in started:
         launcher.kill()
         launcher.communicate()
+
+
+# Its PID 1 would let it live for 8 s after SIGTERM.
+DEAF = ["--", "sh", "-c", "trap '' TERM; echo up; while :; do sleep 1; done"]
+
+
+def started(launcher: subprocess.Popen[str], count: int) -> None:
+    """Wait until so many agents have said that they are up."""
+    assert launcher.stdout
+    heard = 0
+    while heard < count:
+        line = launcher.stdout.readline()
+        assert line
+        heard += line.endswith("| up\n")
+
+
+def said(launcher: subprocess.Popen[str], text: str) -> None:
+    assert launcher.stderr
+    while line := launcher.stderr.readline():
+        if text in line:
+            return
+    raise AssertionError(f"{text!r} was not said")

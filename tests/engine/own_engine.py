@@ -68,6 +68,10 @@ class OwnEngine:
         """The end of what it has said."""
         return (self._directory / "log").read_text()[-2000:]
 
+    def send(self, number: int) -> None:
+        assert self._process
+        self._process.send_signal(number)
+
     def stop(self, number: int = signal.SIGTERM) -> None:
         """End it by a signal, and wait until it has ended."""
         assert self._process

@@ -2,6 +2,7 @@
 
 import json
 import smtplib
+import time
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -127,6 +128,63 @@ def test_the_agent_reads_a_code_that_came_by_mail(start: Start, service: LocalRa
     (message,) = json.loads(ran.stderr[ran.stderr.index("\n[") :])
     assert ran.code == 0
     assert message["text_content"] == "Your code is 271828."
+
+
+def send(service: LocalRavi, name: str, code: str) -> None:
+    """A mail with a code to the identity of that name."""
+    own = next(one for one in service.store.identities() if one.name == name)
+    mail = EmailMessage()
+    mail["From"], mail["To"], mail["Subject"] = "no-reply@shop.example", own.email, "Welcome"
+    mail.set_content(f"Your code is {code}.\n")
+    with smtplib.SMTP(service.host, service.smtp_port, timeout=10) as smtp:
+        smtp.send_message(mail)
+
+
+def test_a_second_run_of_the_same_name_does_not_take_the_old_code(
+    start: Start, service: LocalRavi
+) -> None:
+    """The code comes before the agent waits for it, as it may after a form was sent."""
+    for code in ("111222", "333444"):
+        container = start(
+            *("sh", "-c", "echo up; read -r go </tmp/go; cd /; exec ravi inbox wait --code"),
+            environment={"TASK_ID": "signup"},
+        )
+        wait_for_output(container, "up")
+        send(service, "task-signup", code)
+        execute(container, "sh", "-c", "mkfifo /tmp/go 2>/dev/null; echo go >/tmp/go")
+        assert Ran(container).stdout.splitlines() == ["up", code]
+        # Not taken by the first run, and old for the second.
+        send(service, "task-signup", "999888")
+        elapse(2.5)
+
+
+def elapse(seconds: float) -> None:
+    """Let the clock of HTTP, which has whole seconds, go on."""
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        time.sleep(0.1)
+
+
+def test_a_shell_of_docker_exec_waits_for_what_came_since_the_container_started(
+    agent: Container, service: LocalRavi
+) -> None:
+    (own,) = service.store.identities()
+    send(service, own.name, "271828")
+
+    assert execute(agent, "sh", "-c", "ravi inbox wait --code --timeout 30s") == "271828"
+
+
+def test_the_image_gives_agents_a_skill_and_modules_to_wait_with(agent: Container) -> None:
+    listed = execute(agent, "ls", "/opt/ravi/share").split()
+    told = execute(agent, "head", "-2", "/opt/ravi/share/SKILL.md")
+    story = (
+        "import sys; sys.path.append('/opt/ravi/share'); import ravi_wait; "
+        "print(ravi_wait.code_of({'text_content': 'Your code is 271828.'}))"
+    )
+
+    assert sorted(listed) == ["SKILL.md", "ravi-wait.ts", "ravi_wait.py"]
+    assert told == "---\nname: ravi-inbox"
+    assert execute(agent, "python3", "-Bc", story) == "271828"
 
 
 def test_the_image_of_the_local_ravi_takes_mail(start: Start, run: Run) -> None:

@@ -18,11 +18,12 @@ import docker.errors
 import pytest
 
 from conftest import MANAGEMENT_KEY
-from engine.conftest import PREFIX, containers, launch, wait_for_output
+from engine.conftest import PREFIX, Run, containers, launch, wait_for_output
 from ravi_agent.local.server import LocalRavi
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+AGENTS = (ROOT / "docs/agents.md").read_text(encoding="utf-8")
 EXISTING_IMAGE = (ROOT / "docs/existing-image.md").read_text(encoding="utf-8")
 
 
@@ -197,6 +198,17 @@ def test_an_existing_image_gets_the_entrypoint(
         volumes={str(folder / "management_key"): {"bind": "/run/secrets/ravi_management_key"}},
     )
     assert whoami == b"1000\n"
+
+
+def test_a_coding_agent_finds_its_skill(folder: Path, image: str, run: Run) -> None:
+    (folder / "Dockerfile").write_text(snippet(AGENTS, "dockerfile"))
+    built = type_in(folder, f"docker build --tag {image} .", os.environ)
+    assert built.returncode == 0, built.stderr
+
+    ran = run("sh", "-c", "cat ~/.claude/skills/*/SKILL.md; id -u", image=image)
+
+    assert "ravi inbox wait --code" in ran.stdout
+    assert ran.stdout.endswith("\n1000\n")
 
 
 def base_image(client: docker.DockerClient) -> str:

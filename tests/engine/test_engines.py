@@ -17,7 +17,7 @@ import docker
 import pytest
 
 from conftest import MANAGEMENT_KEY
-from engine.conftest import LAUNCH, Launching, containers, launch
+from engine.conftest import DEAF, LAUNCH, Launching, containers, launch, said, started
 from engine.own_engine import OwnEngine
 from ravi_agent.local.server import LocalRavi
 
@@ -61,6 +61,26 @@ def run_there(environ: dict[str, str], *flags: str) -> None:
 
     lines = Counter(line.partition(" | ")[0] for line in done.stdout.splitlines())
     assert lines["0000"] == lines["0001"] == 50_001
+
+
+def test_the_third_leaves_whatever_the_engine_does_and_names_what_is_left(
+    there: dict[str, str], own_engine: OwnEngine, launching: Launching
+) -> None:
+    arguments = ["--host", own_engine.url, "--network", "host", "--count", "2", "--name", "left"]
+    launcher = launching([LAUNCH, *arguments, *DEAF], there)
+    started(launcher, 2)
+    own_engine.send(signal.SIGSTOP)
+    try:
+        for text in ("stopping", "killing"):
+            launcher.send_signal(signal.SIGINT)
+            said(launcher, f"{text} the agents…")
+        launcher.send_signal(signal.SIGINT)
+        _, errors = launcher.communicate(timeout=60)
+    finally:
+        own_engine.send(signal.SIGCONT)
+
+    assert launcher.returncode == 130
+    assert "left 0000, 0001 running; ravi-launch stop left" in errors
 
 
 def test_an_engine_is_named_by_a_flag(there: dict[str, str], own_engine: OwnEngine) -> None:

@@ -7,7 +7,7 @@ import docker
 import pytest
 
 from conftest import MANAGEMENT_KEY
-from engine.conftest import containers, launch, of_run
+from engine.conftest import LAUNCH, Launching, containers, launch, of_run
 from ravi_agent import contract
 from ravi_agent.local.faults import Fault
 from ravi_agent.local.server import LocalRavi
@@ -51,6 +51,22 @@ def test_waiting_for_a_detached_run_gives_its_success(
 
     followed = launch(environ, "logs", run_name, "--follow").stdout.splitlines()
     assert {"0000 | done", "0001 | done"} <= set(followed)
+
+
+def test_waiting_counts_the_tasks_that_have_not_been_started(
+    environ: dict[str, str], run_name: str, client: docker.DockerClient, launching: Launching
+) -> None:
+    script = "sleep 1; [ $TASK_INDEX != 2 ]"
+    arguments = ["--count", "3", "--parallel", "1", "--name", run_name]
+    launcher = launching([LAUNCH, *arguments, "--", "sh", "-c", script], environ)
+    while not client.api.containers(filters=of_run(run_name)):
+        assert launcher.poll() is None
+
+    waited = launch(environ, "wait", run_name, code=1)  # the last one fails
+
+    assert "of 3 tasks have not been started" in waited.stderr
+    assert len(containers(client, run_name)) == 3
+    launcher.communicate(timeout=60)
 
 
 def test_a_name_that_is_taken_is_refused_with_what_to_do(

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-import command_page
 from conftest import MANAGEMENT_KEY
 from ravi_agent.command.cli import as_text, ravi
 from ravi_agent.command.session import Session
@@ -462,12 +461,6 @@ def test_a_command_line_that_makes_no_sense_asks_nobody(
     with pytest.raises(UsageError):
         call(*words)
     assert not local.requests.entries
-
-
-def test_the_page_has_the_table_of_commands() -> None:
-    page = command_page.PAGE.read_text(encoding="utf-8")
-
-    assert page == command_page.with_rows(page), "run .venv/bin/python tests/command_page.py"
 
 
 def test_an_id_is_one_part_of_the_path(call: Call, local: LocalRavi, tmp_path: Path) -> None:

@@ -275,3 +275,37 @@ def test_our_key_is_replaced_where_it_stands() -> None:
 
     assert merged == text.replace("  email: old", '  email: "new"')
     assert without(merged, {"email"}) == "---\na: 1 # one\n\n# mine\nz: 2\n---\nbody\n"
+
+
+BOMB = "---\na0: &a0 [x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9)
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(f"{BOMB}---\n", id="aliases of aliases"),
+        pytest.param("---\na: &a " + "x" * 20_000 + "\n" + "b: [*a]\n" * 60 + "---\n", id="many"),
+        pytest.param("---\na: " + "[" * 5000 + "]" * 5000 + "\n---\n", id="deep"),
+        pytest.param("---\n" + "a: b\n" * 100_000 + "---\n", id="long"),
+        pytest.param("---\nravi:\n  email: a\nravi:\n  email: b\n---\n", id="our key twice"),
+        pytest.param("---\n\x00: 1\n---\n", id="a null byte"),
+    ],
+)
+def test_front_matter_that_nobody_writes_by_hand_is_refused_at_once(text: str) -> None:
+    """A bomb of 400 bytes took eight seconds, and nine times that a level more."""
+    with pytest.raises(ValueError, match=r"its (front matter|key)"):
+        merge(text, FIELDS)
+    with pytest.raises(ValueError, match=r"its (front matter|key)"):
+        without(text, set(FIELDS))
+
+
+@pytest.mark.parametrize("end", ["z: 2\n", "", "\n# mine\nz: 2\n"], ids=["a key", "none", "more"])
+def test_removing_our_key_after_an_editor_made_a_block_of_it_takes_no_other(end: str) -> None:
+    text = f"---\na: 1\nravi:\n  email: |\n    e@x\n{end}---\nbody\n"
+
+    rest = without(text, {"email"})
+
+    assert yaml.safe_load(rest.split("---")[1]) == {"a": 1, **({"z": 2} if "z" in end else {})}
+    assert rest.endswith("---\nbody\n")

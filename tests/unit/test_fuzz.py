@@ -22,7 +22,9 @@ from ravi_agent.local.faults import Fault
 from ravi_agent.local.server import LocalRavi
 from ravi_agent.log import Log
 from ravi_agent.service.api import RaviApi
+from ravi_agent.service.pages import Listing
 from ravi_agent.service.provision import Provisioner
+from ravi_agent.service.status import check_status
 from ravi_agent.settings import VARIABLES, Settings
 from ravi_agent.workspace.claim import Claim
 from ravi_agent.workspace.reader import load
@@ -149,6 +151,52 @@ def test_an_answer_makes_an_identity_or_one_error(
     if MANAGEMENT_KEY not in str(content):
         assert MANAGEMENT_KEY not in captured.out + captured.err
     assert len(service.store.identities()) <= before + 1
+
+
+page = st.fixed_dictionaries(
+    {"results": st.lists(record, max_size=3) | anything},
+    optional={
+        "next": anything | st.from_regex(r"(https?:)?//?[a-z@:0-9\[\]./?=&%-]{0,40}"),
+        "count": anything,
+    },
+)
+
+
+@quick
+@given(answers=st.lists(page | body, min_size=1, max_size=4))
+@example(answers=[{"results": [], "next": "http://[::1"}])
+@example(answers=[{"results": [], "next": "//\ud800?page=2"}])
+@example(answers=[{"results": [], "next": "?page=\ud800"}])
+@example(answers=[{"results": [], "next": "http://ravi.id:99999/api/identities/?page=2"}])
+def test_a_list_is_read_or_refused(answers: list[Any]) -> None:
+    listing = Listing("https://ravi.id/api/identities/", {"identity": "u"})
+    try:
+        for answer in answers:
+            if listing.query is None:
+                break
+            assert isinstance(listing.add(answer), list)
+            assert (listing.query or "").isascii()
+    except RaviError as exc:
+        assert_clear(exc)
+
+
+@quick
+@given(
+    code=st.integers(min_value=100, max_value=999),
+    content=st.binary(max_size=100) | (anything | record).map(lambda one: json.dumps(one).encode()),
+    header=st.text(max_size=40) | st.integers().map(str),
+)
+@example(code=429, content=b'{"retry_after_seconds": ' + b"9" * 4000 + b"}", header="")
+@example(code=503, content=b"[" * 100_000, header="9" * 5000)
+@example(code=400, content=b'{"error": {"details": {"code": {}, "a": [[]]}}}', header="")
+@example(code=400, content=b'{"error": {"message": "\\ud800"}}', header="")
+def test_a_status_is_a_success_or_one_error(code: int, content: bytes, header: str) -> None:
+    headers = {"retry-after": header, "location": header}
+    try:
+        check_status(code, headers, content, "GET x", [MANAGEMENT_KEY])
+        assert 200 <= code < 300
+    except RaviError as exc:
+        assert_clear(exc)
 
 
 @settings(parent=quick, max_examples=12)

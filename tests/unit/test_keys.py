@@ -13,8 +13,9 @@ from ravi_agent.identity import Identity
 from ravi_agent.local.faults import Fault
 from ravi_agent.log import Log
 from ravi_agent.service.api import RaviApi
-from ravi_agent.service.keys import is_key_accepted, key_label, revoke_keys
+from ravi_agent.service.keys import is_key_accepted, key_label
 from ravi_agent.service.provision import Provisioner
+from ravi_agent.service.revocation import revoke_keys
 
 KEYS = "/api/auth/keys/identity/"
 
@@ -33,7 +34,7 @@ def provision(service: Service, log: Log, name: str = "task-1") -> Identity:
 
 def revoke(service: Service, log: Log, identity: Identity, timeout_s: float = 5.0) -> int:
     with account(service) as api:
-        return revoke_keys(api, identity, deadline=time.monotonic() + timeout_s, log=log)
+        return revoke_keys(api, identity, timeout_s=timeout_s)
 
 
 def accepted(service: Service, identity: Identity) -> bool | None:
@@ -83,8 +84,13 @@ def test_keys_of_other_identities_and_by_other_hands_stay(service: Service, log:
 def test_the_uuid_of_another_identitys_key_revokes_nothing(service: Service, log: Log) -> None:
     mine, other = provision(service, log), provision(service, log, "task-2")
 
+    with account(service) as api:
+        key, _ = api.mint_key(other.uuid, label=key_label("task-1"))
+
     assert revoke(service, log, mine.with_key(None, other.key_uuid)) == 0
+    assert revoke(service, log, mine.with_key(None)) == 1
     assert accepted(service, other) is True
+    assert accepted(service, other.with_key(key)) is True
 
 
 @pytest.mark.parametrize(

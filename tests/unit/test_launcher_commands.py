@@ -54,7 +54,7 @@ SAMPLES = {
     "--user": "5:5",
     "--cpus": "0.5",
     "--pids-limit": "99",
-    "--provision": "host",
+    "--provision": "container",
     "--volume": "/data:/data",
     "--security-opt": "seccomp=unconfined",
     "--node-selector": "pool=agents",

@@ -427,7 +427,6 @@ def test_the_owner_and_the_domains_are_in_the_shape_of_the_real_ones(
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/", 404),
         ("GET", "/api/", 404),
         ("GET", "/api/nothing/", 404),
         ("PATCH", IDENTITIES, 405),

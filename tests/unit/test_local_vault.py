@@ -1,5 +1,7 @@
 """What the local Ravi keeps for identities, and that its file alone gives none of it away."""
 
+import shlex
+import sqlite3
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from conftest import MANAGEMENT_KEY
 from openapi import conformance, hooks
 from ravi_agent.errors import SettingsError
+from ravi_agent.local.cli import serve
 from ravi_agent.local.endpoints import Options
 from ravi_agent.local.record import Record
 from ravi_agent.local.server import LocalRavi
@@ -69,8 +72,14 @@ def test_the_key_of_the_database_is_a_file_of_its_own_and_both_are_the_owner_s(
 
     for file in (database, tmp_path / "ravi.db.key"):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    sealed = Store(str(database)).seal.close({"a": "b"})
-    assert Store(str(database)).seal.open(sealed) == {"a": "b"}
+    store = Store(str(database))
+    sealed = store.seal.close({"a": "b"})
+    store.close()
+    store = Store(str(database))
+    assert store.seal.open(sealed) == {"a": "b"}
+    with pytest.raises(SettingsError, match="another ravi-local is using it"):
+        Store(str(database))
+    store.close()
 
 
 def test_a_database_without_its_key_is_not_read_with_another(tmp_path: Path) -> None:
@@ -150,6 +159,43 @@ def test_a_contact_needs_an_address_or_a_number(session: httpx.Client) -> None:
     assert session.post("/api/contacts/", json={"nickname": "x"}).status_code == 400
     assert session.get("/api/contacts/find/").status_code == 400
     assert session.get("/api/contacts/search/").status_code == 400
+
+
+def test_a_database_is_deleted_when_nobody_uses_it(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    database = str(tmp_path / "ravi.db")
+    store = Store(database)
+    with pytest.raises(SettingsError, match="another ravi-local is using it"):
+        serve(["reset", "--database", database])
+    assert (tmp_path / "ravi.db").exists()
+    store.close()
+
+    assert serve(["reset", "--database", database]) == 0
+    assert list(tmp_path.iterdir()) == []
+    assert serve(["--database", database, "reset"]) == 0
+    assert "nothing to delete" in capfd.readouterr().err
+
+
+def test_a_database_of_another_version_is_refused_with_a_fix_that_works(tmp_path: Path) -> None:
+    database = tmp_path / "ravi.db"
+    older = sqlite3.connect(database)
+    older.execute("CREATE TABLE identities (id INTEGER)")
+    older.close()
+
+    with pytest.raises(SettingsError, match="another version") as caught:
+        Store(str(database))
+    assert caught.value.fix
+    program, *words = shlex.split(caught.value.fix)
+    assert (program, serve(words)) == ("ravi-local", 0)
+    Store(str(database)).close()
+
+
+def test_a_file_that_is_no_database_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / "ravi.db").write_bytes(b"nonsense" * 1000)
+
+    with pytest.raises(SettingsError, match="not a database"):
+        Store(str(tmp_path / "ravi.db"))
 
 
 # --- device login ------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,13 @@ import pytest
 
 from conftest import MANAGEMENT_KEY
 from ravi_agent.errors import UsageError
-from ravi_agent.launcher.planning.plan import Plan, check_run_name, make_plan, new_run_name
+from ravi_agent.launcher.planning.plan import (
+    Plan,
+    check_run_name,
+    joined_name,
+    make_plan,
+    new_run_name,
+)
 from ravi_agent.launcher.planning.spec import RunSpec, parse_environment
 from ravi_agent.launcher.planning.tasks_file import Row
 
@@ -229,3 +236,25 @@ def test_a_relative_workspace_is_one_of_this_directory() -> None:
     (task,) = run_of(Row(id="a"), workspace_dir="out/{id}").tasks
 
     assert task.volumes == (f"{Path.cwd()}/out/a:/workspace",)
+
+
+@pytest.mark.parametrize(
+    ("run", "task", "joined"),
+    [
+        ("nightly", "0001", "nightly-0001"),
+        ("nightly", "issue-12", "nightly-issue-12"),
+        ("nightly-build", "0001", "nightly-build-0001"),
+        ("n", "eu-login", "n-eu-login"),
+        ("n-eu", "login", "n--eu-login"),
+        ("n-", "eu-login", "n---eu-login"),
+    ],
+)
+def test_a_name_is_the_run_s_and_the_task_s(run: str, task: str, joined: str) -> None:
+    assert joined_name(run, task) == joined
+
+
+def test_no_two_pairs_have_one_name_where_no_task_is_a_number() -> None:
+    words = ["".join(letters) for size in (1, 2, 3, 4) for letters in product("a-", repeat=size)]
+    pairs = [(run, task) for run in words if run[0] != "-" for task in words if task[0] != "-"]
+
+    assert len({joined_name(run, task) for run, task in pairs}) == len(pairs)

@@ -11,6 +11,7 @@ from ravi_agent.errors import (
     AnswerError,
     RaviError,
     RefusedError,
+    SettingsError,
     ThrottledError,
     UnreachableError,
 )
@@ -328,3 +329,99 @@ def test_an_access_token_that_cannot_be_renewed_is_refused(service: Service, log
         provision_with(service, log, credential)
 
     assert len(calls(service)) == 2
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_name_that_the_service_does_not_take_is_named_with_its_reason(
+    service: Service, log: Log, status: int
+) -> None:
+    body = {
+        "error": {
+            "code": "validation.failed",
+            "message": "Validation failed",
+            "details": {"name": ["At most 100 characters."]},
+        }
+    }
+    service.faults.append(Fault(method="POST", path=IDENTITIES, status=status, body=body))
+
+    with pytest.raises(RefusedError) as caught:
+        provision(service, log)
+
+    assert "identity name 'task-1' is not taken, and nothing was created" in str(caught.value)
+    assert "At most 100 characters." in str(caught.value)
+    assert "RAVI_IDENTITY_NAME" in str(caught.value.fix)
+    assert calls(service).count(f"POST {IDENTITIES}") == 1
+
+
+@pytest.mark.parametrize("status", [400, 422])
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"code": "validation.failed", "details": {"provision_phone": ["Not in your plan."]}},
+        {"code": "validation.failed", "details": {"code": "identity.no_phone"}},
+        {"code": "phone.unavailable", "message": "None left."},
+    ],
+    ids=["field", "code of the details", "code"],
+)
+def test_a_phone_that_is_refused_as_invalid_is_done_without(
+    service: Service, log: Log, status: int, error: dict[str, object]
+) -> None:
+    service.faults.append(
+        Fault(method="POST", path=IDENTITIES, status=status, body={"error": error}, count=1)
+    )
+
+    assert provision(service, log).phone is None
+    assert names(service) == ["task-1"]
+
+
+@pytest.mark.parametrize("name", [" task-1", "task-1 ", "\u00a0task-1"])
+def test_a_name_that_would_be_stored_as_another_is_refused_before_anything_is_asked(
+    service: Service, log: Log, name: str
+) -> None:
+    with pytest.raises(SettingsError, match="white space") as caught:
+        provision(service, log, name=name)
+
+    assert caught.value.exit_code == 78
+    assert calls(service) == []
+
+
+def test_a_name_that_the_service_has_changed_is_said(
+    service: Service, log: Log, capfd: pytest.CaptureFixture[str]
+) -> None:
+    body = {"uuid": "0a1b", "name": "task-1-2", "inbox": "task-1-2@ravi-local.test"}
+    service.faults.append(Fault(method="POST", path=IDENTITIES, status=201, body=body))
+    service.faults.append(Fault(method="POST", path=KEYS, status=404))
+
+    assert provision(service, log, phone_policy="never").name == "task-1-2"
+    assert "RAVI_IDENTITY_NAME='task-1-2'" in capfd.readouterr().err
+
+
+def test_a_service_that_says_when_it_is_back_is_asked_then(service: Service, log: Log) -> None:
+    service.faults.append(
+        Fault(
+            method="POST", status=503, headers={"retry-after": "1"}, body={"detail": "x"}, count=1
+        )
+    )
+
+    provision(service, log, is_fresh=True)
+
+    times = [float(str(entry["time"])) for entry in service.requests.entries]
+    assert times[1] - times[0] >= 0.99
+
+
+def test_a_service_that_says_it_is_back_after_the_deadline_is_asked_before(
+    service: Service, log: Log
+) -> None:
+    service.faults.append(
+        Fault(
+            method="POST",
+            status=503,
+            headers={"retry-after": "3600"},
+            body={"detail": "x"},
+            count=1,
+        )
+    )
+
+    provision(service, log, is_fresh=True)
+
+    assert names(service) == ["task-1"]

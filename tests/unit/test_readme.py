@@ -1,5 +1,6 @@
 """What the pages say is there: commands, options, variables, targets, paths, tests and links."""
 
+import ast
 import html
 import re
 import shlex
@@ -8,6 +9,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeGuard
 from xml.parsers.expat import ParserCreate
 
 import pytest
@@ -55,8 +57,8 @@ def words_of(line: str) -> list[str]:
 def lines_of(*programs: str) -> Iterator[tuple[str, list[str]]]:
     """Every line of every page that calls one of these programs, with arguments in full."""
     for page in PAGES:
-        # Made from the parsers; history; and docs/command.md has a test of its own.
-        if page.startswith("docs/reference/") or page in {"CHANGELOG.md", "docs/command.md"}:
+        # Made from the parsers; and history.
+        if page.startswith("docs/reference/") or page == "CHANGELOG.md":
             continue
         for line in code_of(text_of(page)):
             line = re.sub(r"^\w+=\$\((.*)\)$", r"\1", line)  # noqa: PLW2901 - a command inside
@@ -240,6 +242,30 @@ def test_a_dockerfile_parses_and_keeps_our_entrypoint(text: str) -> None:
 def test_shell_snippets_parse(page: str) -> None:
     for text in snippets(text_of(page), "sh"):
         subprocess.run(["sh", "-n"], input=text, check=True, text=True)
+
+
+def test_the_python_and_typescript_of_the_agents_page_use_what_the_image_has() -> None:
+    page = text_of("docs/agents.md")
+    (python,) = snippets(page, "python")
+    (typescript,) = snippets(page, "typescript")
+    (called,) = (node for node in ast.walk(ast.parse(python)) if is_call(node, "wait_for_code"))
+    share = ROOT / "images/base/share"
+    (defined,) = (
+        node
+        for node in ast.parse((share / "ravi_wait.py").read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef) and node.name == "wait_for_code"
+    )
+    options = set(re.findall(r"(\w+): \"", typescript))
+    interface = (share / "ravi-wait.ts").read_text(encoding="utf-8")
+
+    assert {one.arg for one in called.keywords} <= {one.arg for one in defined.args.kwonlyargs}
+    assert options
+    assert options <= set(re.findall(r"^  (\w+)\?:", interface, re.MULTILINE))
+    assert "export function waitForCode" in interface.replace("async ", "")
+
+
+def is_call(node: ast.AST, name: str) -> TypeGuard[ast.Call]:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
 
 
 def test_the_key_is_mounted_where_it_is_looked_for() -> None:

@@ -304,6 +304,14 @@ def test_what_a_killed_start_left_is_removed(workspace: Path, tmp_path: Path, ki
     assert (outside / "kept").read_text() == "kept"
 
 
+def test_what_a_kill_in_the_middle_of_the_trial_left_is_removed(workspace: Path) -> None:
+    (workspace / ".ravi.new.renamed" / "deeper").mkdir(parents=True)
+
+    save(workspace)
+
+    assert names(workspace) == {".ravi"}
+
+
 @pytest.mark.parametrize("file", sorted(FILES))
 def test_half_a_file_that_a_killed_start_left_is_replaced(workspace: Path, file: str) -> None:
     ravi = workspace / ".ravi"

@@ -1,21 +1,26 @@
 """Hearing that something came, as cheaply as the service allows.
 
-Where the service has an event log (`GET /api/events/`), one small request a turn asks for what is
-new in it; elsewhere the caller looks at its lists at the same pace. Turns begin close together
-and move apart, with jitter, so that many agents do not ask at once.
+Best by the service's WebSocket of events, which costs one open connection. Without one, a small
+request a turn asks its event log (`GET /api/events/`) what is new; without a log, the caller looks
+at its lists at the same pace. Turns begin close together and move apart, with jitter, so that many
+agents do not ask at once.
 """
 
 import random
 import time
 
-from ravi_agent.errors import RaviError, RefusedError, ThrottledError
+from ravi_agent.errors import AnswerError, RaviError, RefusedError, ThrottledError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from ravi_agent.command.session import Session
+    from ravi_agent.service.event_socket import EventSocket
 
 _FIRST_S, _LAST_S, _GROWTH = 0.3, 5.0, 1.3
 _FAILED_FIRST_S, _FAILED_LAST_S = 1.0, 15.0
+_LOOK_S = 60.0  # between looks that no event asked for
 _EVENTS = 1000  # the most that the service sends at once
 _HISTORY = 50  # requests that finding the end of the log may take
 _TYPES = {"email": "email.message.received", "sms": "sms.message.received"}
@@ -27,14 +32,28 @@ class Arrivals:
     def __init__(self, session: "Session", kinds: list[str]) -> None:
         self._session = session
         self._types = ",".join(_TYPES[kind] for kind in kinds)
-        self._has_log = True
+        self._has_sockets = self._has_log = True
+        self._socket: EventSocket | None = None
         self._seq: int | None = None
         self._pause_s = _FIRST_S
         self._failures = 0
 
+    def __enter__(self) -> "Arrivals":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: "TracebackType | None",
+    ) -> None:
+        self._hang_up()
+
     def listen(self, timeout_s: float) -> None:
-        """Find the end of the log, once; from there on nothing is missed. Raises any RaviError."""
-        if not self._has_log or self._seq is not None:
+        """From here on nothing that comes is missed. Raises any RaviError."""
+        if self._has_sockets and not self._socket:
+            self._open(timeout_s)
+        if self._socket or not self._has_log or self._seq is not None:
             return
         seq = 0
         for _ in range(_HISTORY):
@@ -42,16 +61,38 @@ class Arrivals:
             if count < _EVENTS:
                 self._seq = seq
                 return
-            if not self._has_log:
-                return
         self._has_log = False  # too long a log: the lists are shorter
 
     def wait(self, ends: float, failure: RaviError | None) -> None:
         """Return when something may have come, at the latest at `ends` (monotonic seconds)."""
         if failure:
+            self._hang_up()
             self._rest(self._failed_pause(failure), ends)
-            return
-        self._failures = 0
+        elif self._socket:
+            self._failures = 0
+            try:
+                self._socket.wait(max(min(_LOOK_S, ends - time.monotonic()), 0.0))
+            except RaviError as exc:
+                self._hang_up()  # the next look is preceded by another `listen`
+                self._rest(self._failed_pause(exc), ends)
+        else:
+            self._failures = 0
+            self._ask_for_news(ends)
+
+    def _open(self, timeout_s: float) -> None:
+        try:
+            self._socket = self._session.identity_api().listen(timeout_s=timeout_s)
+        except (RefusedError, AnswerError) as exc:
+            if isinstance(exc, RefusedError) and exc.status == 401:
+                raise
+            self._has_sockets = False  # an older service, or a proxy that lets none through
+
+    def _hang_up(self) -> None:
+        socket, self._socket = self._socket, None
+        if socket:
+            socket.close()
+
+    def _ask_for_news(self, ends: float) -> None:
         while True:
             self._rest(self._pause_s * random.uniform(0.75, 1.25), ends)  # noqa: S311 - no secret
             self._pause_s = min(self._pause_s * _GROWTH, _LAST_S)
@@ -59,9 +100,9 @@ class Arrivals:
                 return
             try:
                 count, self._seq = self._read(self._seq, max(ends - time.monotonic(), 2.0))
+            except RefusedError:
+                raise
             except RaviError as exc:
-                if isinstance(exc, RefusedError):
-                    raise
                 self._rest(self._failed_pause(exc), ends)
                 continue
             self._failures = 0

@@ -13,7 +13,7 @@ from ravi_agent.credential import (
     no_host_credential,
     read_config,
 )
-from ravi_agent.errors import AnswerError, RefusedError, SettingsError, WorkspaceError
+from ravi_agent.errors import RefusedError, SettingsError, WorkspaceError
 from ravi_agent.service_url import check_service_url, read_service_url
 from ravi_agent.workspace import trust
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from ravi_agent.service.api import RaviApi
 
 _CALL_TIMEOUT_S = 30.0  # what the official CLI allows
-_PAGES = 10_000  # more are a service that turns in circles
 _IDENTITY_HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
@@ -160,20 +159,21 @@ def _answer(
 ) -> object:
     """The service's JSON; a list in pages (`results`, `next`) is read to its end."""
     answer = api.ask(method, path, body, timeout_s=timeout_s)
-    found: list[object] = []
-    for page in range(2, _PAGES):
-        if method != "GET" or not isinstance(answer, dict) or "next" not in answer:
-            return answer
-        results = answer.get("results")
-        if not isinstance(results, list):
-            return answer
-        found += results
-        if not answer["next"] or not results:
-            return found
-        # By number: the address of the next page is the service's, the key goes only to ours.
-        following = f"{path}{'&' if '?' in path else '?'}page={page}"
-        answer = api.ask(method, following, timeout_s=timeout_s)
-    raise AnswerError(f"GET /api/{path}", f"more than {_PAGES} pages")
+    if method != "GET" or not isinstance(answer, dict) or not {"results", "next"} <= answer.keys():
+        return answer
+    from urllib.parse import parse_qsl
+
+    from ravi_agent.service.pages import Listing
+
+    place, _, query = path.partition("?")
+    listing = Listing(f"{api.api_url}/api/{place}", dict(parse_qsl(query)))
+    found = listing.add(answer)
+    while listing.query is not None:
+        # `ask` says whose list it is on every page.
+        parts = [part for part in listing.query.split("&") if not part.startswith("identity=")]
+        following = f"{place}?{'&'.join(parts)}"
+        found += listing.add(api.ask("GET", following, timeout_s=timeout_s))
+    return found
 
 
 def _is_same(one: str, other: str) -> bool:

@@ -24,12 +24,13 @@ from ravi_agent.log import Log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ravi_agent.command.session import Session
     from ravi_agent.command.words import Given
 
     Message = dict[str, object]
+    Reader = Callable[[Message], str | None]
 
 _TIMEOUT_S = 60.0
 _LONGEST_S = 7 * 86400.0
@@ -97,8 +98,7 @@ class Wanted:
 
     def found(self, message: "Message") -> "Message | None":
         """The message with its `kind`, `code` and `link`, if it is wanted."""
-        from ravi_agent.command.message_content import code_of, link_of, text_of
-
+        code_of, link_of, text_of = _readers()
         names = ("from_email", "from_display_name", "from_number")
         if not any(self._sender.is_in(str(message.get(name) or "")) for name in names):
             return None
@@ -116,6 +116,13 @@ class Wanted:
         return f"no {wanted} by {' or '.join(_NOUNS[kind] for kind in self.kinds)}"
 
 
+def _readers() -> "tuple[Reader, Reader, Callable[[Message], str]]":
+    """What finds the code and the link of a message, and its text."""
+    from ravi_agent.command.message_content import code_of, link_of, text_of
+
+    return code_of, link_of, text_of
+
+
 def wait_for_message(session: "Session", given: "Given") -> object:
     """Block until a message matches; a code, a link or the message. Raises TimeUpError."""
     wanted = Wanted(given)
@@ -130,7 +137,13 @@ def wait_for_message(session: "Session", given: "Given") -> object:
 
 
 def _wait(session: "Session", wanted: Wanted, since: "Since", ends: float) -> "Message":
-    arrivals = Arrivals(session, wanted.kinds)
+    with Arrivals(session, wanted.kinds) as arrivals:
+        return _first_wanted(session, wanted, since, ends, arrivals)
+
+
+def _first_wanted(
+    session: "Session", wanted: Wanted, since: "Since", ends: float, arrivals: Arrivals
+) -> "Message":
     passed: set[object] = set()
     while True:
         failure: RaviError | None = None
@@ -157,6 +170,7 @@ def _wait(session: "Session", wanted: Wanted, since: "Since", ends: float) -> "M
                 why,
                 "ravi inbox list --unread, or a longer --timeout 5m",
             )
+        _readers()  # their rules take a moment to load, which no message has to wait for
         arrivals.wait(ends, failure)
 
 

@@ -123,7 +123,7 @@ def _identify(
 
     identity = load_provisioned(settings, user)
     if identity:
-        keep_credential_files(settings, identity, user, log)
+        keep_credential_files(settings, identity, user, log, watch)
         return identity, True
     if is_load_only:
         from ravi_agent.container.nearby import not_provisioned

@@ -69,7 +69,7 @@ def provision_workspace(
     from ravi_agent.workspace.claim import Claim
 
     with ActingAs(user), Claim(settings.workspace) as claim:
-        _hold(claim, deadline)
+        _hold(claim, deadline, watch)
         for what, fix in claim.warnings:
             log.warning(what, fix)
         identity = load_provisioned(settings, None)  # by whoever held the claim before
@@ -100,7 +100,11 @@ def provision_workspace(
 
 
 def keep_credential_files(
-    settings: Settings, identity: Identity, user: AgentUser | None, log: "Log"
+    settings: Settings,
+    identity: Identity,
+    user: AgentUser | None,
+    log: "Log",
+    watch: StopWatch,
 ) -> None:
     """Make a provisioned workspace's credential files again where one is missing or stale.
 
@@ -116,7 +120,7 @@ def keep_credential_files(
 
         files.prove_writable()
         with Claim(settings.workspace) as claim:
-            _hold(claim, time.monotonic() + settings.provision_timeout_s)
+            _hold(claim, time.monotonic() + settings.provision_timeout_s, watch)
             _exclude_from_git(settings.workspace, files.missing(), log)
             files.write(identity)
 
@@ -129,8 +133,11 @@ def _credential_files(settings: Settings) -> "CredentialFiles | None":
     return CredentialFiles(settings.workspace, settings.credential_files)
 
 
-def _hold(claim: "Claim", deadline: float) -> None:
-    while not claim.is_free():
+def _hold(claim: "Claim", deadline: float, watch: StopWatch) -> None:
+    while True:
+        with watch.uninterrupted:  # what it tries is removed again
+            if claim.is_free():
+                return
         if time.monotonic() > deadline:
             raise WorkspaceError(
                 f"workspace {claim.path} is taken",

@@ -69,7 +69,7 @@ def init(argv: list[str], watch: StopWatch) -> int:
     identity = load_provisioned(settings, user)
     origin = FOUND
     if identity:
-        keep_credential_files(settings, identity, user, log)
+        keep_credential_files(settings, identity, user, log, watch)
     else:
         identity, origin = provision_workspace(settings, environ, user, log, watch, None)
         log.info(f"{settings.workspace} is provisioned: {identity.name} is {identity.email}")

@@ -35,7 +35,8 @@ def run(argv: list[str], command: tuple[str, ...] | None) -> int:
     try:
         with app.make_context(PROGRAM, argv, obj=command) as ctx:
             code: int = app.invoke(ctx)
-        sys.stdout.flush()
+        if sys.stdout:  # closed since the start otherwise
+            sys.stdout.flush()
     except click.exceptions.Exit as exc:  # --help and --version
         code = exc.exit_code
     except click.UsageError as exc:

@@ -29,11 +29,15 @@ from ravi_agent.local.endpoints import Options, Service, routes
 from ravi_agent.local.guard import Guard
 from ravi_agent.local.logins import Logins
 from ravi_agent.local.openapi import SCHEMA_PATH, document
+from ravi_agent.local.page import Page
 from ravi_agent.local.refusals import RefusalError, refuse
 from ravi_agent.local.store import Store
 
 # What the default server takes from older accounts; one that has a key of its own takes none.
 REFRESH_TOKEN = "ravi_refresh_local"  # noqa: S105 - opens nothing real
+
+# The key of the default server: known to all, so it keeps nobody from looking at the page.
+WELL_KNOWN_KEY = "ravi_mgmt_local"
 
 ENDPOINTS = (
     *identity_api.ENDPOINTS,
@@ -75,6 +79,7 @@ def create_app(
             Route(SCHEMA_PATH, describe),
             *routes(ENDPOINTS, service),
             event_api.socket_route(service),
+            *Page(service, is_open=management_key == WELL_KNOWN_KEY).routes(),
         ],
         exception_handlers={HTTPException: refused, RefusalError: refused},
     )

@@ -34,6 +34,8 @@ def main() -> None:
 def serve(argv: list[str]) -> int:
     """Serve as the command line says. Raises UsageError or SettingsError before it listens."""
     given = _parser().parse_args(argv)
+    if given.command == "reset":
+        return _reset(given.database)
     for flag, port in (("--port", given.port), ("--smtp-port", given.smtp_port)):
         if not 0 <= port < 65536:
             raise UsageError(f"{flag} {port}", "not a port", f"{flag} 0 takes a free one")
@@ -61,6 +63,13 @@ def _parser() -> Parser:
         allow_abbrev=False,
     )
     parser.add_version()
+    parser.add_argument(
+        "command",
+        nargs="?",
+        choices=["serve", "reset"],
+        default="serve",
+        help="serve (the default), or delete the database",
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="TCP port (%(default)s)")
     parser.add_argument(
@@ -140,6 +149,23 @@ def _serve(given: "Namespace", key: str, refresh_token: str | None, faults: "lis
     )
     sys.stderr.flush()
     local.run()
+    return 0
+
+
+def _reset(database: str) -> int:
+    """Delete a database and its key, unless a server is using them."""
+    files = [f"{database}{suffix}" for suffix in ("", "-wal", "-shm", ".key")]
+    there = [file for file in files if os.path.lexists(file)]
+    if f"{database}.key" in there:
+        from ravi_agent.local.sealed import lock
+
+        os.close(lock(database))
+    for file in there:
+        try:
+            os.unlink(file)
+        except OSError as exc:
+            raise SettingsError(file, str(exc.strerror), f"make {file} deletable") from exc
+    sys.stderr.write(f"{PROGRAM}: {f'deleted {database}' if there else 'nothing to delete'}\n")
     return 0
 
 

@@ -1,5 +1,6 @@
 """What is stored and must not be readable in the database file: sealed with a key beside it."""
 
+import fcntl
 import hashlib
 import hmac
 import json
@@ -27,8 +28,15 @@ class Seal:
             raise SettingsError(
                 f"{database}.key", "this file does not hold a key", _fix(database)
             ) from exc
+        self._lock = lock(database) if is_kept else None
         self._mac_key = hashlib.sha256(b"ravi-local signatures" + key).digest()
         self._database = database
+
+    def unlock(self) -> None:
+        """Let another server have the database."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def close(self, values: dict[str, str]) -> bytes:
         """Values, sealed."""
@@ -51,6 +59,24 @@ class Seal:
 
     def has_signed(self, text: str, signature: str) -> bool:
         return hmac.compare_digest(self.sign(text).encode(), signature.encode())
+
+
+def lock(database: str) -> int:
+    """Have a database for oneself until the descriptor is closed; SettingsError if it is in use.
+
+    By its key's file: closing a second descriptor of the database itself would end SQLite's locks.
+    """
+    descriptor = os.open(f"{database}.key", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as exc:
+        os.close(descriptor)
+        raise SettingsError(
+            f"--database {database}",
+            "another ravi-local is using it",
+            "end that one, or give another --database",
+        ) from exc
+    return descriptor
 
 
 def digest(key: str) -> str:

@@ -38,6 +38,7 @@ class Store:
 
     def close(self) -> None:
         self.db.close()
+        self.seal.unlock()
 
     # --- identities ----------------------------------------------------------------------------
 

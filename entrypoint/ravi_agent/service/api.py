@@ -25,6 +25,7 @@ from ravi_agent.errors import (
 )
 from ravi_agent.service.calls import OBJECT_LIMIT, Answer, Calls
 from ravi_agent.service.deadline import Deadline, DeadlineBackend
+from ravi_agent.service.event_socket import EventSocket, check_upgrade, upgrade_headers
 from ravi_agent.service.proxy import Proxy, find_proxy
 from ravi_agent.service.status import check_status, unix_time
 
@@ -111,6 +112,33 @@ class RaviApi(Calls):
                 raise
         self._renew(token, timeout_s)  # a 401 has changed nothing, so the call may be made again
         return self._send(method, path, body, timeout_s, limit)
+
+    def listen(self, *, timeout_s: float) -> EventSocket:
+        """An open WebSocket for the identity's events; RefusedError where the service has none."""
+        what = f"GET {self._host}/ws/events/"
+        headers = upgrade_headers()
+        self._deadline.set(time.monotonic() + timeout_s)
+        try:
+            request = self._client.build_request(
+                "GET",
+                f"{self.api_url.removesuffix('/api')}/ws/events/",
+                params={"identity": self._identity_uuid} if self._identity_uuid else None,
+                headers={**headers, "Authorization": f"Bearer {self._token}"},
+            )
+            response = self._client.send(request, stream=True)
+            try:
+                if response.status_code != 101:
+                    content = _read(response, _ERROR_LIMIT, what)
+                    check_status(response.status_code, response.headers, content, what)
+                    raise AnswerError(what, f"status {response.status_code} for a WebSocket")
+                check_upgrade(headers, response.headers, what)
+            except BaseException:
+                response.close()
+                raise
+        except (httpx.HTTPError, httpx.InvalidURL) as exc:
+            raise _failure(exc, what) from exc
+        stream = response.extensions["network_stream"]
+        return EventSocket(stream, self._deadline, what, response.close)
 
     def _renew(self, stale: str, timeout_s: float) -> None:
         """A new access token for `stale`, unless another thread has got one meanwhile."""

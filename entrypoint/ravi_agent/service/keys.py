@@ -1,20 +1,13 @@
-"""Identity keys: how those of this project are told from others, revoked, and tried."""
+"""Identity keys: how those of this project are told from others, and whether one still opens."""
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any
 from urllib.parse import quote
 
 from ravi_agent.credential import Credential
 from ravi_agent.errors import RaviError, RefusedError
 from ravi_agent.identity import Identity
-from ravi_agent.log import Log
 from ravi_agent.service.api import RaviApi
-from ravi_agent.service.patience import Patience
-from ravi_agent.service.still_trying import how_to_reach
 
-_PATH = "auth/keys/identity/"
-_NO_SUCH_CALL = frozenset({404, 405, 501})
+KEYS_PATH = "auth/keys/identity/"
 
 
 def key_label(name: str) -> str:
@@ -22,47 +15,6 @@ def key_label(name: str) -> str:
     labelled otherwise, and stay.
     """
     return f"ravi-agent-base {name}"[:100]
-
-
-def revoke_keys(api: RaviApi, identity: Identity, *, deadline: float, log: Log) -> int:
-    """Revoke the identity's keys that this project has minted; how many there were.
-
-    api: with the account's credential. identity: its `uuid` and `name` say which keys are meant,
-    so they must come from the service or from whoever started the agent, never from a file that
-    the agent can write; with a `key_uuid` that one key alone is meant. deadline:
-    `time.monotonic()` seconds. 0 also where the service has no keys, or cannot revoke them.
-    Raises UnreachableError, ThrottledError, AnswerError or RefusedError.
-    """
-    patience = Patience(
-        deadline=deadline, log=log, fix=how_to_reach(api.api_url, is_in_container=False)
-    )
-    label = key_label(identity.name)
-
-    def is_meant(key: dict[str, Any]) -> bool:
-        if key.get("is_active") is False or not isinstance(key.get("uuid"), str):
-            return False
-        if identity.uuid != key.get("identity") and identity.uuid != key.get("identity_uuid"):
-            return False
-        return bool(
-            key["uuid"] == identity.key_uuid if identity.key_uuid else key["label"] == label
-        )
-
-    keys = _unless_unknown(
-        lambda: api.read_list(
-            _PATH,
-            timeout_s=patience.left_s(),
-            attempt=patience.until_answered,
-            keep=is_meant,
-        )
-    )
-    if keys is None:
-        log.debug("no identity keys on this account")
-        return 0
-    for key in keys:
-        path = f"{_PATH}{quote(key['uuid'], safe='')}/"
-        # Sent again after an unclear outcome: a key that is gone stays gone.
-        _unless_unknown(partial(patience.until_answered, partial(api.ask, "DELETE", path)))
-    return len(keys)
 
 
 def is_key_accepted(api_url: str, identity: Identity, *, timeout_s: float) -> bool | None:
@@ -81,13 +33,3 @@ def is_key_accepted(api_url: str, identity: Identity, *, timeout_s: float) -> bo
     except RaviError:
         return None
     return True
-
-
-def _unless_unknown(call: Callable[[], Any]) -> Any:
-    """The answer; None where the service has no such call, or nothing there any more."""
-    try:
-        return call()
-    except RefusedError as exc:
-        if exc.status not in _NO_SUCH_CALL:
-            raise
-        return None

@@ -68,8 +68,8 @@ class Listing:
 
     def _query_of(self, following: object) -> str:
         """The query of the next page, which must be a page of this list and of this service."""
-        if not isinstance(following, str):
-            raise self._error("the address of its next page is no text")
+        if not isinstance(following, str) or not following.isascii():
+            raise self._error("the address of its next page is no URL")
         here = urlsplit(self._url)
         try:
             there = urlsplit(following)

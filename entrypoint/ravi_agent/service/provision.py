@@ -57,7 +57,7 @@ class Provisioner:
         self._settle_s = settle_s
         self._phone_policy = phone_policy
         self._log = log
-        self.has_adopted = False  # an identity that existed; else it was created
+        self.has_adopted = False  # an identity that was there; else it was created
         self._patience = Patience(
             deadline=deadline,
             log=log,

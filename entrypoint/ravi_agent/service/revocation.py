@@ -5,11 +5,17 @@ the service's own record has to agree with both.
 """
 
 import time
+from functools import partial
+from typing import Any
 from urllib.parse import quote
 
 from ravi_agent.errors import RaviError, RefusedError
 from ravi_agent.identity import Identity
+from ravi_agent.log import Log
 from ravi_agent.service.api import RaviApi
+from ravi_agent.service.keys import KEYS_PATH, key_label
+from ravi_agent.service.patience import Patience
+from ravi_agent.service.still_trying import how_to_reach
 
 
 def find_identity(
@@ -49,33 +55,39 @@ def find_identity(
 def revoke_keys(api: RaviApi, identity: Identity, *, timeout_s: float) -> int:
     """Revoke the identity's keys that a start has made; how many there were.
 
-    Those carry the identity's name as their label; keys that somebody has made for another use
-    stay. 0 on an account that has no identity keys. Raises any error of the service.
+    Those carry a label of this project (`key_label`); keys that somebody has made for another use
+    stay. Where the identity has a `key_uuid`, that one key alone is meant, and it must be one of
+    them. 0 on an account that has no identity keys. A call that fails for a while is made again.
+    Raises any error of the service.
     """
-    ends = time.monotonic() + timeout_s
+    patience = Patience(
+        deadline=time.monotonic() + timeout_s,
+        log=Log("ravi", level="error"),
+        fix=how_to_reach(api.api_url, is_in_container=False),
+    )
+    label = key_label(identity.name)
+
+    def is_meant(key: dict[str, Any]) -> bool:
+        is_ours = _identity_of(key) == identity.uuid and key.get("label") == label
+        is_active = isinstance(key.get("uuid"), str) and key.get("is_active") is not False
+        return is_ours and is_active and identity.key_uuid in {None, key["uuid"]}
+
     try:
         keys = api.read_list(
-            "auth/keys/identity/",
-            timeout_s=timeout_s,
-            keep=lambda key: (
-                _identity_of(key) == identity.uuid
-                and key.get("label") == identity.name
-                and key.get("is_active") is not False
-            ),
+            KEYS_PATH, timeout_s=timeout_s, attempt=patience.until_answered, keep=is_meant
         )
     except RefusedError as exc:
         if exc.status in {404, 405}:
             return 0
         raise
-    uuids = [uuid for key in keys if isinstance(uuid := key.get("uuid"), str)]
-    for uuid in uuids:
-        path = f"auth/keys/identity/{quote(uuid, safe='')}/"
+    for key in keys:
+        path = f"{KEYS_PATH}{quote(key['uuid'], safe='')}/"
         try:
-            api.ask("DELETE", path, timeout_s=max(0.1, ends - time.monotonic()))
+            patience.until_answered(partial(api.ask, "DELETE", path))
         except RefusedError as exc:
-            if exc.status != 404:  # revoked meanwhile
+            if exc.status != 404:  # revoked meanwhile, or by a call whose answer was lost
                 raise
-    return len(uuids)
+    return len(keys)
 
 
 def delete_identity(api: RaviApi, identity: Identity, *, timeout_s: float) -> None:

@@ -86,6 +86,7 @@ class Claim:
         try:
             folder = os.open(contract.RAVI_DIR, trust.OPEN_DIR, dir_fd=self._root)
         except FileNotFoundError:
+            remove_dir(_RENAMED, self._root)
             self._fill_new(_TRIAL)
             # The rename that makes it the workspace's, to and fro.
             os.rename(contract.STAGING_DIR, _RENAMED, **self._both())

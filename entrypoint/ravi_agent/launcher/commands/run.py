@@ -123,7 +123,7 @@ class RunOptions:
             name_prefix=environ.get("RAVI_NAME_PREFIX") or DEFAULT_PREFIX,
             api_url=Settings(environ).api_url,
             is_local=self.local.is_local,
-            is_provisioning_here=self.identities.provision == "host",
+            is_provisioning_here=self.identities.is_on_host(self.engine.backend),
             container=container_options(self.container, self.docker),
         )
 

@@ -172,9 +172,9 @@ class IdentityOptions:
         "--provision",
         choices=("container", "host"),
         group=Group.IDENTITIES,
-        default_text="container",
-        help="Where identities are created. With host, the launcher creates all of them, and the"
-        " management key enters no container.",
+        default_text="host; container on Kubernetes",
+        help="Where identities are created. With host, the launcher creates all of them and no"
+        " management key enters a container; with container, each container creates its own.",
         fixed_on=ENGINES,
     )
     max_identities: int | None = flag(
@@ -186,6 +186,10 @@ class IdentityOptions:
         help="Start nothing if more than N identities would have to be created.",
         fixed_on=(KUBERNETES,),
     )
+
+    def is_on_host(self, backend: str) -> bool:
+        """Whether the launcher creates the identities."""
+        return self.provision == "host" or (self.provision is None and backend == DOCKER)
 
     def check(self, backend: str) -> None:
         """Raises UsageError for a way to provision that the engine does not have."""

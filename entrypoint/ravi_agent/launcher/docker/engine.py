@@ -107,6 +107,15 @@ class DockerEngine:
             fine=(404, 409),
         )
 
+    def remove_agent(self, plan: Plan, task: Task) -> None:
+        """Remove a task's container by its name, unless it is somebody else's of that name."""
+        name = plan.container_name(task)
+        found = ask(f"container {name}", lambda: self._api.inspect_container(name), fine=(404,))
+        own = plan.labels_of(task)
+        labels = (found or {}).get("Config", {}).get("Labels") or {}
+        if found and all(labels.get(key) == own[key] for key in contract.LABELS):
+            self.remove(str(found["Id"]))
+
     def containers(self, run: str | None = None) -> list[ContainerStatus]:
         """Every agent container of a run, or of all runs, in the order of their tasks."""
         label = contract.LABEL_INDEX if run is None else f"{contract.LABEL_RUN}={run}"
@@ -114,7 +123,7 @@ class DockerEngine:
             "containers cannot be listed",
             lambda: self._api.containers(all=True, filters={"label": label}),
         )
-        existing = [_existing(summary) for summary in found]
+        existing = [one for summary in found if (one := _existing(summary))]
         return sorted(existing, key=lambda one: (one.run, one.index))
 
     def exit_code(self, container: str) -> int | None:
@@ -192,8 +201,12 @@ class DockerEngine:
         return False
 
 
-def _existing(summary: Mapping[str, Any]) -> ContainerStatus:
+def _existing(summary: Mapping[str, Any]) -> ContainerStatus | None:
+    """None for a container that somebody else has given some of these labels."""
     labels = summary["Labels"]
+    numbers = (labels.get(contract.LABEL_INDEX, ""), labels.get(contract.LABEL_COUNT, ""))
+    if not labels.keys() >= contract.LABELS or not all(one.isdecimal() for one in numbers):
+        return None
     exit_code = None
     if summary["State"] in {"exited", "dead"}:
         # "Exited (137) 2 minutes ago": the list has the code in no other place.

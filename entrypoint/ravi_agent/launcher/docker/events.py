@@ -1,5 +1,6 @@
 """What the engine says of a run's containers, from one connection, for as long as it takes."""
 
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -29,8 +30,17 @@ class Watch:
     comes back when it does, and says what has become of the containers meanwhile.
     """
 
-    def __init__(self, engine: DockerEngine, run: str, emit: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        engine: DockerEngine,
+        run: str,
+        emit: Callable[[Event], None],
+        *,
+        count: int = sys.maxsize,
+    ) -> None:
+        """count: agents of the run, where it is known; no other container is heard."""
         self._engine = engine
+        self._count = count
         self._run_name = run
         self._emit = emit
         self._closing = threading.Event()
@@ -70,7 +80,11 @@ class Watch:
 
     def _pass_on(self, action: str, actor: Mapping[str, Any]) -> None:
         attributes = actor["Attributes"]
-        index = int(attributes[contract.LABEL_INDEX])
+        # Whatever else carries the label of the run is not one of its agents.
+        number = attributes.get(contract.LABEL_INDEX, "")
+        if not number.isdecimal() or int(number) >= self._count:
+            return
+        index = int(number)
         if action == "die":
             code = int(attributes["exitCode"])
             self._emit(Died(index=index, container=actor["ID"], exit_code=code))

@@ -85,7 +85,7 @@ class Fleet:
 
     def run(self, *, until_ready: bool = False) -> None:
         """Until every agent has ended, or runs. Whatever comes between stops them all first."""
-        watch = Watch(self._engine, self.plan.run, self._events.put)
+        watch = Watch(self._engine, self.plan.run, self._events.put, count=len(self.agents))
         try:
             for task in self.plan.tasks:
                 if existing := self._there.get(task.index):

@@ -1,9 +1,11 @@
 """Existing runs on a Docker engine: find, follow, wait for, stop and remove them."""
 
 import queue
+import sys
 import threading
 import time
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 
 from ravi_agent.errors import UsageError
@@ -13,8 +15,11 @@ from ravi_agent.launcher.docker.records import forget, load_record
 from ravi_agent.launcher.model.agents import Died, EngineBack, Event
 from ravi_agent.launcher.model.container_status import ContainerStatus, refuse_running, select
 from ravi_agent.launcher.model.request import LogOptions
+from ravi_agent.launcher.planning.plan import make_plan
+from ravi_agent.launcher.planning.spec import RunSpec
 
 _AT_ONCE = 16
+_LOOK_AGAIN_S = 2.0
 
 
 def find(engine: DockerEngine, run: str, tasks: Sequence[str]) -> list[ContainerStatus]:
@@ -48,16 +53,68 @@ def print_logs(engine: DockerEngine, found: Sequence[ContainerStatus], options: 
 
 
 def wait(engine: DockerEngine, run: str, tasks: Sequence[str]) -> int:
-    """Wait until all have ended: 0 if every one ended with 0, else 1."""
+    """Wait until all have ended, those not started yet too: 0 if all ended with 0, else 1.
+
+    Raises UsageError for a run or task that is not there.
+    """
+    known = _indexes(engine, run)
+    for task in tasks:
+        if task not in known:
+            raise UsageError(
+                f"task {task!r}", f"run {run} has no such task", f"ravi-launch ps {run}"
+            )
+    wanted = {known[task] for task in tasks} if tasks else set(known.values())
     events: queue.SimpleQueue[Event] = queue.SimpleQueue()
     watch = Watch(engine, run, events.put)
+    codes: dict[int, int] = {}
+    has_warned = False
     try:
-        codes = {one.id: one.exit_code for one in find(engine, run, tasks)}
-        while None in codes.values():
-            codes |= {one: code for one, code in _ended(events.get()).items() if one in codes}
+        while True:
+            there = [one for one in engine.containers(run) if one.index in wanted]
+            for one in there:
+                if one.exit_code is None:
+                    codes.pop(one.index, None)  # it has been started again
+                else:
+                    # The list cannot tell success from an end that the engine has not seen.
+                    codes[one.index] = one.exit_code or engine.exit_code(one.id) or 0
+            if wanted <= codes.keys():
+                return int(any(codes.values()))
+            absent = wanted - codes.keys() - {one.index for one in there}
+            if absent and not has_warned:
+                has_warned = True
+                print(_not_started(run, len(absent), len(wanted)), file=sys.stderr, flush=True)
+            _hear_ends(events, codes, wanted)
     finally:
         watch.close()
-    return int(any(codes.values()))
+
+
+def _indexes(engine: DockerEngine, run: str) -> dict[str, int]:
+    """The index of every task of a run, by its record; of those with a container without one."""
+    record = load_record(engine, run)
+    if record is None:
+        return {one.task: one.index for one in find(engine, run, [])}
+    plan = make_plan(run, RunSpec.from_record(record), is_fresh=False)
+    return {task.id: task.index for task in plan.tasks}
+
+
+def _not_started(run: str, absent: int, count: int) -> str:
+    return (
+        f"ravi-launch: {absent} of {count} tasks have not been started; if their launcher has"
+        f" ended, ravi-launch --resume {run} starts them"
+    )
+
+
+def _hear_ends(
+    events: "queue.SimpleQueue[Event]", codes: dict[int, int], wanted: AbstractSet[int]
+) -> None:
+    """Note what ends until it is time to look again: starts are not among the events."""
+    try:
+        event = events.get(timeout=_LOOK_AGAIN_S)
+    except queue.Empty:
+        return
+    # Kept here too: with --rm the container may be gone when the engine is asked.
+    if isinstance(event, Died) and event.index in wanted:
+        codes[event.index] = event.exit_code
 
 
 def _ended(event: Event) -> dict[str, int]:

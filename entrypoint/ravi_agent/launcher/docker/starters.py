@@ -112,7 +112,7 @@ class Starters:
             self._emit(Asked(index=task.index, at=time.monotonic()))
             try:
                 if not is_first:
-                    self._engine.remove(self._plan.container_name(task))
+                    self._engine.remove_agent(self._plan, task)
                 line = self._handovers.line_for(task, is_first=is_first)
                 if self._is_over.is_set():
                     self._emit(Refused(index=task.index, error="stopped before its container"))

@@ -93,12 +93,21 @@ class Plan:
         }
 
     def container_name(self, task: Task) -> str:
-        return f"ravi-agent-{self.run}-{task.id}"
+        return f"ravi-agent-{joined_name(self.run, task.id)}"
 
 
 def new_run_name() -> str:
     """A name that no run has had, so that no identity has one made of it."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(8))
+
+
+def joined_name(run: str, task: str) -> str:
+    """`<run>-<task>`, the name of a task's identity and container without their prefixes.
+
+    Two pairs must not share a name, or two agents would share a mailbox: `n` and `eu-login`, and
+    `n-eu` and `login`. So each `-` of a run is doubled, unless the task is a number.
+    """
+    return f"{run if task.isdecimal() else run.replace('-', '--')}-{task}"
 
 
 def check_run_name(flag: str, name: str) -> str:
@@ -141,7 +150,7 @@ def _count_rows(count: int) -> tuple[Row, ...]:
 
 def _task(run: str, spec: RunSpec, row: Row, index: int, count: int) -> Task:
     fill = Filler(index=index, count=count, task=row.id, run=run)
-    identity_name = f"{spec.name_prefix}{run}-{row.id}"
+    identity_name = f"{spec.name_prefix}{joined_name(run, row.id)}"
     if not is_plain(identity_name) or len(identity_name) > 255:
         raise UsageError(
             f"identity name {identity_name!r}",

@@ -1,0 +1,180 @@
+"""What shows a run never stops, delays or fails what controls it."""
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import docker
+import psutil
+import pytest
+
+from engine.conftest import LAUNCH, Launching, containers, of_run
+
+FLOOD = ["sh", "-c", "echo up; exec yes"]
+# A Python of the launcher's, 50 attached containers and what they may have unshown.
+MEMORY_LIMIT = 160 << 20  # bytes
+
+
+@contextmanager
+def held(
+    environ: dict[str, str], arguments: list[str], errors: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A launcher whose standard output nobody reads."""
+    with errors.open("wb") as file:
+        launcher = subprocess.Popen(
+            [LAUNCH, *arguments],
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=file,
+        )
+    try:
+        yield launcher
+    finally:
+        launcher.kill()
+        launcher.wait()
+        assert launcher.stdout
+        launcher.stdout.close()
+
+
+def wait_until(is_true: Callable[[], bool], timeout_s: float = 60.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not is_true():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def wait_until_at_rest(pid: int) -> None:
+    """Until a process uses no processor any more: what it could do is done, or it is held."""
+    process = psutil.Process(pid)
+    times: list[float] = []
+
+    def is_at_rest() -> bool:
+        used = process.cpu_times()
+        times.append(used.user + used.system)
+        time.sleep(0.4)
+        return len(times) > 5 and times[-1] - times[-5] < 0.05
+
+    wait_until(is_at_rest, 120)
+
+
+def states(client: docker.DockerClient, run: str) -> list[str]:
+    found = client.api.containers(all=True, filters=of_run(run))
+    return [str(one["State"]) for one in found]
+
+
+def test_agents_that_write_without_end_before_a_blocked_reader_cost_no_memory_and_no_control(
+    environ: dict[str, str], run_name: str, client: docker.DockerClient, tmp_path: Path
+) -> None:
+    errors = tmp_path / "errors"
+    arguments = ["--count", "4", "--name", run_name, "--", *FLOOD]
+    with held(environ, arguments, errors) as launcher:
+        wait_until(lambda: states(client, run_name) == ["running"] * 4)
+        wait_until_at_rest(launcher.pid)
+        assert psutil.Process(launcher.pid).memory_info().rss < MEMORY_LIMIT
+
+        launcher.send_signal(signal.SIGINT)
+        wait_until(lambda: "press Ctrl-C again to force" in errors.read_text())
+        assert launcher.wait(timeout=60) == 130
+
+    assert states(client, run_name) == ["exited"] * 4
+
+
+def test_a_flood_that_is_read_does_not_hold_up_a_quiet_agent(
+    environ: dict[str, str], run_name: str, tmp_path: Path
+) -> None:
+    tasks = tmp_path / "tasks"
+    tasks.write_text(
+        json.dumps({"id": "loud", "command": ["timeout", "5", "yes"]})
+        + "\n"
+        + json.dumps({"id": "quiet", "command": ["sh", "-c", "echo I am done; exit 3"]})
+        + "\n"
+    )
+    done = subprocess.run(
+        [LAUNCH, "--tasks", str(tasks), "--name", run_name, "-o", "jsonl"],
+        env=environ,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    ended = [json.loads(line) for line in done.stdout.splitlines() if b'"exit_code": ' in line]
+    codes = {one["task"]: one["exit_code"] for one in ended if one.get("state") == "exited"}
+    assert codes == {"loud": 124, "quiet": 3}
+    assert b'"line": "I am done"' in done.stdout
+
+
+def test_a_reader_that_leaves_is_said_once_and_the_run_goes_on(
+    environ: dict[str, str], run_name: str, client: docker.DockerClient, launching: Launching
+) -> None:
+    script = "for i in 1 2 3 4 5; do echo $i; sleep 0.3; done"
+    launcher = launching(
+        [LAUNCH, "--count", "2", "--name", run_name, "-o", "jsonl", "--", "sh", "-c", script],
+        environ,
+    )
+    assert launcher.stdout
+    assert launcher.stderr
+    assert json.loads(launcher.stdout.readline())
+    launcher.stdout.close()
+
+    errors = launcher.stderr.read()
+    assert launcher.wait(timeout=60) == 0
+    assert errors.count("Broken pipe") == 1
+    assert "2 requested, 2 succeeded" in errors
+    assert [one.attrs["State"]["ExitCode"] for one in containers(client, run_name)] == [0, 0]
+
+
+def test_what_the_encoding_does_not_have_is_escaped(environ: dict[str, str], run_name: str) -> None:
+    done = subprocess.run(
+        [LAUNCH, "--count", "1", "--name", run_name, "--", "printf", "\\342\\234\\224 ok\\n"],
+        env=environ | {"PYTHONIOENCODING": "latin-1"},
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert b"0000 | \\u2714 ok" in done.stdout
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Iterator[Path]:
+    """A directory on a file system with room for a few pages."""
+    path = tmp_path / "tiny"
+    path.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", path], check=True)
+    yield path
+    subprocess.run(["umount", path], check=True)
+
+
+def test_a_full_log_directory_is_said_once_and_the_run_goes_on(
+    environ: dict[str, str], run_name: str, tiny: Path
+) -> None:
+    script = "yes | head -c 300000; echo the last line"
+    done = subprocess.run(
+        [LAUNCH, "--count", "2", "--name", run_name, "--log-dir", tiny, "--", "sh", "-c", script],
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("No space left on device") == 1
+    assert done.stdout.count("| the last line") == 2
+
+
+def test_streams_that_were_closed_before_the_start_stop_nothing(
+    environ: dict[str, str], run_name: str, client: docker.DockerClient
+) -> None:
+    command = f"exec {LAUNCH} --count 1 --name {run_name} -- echo hello >&- 2>&-"
+    done = subprocess.run(["sh", "-c", command], env=environ, timeout=120, check=False)
+
+    assert done.returncode == 0
+    assert states(client, run_name) == ["exited"]
