@@ -84,6 +84,11 @@ class Box:
         assert code == 0, f"{command}: {code}: {output.decode(errors='replace')}"
         return output.decode()
 
+    def programs(self) -> list[str]:
+        """What `docker top` lists, by the names that the kernel has for them."""
+        listed = self._container.top(ps_args="-eo pid,comm")
+        return [str(row[-1]) for row in listed["Processes"]]
+
     def resize(self, columns: int, lines: int) -> None:
         """Give its terminal another size."""
         self._container.resize(height=lines, width=columns)

@@ -229,6 +229,17 @@ def caller(engine: Engine, init: Init) -> Verdicts:
     return {"nohup": Verdict(signal.SIGHUP in ignored, "HUP would end it")}
 
 
+def top(engine: Engine, init: Init) -> Verdicts:
+    """`docker top` as soon as the engine says that the container runs, and a Python start later."""
+    seen = 0
+    for _ in range(STARTS):
+        with engine.run(*init.command, "sleep", "600", user="root") as box:
+            if "sleep" not in box.programs():
+                box.execute("python3", "-I", "-c", "pass")
+            seen += "sleep" in box.programs()
+    return {"top": Verdict(seen == STARTS, f"there {seen} times of {STARTS}")}
+
+
 def inheritance(engine: Engine, init: Init) -> Verdicts:
     """An init that was started with odds and ends: what the agent gets of them, what it keeps."""
     with engine.run(*BELOW, "inherit", *init.command, "sleep", "600") as box:

@@ -188,6 +188,13 @@ ROWS = (
         "A shell above the init has job control",
         "an init that a shell runs as a job stops with its agent at Ctrl-Z, and both go on",
     ),
+    Row(
+        "top",
+        probes.top,
+        "`docker top` right after the start shows the agent",
+        "as soon as `docker start` returns, or after the time that Python takes to start; as root,"
+        " three times",
+    ),
     Row("idle", probes.idleness, "It sleeps while nothing happens", "no wake-up in 3 s"),
     Row(
         "step-down",

@@ -1,11 +1,11 @@
 """One suite, four inits and a bad one: what an agent may expect of its PID 1."""
 
 import os
-import tomllib
 from pathlib import Path
 
 import pytest
 
+import ravi_agent
 from conformance.conftest import Laboratory
 from conformance.containers import BAD, OURS, RIVALS, Init
 from conformance.rows import ROWS, Row
@@ -46,8 +46,7 @@ def test_the_page_says_what_was_measured(laboratory: Laboratory) -> None:
     measured = {
         (row.key, init.name): laboratory.verdict(row, init) for row in ROWS for init in inits
     }
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    versions = {OURS.name: project["version"], **laboratory.engine.package_versions()}
+    versions = {OURS.name: ravi_agent.__version__, **laboratory.engine.package_versions()}
 
     text = page(measured, versions)
 

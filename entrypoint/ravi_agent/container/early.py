@@ -7,6 +7,7 @@ from ravi_agent.container.exec_error import ExecError
 from ravi_agent.container.options import Options
 from ravi_agent.container.phases import exec_phase
 from ravi_agent.container.spawn import Spawner
+from ravi_agent.container.status import write_agent_status
 from ravi_agent.container.stop import stop_signals
 from ravi_agent.log import Log
 
@@ -31,7 +32,13 @@ def exec_supervise(options: Options, environment: dict[str, str], log: Log) -> "
         options.agent = Spawner(options, environment, log).start(
             options.command, gate=(reader, writer)
         )
-    except ExecError:
+        write_agent_status(
+            options,
+            phase="running",
+            uuid=environment.get("RAVI_IDENTITY_UUID"),
+            agent_pid=options.agent,
+        )
+    except OSError:
         pass  # supervise says why, if it cannot either
     try:
         exec_phase("supervise", options.to_words(), environment)

@@ -3,7 +3,6 @@
 import os
 import sys
 
-from ravi_agent.container.exec_error import explain
 from ravi_agent.log import Log
 
 TYPE_CHECKING = False
@@ -27,6 +26,8 @@ def exec_phase(phase: str, words: list[str], environment: dict[str, str]) -> "No
     try:
         os.execve(sys.executable, command, environment)
     except OSError as exc:
+        from ravi_agent.container.exec_error import explain
+
         raise explain(exc, sys.executable, command, environment) from exc
 
 

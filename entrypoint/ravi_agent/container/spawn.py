@@ -5,7 +5,7 @@ import os
 import signal
 
 from ravi_agent import contract
-from ravi_agent.container import exec_error, ids, prctl
+from ravi_agent.container import prctl
 from ravi_agent.container.bug import say_bug
 from ravi_agent.container.descriptors import close_others
 from ravi_agent.container.options import Options
@@ -37,14 +37,11 @@ class Spawner:
 
         gate: a pipe; the child does nothing before the other end of it is closed, and leaves where
         something is written to it.
-        Raises ExecError where there can be no process. Where the program cannot be run, the child
+        Raises OSError where there can be no process. Where the program cannot be run, the child
         says so and leaves with 126 or 127.
         """
         parent_group = os.getpgrp()
-        try:
-            pid = os.fork()
-        except OSError as exc:
-            raise exec_error.no_process(exc) from exc
+        pid = os.fork()
         if pid:
             try:
                 os.setpgid(pid, pid)  # both sides: whichever is first, no signal misses the group
@@ -60,6 +57,9 @@ class Spawner:
         os._exit(contract.EXIT_BUG)
 
     def _become(self, command: list[str], parent_group: int) -> "NoReturn":
+        # Here, so that PID 1 does not hold them as long as it runs.
+        from ravi_agent.container import exec_error, ids
+
         user = self._options.user
         try:
             os.setpgid(0, 0)
@@ -97,6 +97,8 @@ def execute(command: list[str], environment: dict[str, str]) -> "NoReturn":
 
     Raises ExecError.
     """
+    from ravi_agent.container import exec_error
+
     program = command[0]
     if not program:  # Python refuses it before the kernel could
         raise exec_error.explain(FileNotFoundError(errno.ENOENT, ""), "", command, environment)

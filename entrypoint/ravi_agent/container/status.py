@@ -9,6 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ravi_agent.container.options import Options
+
 _READ_LIMIT = 4096  # bytes; ours are 300 long
 
 
@@ -137,6 +139,29 @@ def write_status(
         os.rename(temporary, path)
     except OSError:
         return
+
+
+def write_agent_status(
+    options: "Options",
+    *,
+    phase: str,
+    uuid: str | None,
+    agent_pid: int | None = None,
+    exit_code: int | None = None,
+) -> None:
+    """Write it as the agent's user where the agent may have put a link into the way."""
+    user = options.user if options.status_path != contract.STATUS_PATH else None
+    if user:
+        os.setegid(user[1])
+        os.seteuid(user[0])
+    try:
+        write_status(
+            options.status_path, phase=phase, uuid=uuid, agent_pid=agent_pid, exit_code=exit_code
+        )
+    finally:
+        if user:
+            os.seteuid(0)
+            os.setegid(0)
 
 
 def _json(value: str | int) -> str:

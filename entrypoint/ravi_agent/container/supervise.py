@@ -16,11 +16,10 @@ from ravi_agent.container.bug import say_bug
 from ravi_agent.container.descendants import descendants
 from ravi_agent.container.descriptors import close_others, open_standard
 from ravi_agent.container.environ import initial_environ
-from ravi_agent.container.exec_error import ExecError
 from ravi_agent.container.options import Options, to_release_words
 from ravi_agent.container.phases import run_phase
 from ravi_agent.container.spawn import Spawner
-from ravi_agent.container.status import write_status
+from ravi_agent.container.status import write_agent_status
 from ravi_agent.container.stop import block_signals, ignored_signals, stop_signals
 from ravi_agent.container.supervisor import Supervisor
 from ravi_agent.log import Log
@@ -68,16 +67,19 @@ def _supervise(argv: list[str]) -> int:
         if options.start_hook and (code := _run_start_hook(options, spawner, log, ignored)):
             return code
         agent = options.agent or spawner.start(options.command)
-    except ExecError as exc:
-        return exc.leave(options.command[0], log)
+    except OSError as exc:
+        from ravi_agent.container.exec_error import no_process  # no agent has run yet
+
+        return no_process(exc).leave(options.command[0], log)
     try:
         os.chdir("/")  # so that what is mounted at the agent's directory can be unmounted
     except OSError as exc:
         log.debug(f"stays in its directory: {exc.strerror}")
     uuid = environment.get("RAVI_IDENTITY_UUID")
-    _write_status(options, phase="running", uuid=uuid, agent_pid=agent)
+    if options.agent is None:
+        write_agent_status(options, phase="running", uuid=uuid, agent_pid=agent)
     code = Supervisor(agent, options, log, ignored, spawner).run()
-    _write_status(options, phase="ended", uuid=uuid, exit_code=code)
+    write_agent_status(options, phase="ended", uuid=uuid, exit_code=code)
     code = options.exit_remap.get(code, code)
     if options.on_exit:
         run_phase("release", to_release_words(code, options.on_exit), environment, log)
@@ -95,29 +97,6 @@ def _run_start_hook(options: Options, spawner: Spawner, log: Log, ignored: set[i
         what = f"RAVI_START_HOOK={options.start_hook!r}"
         log.error(f"{what}: it ended with {code}", "mend it, or unset the variable")
     return code
-
-
-def _write_status(
-    options: Options,
-    *,
-    phase: str,
-    uuid: str | None,
-    agent_pid: int | None = None,
-    exit_code: int | None = None,
-) -> None:
-    """Write it as the agent's user where the agent may have put a link into the way."""
-    user = options.user if options.status_path != contract.STATUS_PATH else None
-    if user:
-        os.setegid(user[1])
-        os.seteuid(user[0])
-    try:
-        write_status(
-            options.status_path, phase=phase, uuid=uuid, agent_pid=agent_pid, exit_code=exit_code
-        )
-    finally:
-        if user:
-            os.seteuid(0)
-            os.setegid(0)
 
 
 def _fail(exc: BaseException) -> int:

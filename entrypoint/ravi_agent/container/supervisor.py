@@ -5,7 +5,6 @@ import signal
 
 from ravi_agent.container import prctl
 from ravi_agent.container.descendants import Reach, has_children
-from ravi_agent.container.exec_error import ExecError
 from ravi_agent.container.options import SCOPE_AGENT, SCOPE_GROUP, Options
 from ravi_agent.container.spawn import Spawner, give_terminal
 from ravi_agent.container.stop import stop_signals
@@ -133,8 +132,8 @@ class Supervisor:
             return False
         try:
             self._stop_hook_pid = self._spawner.start([hook])
-        except ExecError as exc:
-            self._log.warning(f"RAVI_STOP_HOOK={hook!r}: {exc.why}", exc.fix)
+        except OSError as exc:
+            self._log.warning(f"RAVI_STOP_HOOK={hook!r}: {exc.strerror}", "raise --pids-limit")
             return False
         self._held = wanted
         return True

@@ -211,10 +211,14 @@ def inspect(name: str) -> None:
             field, _, mask = line.partition(":")
             if field in {"SigBlk", "SigIgn"}:
                 say(f"{field}: {mask.strip()}")
-    with open(f"/proc/{pid}/environ", encoding="utf-8") as file:
-        for variable in file.read().split("\0"):
-            if variable:
-                say(f"environment: {variable}")
+    deadline = time.monotonic() + PATIENCE_S
+    environ = ""
+    while not environ and time.monotonic() < deadline:  # its name comes first at execve
+        with open(f"/proc/{pid}/environ", encoding="utf-8") as file:
+            environ = file.read()
+    for variable in environ.split("\0"):
+        if variable:
+            say(f"environment: {variable}")
     for number in os.listdir(f"/proc/{pid}/fd"):
         say(f"descriptors: {number}")
     say(f"directory: {os.readlink(f'/proc/{pid}/cwd')}")

@@ -6,7 +6,7 @@ import sys
 import time
 
 signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-time.sleep(0.7)
+time.sleep(2)
 agent = os.fork()
 if agent == 0:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
