@@ -1,6 +1,7 @@
 """A name is no proof of ownership: only containers with a run's own labels are its own."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import docker
 import pytest
@@ -74,3 +75,22 @@ def test_a_container_with_some_of_our_labels_is_no_agent(
     launch(environ, "--count", "1", "--name", run_name, "--", "true")
 
     assert launch(environ, "ps", run_name, "-o", "json").stdout.count('"task"') == 1
+
+
+def test_an_identity_that_another_run_s_agent_has_is_refused(
+    environ: dict[str, str], run_name: str, client: docker.DockerClient, tmp_path: Path
+) -> None:
+    tasks = tmp_path / "tasks"
+    tasks.write_text("eu-7\n")
+    other = run_name.replace("-", "")
+    try:
+        launch(environ, "--tasks", str(tasks), "--name", other, "--", "true")
+        tasks.write_text("7\n")
+        refused = launch(
+            environ, "--tasks", str(tasks), "--name", f"{other}-eu", "--", "true", code=64
+        )
+    finally:
+        launch(environ, "rm", other)
+
+    assert f"task eu-7 of run {other} has the identity 'task-{other}-eu-7'" in refused.stderr
+    assert containers(client, f"{other}-eu") == []

@@ -1,12 +1,16 @@
 """What shows a run never stops, delays or fails what controls it."""
 
+import fcntl
 import json
 import signal
 import subprocess
+import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import docker
 import psutil
@@ -17,6 +21,7 @@ from engine.conftest import LAUNCH, Launching, containers, of_run
 FLOOD = ["sh", "-c", "echo up; exec yes"]
 # A Python of the launcher's, 50 attached containers and what they may have unshown.
 MEMORY_LIMIT = 160 << 20  # bytes
+PIPE = 60 << 10  # bytes, of the 64 KiB that fit in: a full one
 
 
 @contextmanager
@@ -54,12 +59,19 @@ def wait_until_at_rest(pid: int) -> None:
     times: list[float] = []
 
     def is_at_rest() -> bool:
+        assert process.memory_info().rss < MEMORY_LIMIT
         used = process.cpu_times()
         times.append(used.user + used.system)
         time.sleep(0.4)
         return len(times) > 5 and times[-1] - times[-5] < 0.05
 
     wait_until(is_at_rest, 120)
+
+
+def waiting_in(pipe: IO[bytes] | None) -> int:
+    """Bytes that a pipe holds (pipe(7), FIONREAD)."""
+    assert pipe
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4), sys.byteorder)
 
 
 def states(client: docker.DockerClient, run: str) -> list[str]:
@@ -74,6 +86,7 @@ def test_agents_that_write_without_end_before_a_blocked_reader_cost_no_memory_an
     arguments = ["--count", "4", "--name", run_name, "--", *FLOOD]
     with held(environ, arguments, errors) as launcher:
         wait_until(lambda: states(client, run_name) == ["running"] * 4)
+        wait_until(lambda: waiting_in(launcher.stdout) >= PIPE)
         wait_until_at_rest(launcher.pid)
         assert psutil.Process(launcher.pid).memory_info().rss < MEMORY_LIMIT
 

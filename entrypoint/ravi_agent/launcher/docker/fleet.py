@@ -148,16 +148,12 @@ class Fleet:
                 if agent.container is None and agent.task.index not in under_way:
                     self._end(agent, State.STOPPED)
                 self._end_if_over(agent)
-        self._signal_all("SIGTERM")
+        self._signals.send_all(self.agents, "SIGTERM")
         self._timers.enter(STOP_WAIT_S, 0, self._kill_all)
 
     def _kill_all(self) -> None:
-        self._signal_all("SIGKILL")
+        self._signals.send_all(self.agents, "SIGKILL")
         self._timers.enter(STOP_WAIT_S, 0, self._kill_all)
-
-    def _signal_all(self, signal: str) -> None:
-        for agent in self.agents:
-            self._signals.send(agent, signal)
 
     def _show(self, index: int, data: bytes, *, is_error: bool, shown: Callable[[], None]) -> None:
         self._reporter.output(self.agents[index], data, is_error=is_error, shown=shown)
@@ -175,7 +171,7 @@ class Fleet:
                 if not self._is_stopping:
                     self._stop(None)
                 if is_forced:
-                    self._signal_all("SIGKILL")
+                    self._signals.send_all(self.agents, "SIGKILL")
             case _:
                 self._handle_agent(self.agents[event.index], event)
 

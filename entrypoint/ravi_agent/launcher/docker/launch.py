@@ -44,6 +44,7 @@ def launch(engine: DockerEngine, request: RunRequest) -> int:
         _check_service(request.run, spec, api_url)
     plan = replace(plan, api_url=LOCAL_URL) if spec.is_local else plan
     plan = capacity.measured(plan, has_logs=request.view.log_dir is not None)
+    _check_identities(plan, engine)
     there, unfinished = _find_earlier(plan, engine, is_resuming=request.is_resuming)
     answer = Answer(plan, request, backend="docker")
     images = Images(engine.client, platform=plan.container.platform, say=answer.step)
@@ -151,6 +152,20 @@ def _find_earlier(
             )
     under_way = {one.index: one for one in there if _is_under_way(one, engine)}
     return under_way, [one.id for one in there if under_way.get(one.index) is not one]
+
+
+def _check_identities(plan: Plan, engine: DockerEngine) -> None:
+    """Raises UsageError where another run's agent has an identity that this run would adopt."""
+    if plan.is_fresh:
+        return
+    names = {task.identity_name for task in plan.tasks}
+    for one in engine.containers():
+        if one.run != plan.run and one.identity_name in names:
+            raise UsageError(
+                f"--name {plan.run}",
+                f"task {one.task} of run {one.run} has the identity {one.identity_name!r}",
+                "choose another --name",
+            )
 
 
 def _is_under_way(one: ContainerStatus, engine: DockerEngine) -> bool:

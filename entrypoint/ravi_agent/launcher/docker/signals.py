@@ -1,6 +1,6 @@
 """Signals to many containers at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from ravi_agent.errors import EngineError
@@ -22,6 +22,10 @@ class Signals:
         """Send `signal` to the agent's container, if it runs."""
         if agent.is_up:
             self._pool.submit(self._send, str(agent.container), signal)
+
+    def send_all(self, agents: Iterable[Agent], signal: str) -> None:
+        for agent in agents:
+            self.send(agent, signal)
 
     def close(self) -> None:
         self._pool.shutdown()

@@ -1,0 +1,110 @@
+"""Output is read as fast as it is shown, and what control has to know is heard at once."""
+
+import queue
+import select
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from ravi_agent.launcher.docker.attach import Attached
+from ravi_agent.launcher.docker.output_mux import OutputMux
+from ravi_agent.launcher.model.agents import Event, OutputOver, Ready
+
+
+class Shown:
+    """What a mux has shown; `done` are the calls by which it learns of that."""
+
+    def __init__(self) -> None:
+        self.data: dict[int, bytearray] = {}
+        self.done: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self.lock = threading.Lock()
+
+    def __call__(
+        self, index: int, data: bytes, *, is_error: bool, shown: Callable[[], None]
+    ) -> None:
+        del is_error
+        with self.lock:
+            self.data.setdefault(index, bytearray()).extend(data)
+        self.done.put(shown)
+
+
+@pytest.fixture
+def events() -> "queue.SimpleQueue[Event]":
+    return queue.SimpleQueue()
+
+
+@pytest.fixture
+def shown() -> Shown:
+    return Shown()
+
+
+@pytest.fixture
+def mux(events: "queue.SimpleQueue[Event]", shown: Shown) -> Iterator[OutputMux]:
+    mux = OutputMux(events.put, shown)
+    yield mux
+    mux.close()
+
+
+def attach(mux: OutputMux, index: int) -> socket.socket:
+    """The container's end of a connection that is read from now on."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    mux.add(index, Attached(sock=ours, early=b""))
+    theirs.setblocking(False)
+    return theirs
+
+
+def frame(data: bytes, stream: int = 1) -> bytes:
+    return bytes([stream, 0, 0, 0]) + len(data).to_bytes(4, "big") + data
+
+
+def fill(sock: socket.socket, limit: int) -> int:
+    """Write lines until nobody has read for a second, or so many bytes are gone."""
+    sent = 0
+    data = frame(b"y\n" * 2048)
+    while sent < limit and select.select([], [sock], [], 1)[1]:
+        try:
+            sent += sock.send(data[sent % len(data) :])
+        except BlockingIOError:
+            continue
+    return sent
+
+
+def test_who_writes_without_end_is_not_read_until_it_is_shown(mux: OutputMux, shown: Shown) -> None:
+    with attach(mux, 0) as loud, attach(mux, 1) as quiet:
+        assert fill(loud, 8 << 20) < 2 << 20  # the buffers of two sockets, and the limit
+        first = len(shown.data[0])
+        assert first < 256 << 10
+
+        quiet.sendall(frame(b"ready\n"))  # the other one is read all the same
+        while 1 not in shown.data:
+            shown.done.get(timeout=30)()
+        while not shown.done.empty():
+            shown.done.get()()
+        while len(shown.data[0]) <= first:  # and the first one again
+            shown.done.get(timeout=30)()
+
+
+def test_in_a_hurry_all_is_read_whether_it_is_shown_or_not(mux: OutputMux, shown: Shown) -> None:
+    with attach(mux, 0) as loud:
+        fill(loud, 8 << 20)
+        mux.hurry()
+        assert fill(loud, 8 << 20) >= 8 << 20
+
+
+def test_the_entrypoint_is_heard_while_nothing_is_shown(
+    mux: OutputMux, events: "queue.SimpleQueue[Event]", shown: Shown
+) -> None:
+    with attach(mux, 0) as sock:
+        sock.sendall(frame(b"ravi-entrypoint: ready: {}\nhello\n", stream=2))
+        sock.sendall(frame(b"ravi-entrypoint: ready: {}\n", stream=2))  # an agent that plays it
+        ready = events.get(timeout=30)
+    over = events.get(timeout=30)
+
+    assert isinstance(ready, Ready)
+    assert ready.line == b"ravi-entrypoint: ready: {}"
+    assert isinstance(over, OutputOver)
+    assert over.last_lines == ("hello", "ravi-entrypoint: ready: {}")
+    assert events.empty()
