@@ -146,12 +146,12 @@ def test_a_second_run_of_the_same_name_does_not_take_the_old_code(
     """The code comes before the agent waits for it, as it may after a form was sent."""
     for code in ("111222", "333444"):
         container = start(
-            *("sh", "-c", "echo up; read -r go </tmp/go; cd /; exec ravi inbox wait --code"),
+            *("sh", "-c", "mkfifo go; echo up; read -r _ <go; cd /; exec ravi inbox wait --code"),
             environment={"TASK_ID": "signup"},
         )
         wait_for_output(container, "up")
         send(service, "task-signup", code)
-        execute(container, "sh", "-c", "mkfifo /tmp/go 2>/dev/null; echo go >/tmp/go")
+        execute(container, "sh", "-c", "echo go >/workspace/go")
         assert Ran(container).stdout.splitlines() == ["up", code]
         # Not taken by the first run, and old for the second.
         send(service, "task-signup", "999888")

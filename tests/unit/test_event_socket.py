@@ -191,8 +191,8 @@ class Proxy(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, local: LocalRavi, missing: tuple[str, ...] = ()) -> None:
-        self.upstream, self.missing = local.url, missing
+    def __init__(self, local: LocalRavi, statuses: dict[str, int]) -> None:
+        self.upstream, self.statuses = local.url, statuses
         super().__init__(("127.0.0.1", 0), _Passing)
 
     @property
@@ -207,9 +207,10 @@ class _Passing(BaseHTTPRequestHandler):
         proxy = self.server
         assert isinstance(proxy, Proxy)
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
-        if self.path.startswith(proxy.missing):
-            self._answer(404, b'{"detail": "Not found."}')
-            return
+        for path, status in proxy.statuses.items():
+            if self.path.startswith(path):
+                self._answer(status, b"<html>")
+                return
         headers = {name: self.headers[name] for name in ("authorization", "content-type") if
                    self.headers[name]}  # fmt: skip
         url = proxy.upstream + self.path
@@ -283,14 +284,20 @@ def test_a_wait_over_a_socket_looks_twice_however_long_it_takes(
 
 
 @pytest.mark.parametrize(
-    ("missing", "has_log"),
-    [((), True), (("/api/events/",), False)],
-    ids=["the event log", "the lists"],
+    ("statuses", "has_log"),
+    [
+        ({"/ws/": 404}, True),
+        ({"/ws/": 502}, True),
+        ({"/ws/": 200}, True),
+        ({"/ws/": 404, "/api/events/": 404}, False),
+        ({"/ws/": 502, "/api/events/": 403}, False),
+    ],
+    ids=str,
 )
 def test_a_wait_without_a_socket_asks(
-    local: LocalRavi, own: Record, waiting: Waiting, missing: tuple[str, ...], has_log: bool
+    local: LocalRavi, own: Record, waiting: Waiting, statuses: dict[str, int], has_log: bool
 ) -> None:
-    with Proxy(local, missing) as proxy:
+    with Proxy(local, statuses) as proxy:
         server = threading.Thread(target=proxy.serve_forever)
         server.start()
         process = waiting(proxy.url)
@@ -302,3 +309,61 @@ def test_a_wait_without_a_socket_asks(
 
     assert (printed, complaint) == ("271828\n", "")
     assert bool(paths(local, "/api/events/")) is has_log
+
+
+class Cable:
+    """Passes bytes to a local Ravi and back, until it is cut; then it takes new connections."""
+
+    def __init__(self, local: LocalRavi) -> None:
+        self._to = (local.host, local.port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._ends: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        try:
+            while True:
+                near, _ = self._listener.accept()
+                far = socket.create_connection(self._to)
+                self._ends += [near, far]
+                for one, other in ((near, far), (far, near)):
+                    threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
+        except OSError:
+            return  # closed
+
+    @staticmethod
+    def _pass(one: socket.socket, other: socket.socket) -> None:
+        try:
+            while data := one.recv(65536):
+                other.sendall(data)
+        except OSError:
+            return  # cut
+
+    def cut(self) -> None:
+        """Reset every connection there is."""
+        ends, self._ends = self._ends, []
+        for one in ends:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            one.shutdown(socket.SHUT_RDWR)
+            one.close()
+
+    def close(self) -> None:
+        self.cut()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+
+def test_mail_that_comes_while_the_connection_is_cut_is_found(
+    local: LocalRavi, own: Record, waiting: Waiting
+) -> None:
+    cable = Cable(local)
+    process = waiting(cable.url)
+    for times in (2, 3):
+        cable.cut()
+        asked(local, "/api/email-messages/", times)
+    cable.cut()
+    mail(local, own, "Your code is 271828.")
+
+    assert process.communicate(timeout=60) == ("271828\n", "")
+    cable.close()

@@ -9,7 +9,13 @@ agents do not ask at once.
 import random
 import time
 
-from ravi_agent.errors import AnswerError, RaviError, RefusedError, ThrottledError
+from ravi_agent.errors import (
+    AnswerError,
+    RaviError,
+    RefusedError,
+    ThrottledError,
+    UnreachableError,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +27,7 @@ if TYPE_CHECKING:
 _FIRST_S, _LAST_S, _GROWTH = 0.3, 5.0, 1.3
 _FAILED_FIRST_S, _FAILED_LAST_S = 1.0, 15.0
 _LOOK_S = 60.0  # between looks that no event asked for
+_AGAIN_S = 30.0  # until a WebSocket that did not open is tried again
 _EVENTS = 1000  # the most that the service sends at once
 _HISTORY = 50  # requests that finding the end of the log may take
 _TYPES = {"email": "email.message.received", "sms": "sms.message.received"}
@@ -34,6 +41,7 @@ class Arrivals:
         self._types = ",".join(_TYPES[kind] for kind in kinds)
         self._has_sockets = self._has_log = True
         self._socket: EventSocket | None = None
+        self._next_socket_at = 0.0
         self._seq: int | None = None
         self._pause_s = _FIRST_S
         self._failures = 0
@@ -51,7 +59,7 @@ class Arrivals:
 
     def listen(self, timeout_s: float) -> None:
         """From here on nothing that comes is missed. Raises any RaviError."""
-        if self._has_sockets and not self._socket:
+        if self._is_socket_due():
             self._open(timeout_s)
         if self._socket or not self._has_log or self._seq is not None:
             return
@@ -69,15 +77,19 @@ class Arrivals:
             self._hang_up()
             self._rest(self._failed_pause(failure), ends)
         elif self._socket:
-            self._failures = 0
             try:
                 self._socket.wait(max(min(_LOOK_S, ends - time.monotonic()), 0.0))
+                self._failures = 0
             except RaviError as exc:
                 self._hang_up()  # the next look is preceded by another `listen`
                 self._rest(self._failed_pause(exc), ends)
         else:
             self._failures = 0
             self._ask_for_news(ends)
+
+    def _is_socket_due(self) -> bool:
+        is_wanted = self._has_sockets and not self._socket
+        return is_wanted and time.monotonic() >= self._next_socket_at
 
     def _open(self, timeout_s: float) -> None:
         try:
@@ -86,6 +98,9 @@ class Arrivals:
             if isinstance(exc, RefusedError) and exc.status == 401:
                 raise
             self._has_sockets = False  # an older service, or a proxy that lets none through
+        except (UnreachableError, ThrottledError):
+            # No reason to look at nothing meanwhile: the lists may well answer.
+            self._next_socket_at = time.monotonic() + _AGAIN_S
 
     def _hang_up(self) -> None:
         socket, self._socket = self._socket, None
@@ -96,7 +111,8 @@ class Arrivals:
         while True:
             self._rest(self._pause_s * random.uniform(0.75, 1.25), ends)  # noqa: S311 - no secret
             self._pause_s = min(self._pause_s * _GROWTH, _LAST_S)
-            if not self._has_log or self._seq is None or time.monotonic() >= ends:
+            is_over = time.monotonic() >= ends or self._is_socket_due()
+            if not self._has_log or self._seq is None or is_over:
                 return
             try:
                 count, self._seq = self._read(self._seq, max(ends - time.monotonic(), 2.0))

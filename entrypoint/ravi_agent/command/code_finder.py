@@ -81,7 +81,6 @@ _SENTENCE_END = re.compile(
     re.IGNORECASE,
 )
 _VERB = re.compile(rf"(?:{_pattern(words.VERBS)})[^.!?\n\d]{{0,25}}$", re.IGNORECASE)
-_NEGATED = re.compile(r"(?:입력|输入|輸入|入力)")
 
 
 class _Candidate:
