@@ -8,6 +8,7 @@ STAMP := $(VENV)/.stamp
 ACTIONLINT_VERSION := v1.7.12
 HARNESSES := images/harnesses/symphony/worker images/harnesses/lalph/worktree-setup.sh \
 	images/harnesses/claude-squad/post-checkout images/harnesses/claude-squad/claude-squad-agent \
+	images/harnesses/claude-squad/install \
 	images/harnesses/vibe-kanban/vibe-kanban-agent \
 	images/harnesses/shell/harness.sh
 SCRIPTS := scripts/cluster scripts/cluster-node scripts/engine scripts/go scripts/images scripts/lock scripts/podman scripts/tools scripts/venv images/base/profile.sh .ci/run $(HARNESSES)

@@ -54,8 +54,7 @@ class Worker:
         """One attempt at an issue: the environment of its codex."""
         path = f"{WORKFLOW['workspace']['root']}/{key}"
         self.run(f"mkdir -p {path}")
-        hook = WORKFLOW["hooks"]["after_create"].replace('"$SOURCE_REPO_URL"', "/tmp/source")
-        self.run(f"cd {path} && {hook}")
+        self.run(f"cd {path} && {WORKFLOW['hooks']['after_create']}")
         output = self.run(
             f"cd {path} && exec {WORKFLOW['codex']['command']}",
             '{"id": 1, "method": "initialize"}\n',
@@ -82,6 +81,7 @@ def workers(start: Start, tmp_path: Path) -> list[Worker]:
         start(
             image="ravi-symphony-worker",
             volumes=volumes,
+            environment={"SOURCE_REPO_URL": "/tmp/source"},
             ports={"2222/tcp": ("127.0.0.1", None)},
         )
         for _ in range(2)

@@ -1,18 +1,20 @@
 """Claude Squad's own sequence around the recipe, with a real git and a real tmux."""
 
+import getpass
 import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from conftest import MANAGEMENT_KEY
 from harnesses.conftest import RECIPES, Host
 from ravi_agent.local.faults import Fault
 
-CONFIG = json.loads((RECIPES / "claude-squad/config.json").read_text())
 # Says who it is, then goes on until its terminal ends.
 CLAUDE = """#!/bin/sh
 echo "$PWD|$RAVI_EMAIL|$RAVI_CONFIG_DIR|${RAVI_MANAGEMENT_KEY_FILE-}|$$" >>'LOG'
@@ -27,7 +29,7 @@ class Squad:
         self.host = host
         self.folder = host.home / ".claude-squad"
         self.folder.mkdir()
-        shutil.copy(RECIPES / "claude-squad/post-checkout", host.repository / ".git/hooks")
+        self.install()
         shutil.copy(RECIPES / "claude-squad/claude-squad-agent", host.bin)
         settings = (RECIPES / "claude-squad/ravi.env").read_text()
         settings += f"export RAVI_API_URL={host.local.url}\n"
@@ -37,6 +39,21 @@ class Squad:
             del host.environ[name]
         self.tmux("new-session", "-d", "-s", "keep", "cat")
 
+    def install(self, *flags: str, code: int = 0) -> str:
+        script = RECIPES / "claude-squad/install"
+        return self.host.run(script, *flags, self.host.repository, code=code).stdout
+
+    def config(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.folder / "config.json").read_text())
+        return found
+
+    def program(self) -> str:
+        """What a session runs: the program of the profile the default names, or the default."""
+        config = self.config()
+        profiles = {str(one["name"]): str(one["program"]) for one in config.get("profiles", [])}
+        default = str(config["default_program"])
+        return profiles.get(default, default)
+
     def tmux(self, *arguments: str, code: int | None = 0) -> str:
         socket = str(self.host.path / "tmux")
         return self.host.run("tmux", "-S", socket, "-f", "/dev/null", *arguments, code=code).stdout
@@ -45,8 +62,8 @@ class Squad:
         """A session as `n` makes one; its worktree."""
         path = self.folder / "worktrees" / f"{title}_17f3"
         self.host.git("worktree", "add", "--quiet", "-b", f"me/{title}", path, "HEAD")
-        program = CONFIG["default_program"]
-        self.tmux("new-session", "-d", "-s", f"claudesquad_{title}", "-c", str(path), program)
+        session = ("-s", f"claudesquad_{title}", "-c", str(path), self.program())
+        self.tmux("new-session", "-d", *session)
         return path
 
     def kill(self, title: str, path: Path) -> None:
@@ -111,7 +128,9 @@ def test_a_session_has_its_identity_although_tmux_knows_no_setting(squad: Squad)
     assert squad.host.emails() == {"task-cs-one_17f3": email}
 
 
-def test_a_killed_session_s_identity_is_deleted(squad: Squad) -> None:
+@pytest.mark.parametrize("shell", ["/bin/bash", "/bin/dash"])
+def test_a_killed_session_s_identity_is_deleted(squad: Squad, shell: str) -> None:
+    squad.tmux("set-option", "-g", "default-shell", shell)
     path = squad.start("one")
     other = squad.start("two")
     started(squad, 2)
@@ -159,27 +178,94 @@ def test_an_agent_s_end_and_the_tmux_server_s_keep_the_identity(squad: Squad, en
     assert squad.host.emails() == before
 
 
-def test_where_the_hook_fails_there_is_no_session(squad: Squad) -> None:
-    squad.host.key.write_text("wrong")
-    with pytest.raises(AssertionError, match="ravi-init: error: "):
-        squad.start("one")
+def pane(squad: Squad, title: str) -> str:
+    return squad.tmux("capture-pane", "-p", "-t", f"claudesquad_{title}")
 
-    assert squad.tmux("list-sessions", "-F", "#{session_name}").split() == ["keep"]
+
+def test_a_session_without_an_identity_says_so_and_tries_again(squad: Squad) -> None:
+    squad.host.key.write_text("wrong")
+    squad.start("one")
+    until(lambda: "Press Enter to try again" in pane(squad, "one"))
+    assert "ravi-init: error: " in pane(squad, "one")
     assert squad.agents() == []
 
+    squad.host.key.write_text(MANAGEMENT_KEY)
+    squad.tmux("send-keys", "-t", "claudesquad_one", "Enter")
 
-def test_a_worktree_that_is_added_again_after_a_failure_makes_one_identity(squad: Squad) -> None:
+    ((_, email, *_),) = started(squad, 1)
+    assert squad.host.emails() == {"task-cs-one_17f3": email}
+
+
+def test_a_session_that_never_got_its_identity_leaves_its_title_free(squad: Squad) -> None:
+    squad.host.key.write_text("wrong")
+    path = squad.start("one")
+    until(lambda: "Press Enter to try again" in pane(squad, "one"))
+    squad.kill("one", path)
+    squad.host.key.write_text(MANAGEMENT_KEY)
+
+    squad.start("one")
+
+    started(squad, 1)
+
+
+def test_a_worktree_whose_first_try_failed_makes_one_identity(squad: Squad) -> None:
     """The service has made it and then failed; vibe-kanban, too, adds a worktree twice."""
     squad.host.local.faults.append(Fault(path="/api/auth/keys/identity/", status=403, count=1))
-    path = squad.folder / "worktrees" / "one_17f3"
-    add = ("worktree", "add", "--quiet", "-b", "me/one", path)
-    squad.host.run("git", *add, code=77)
-    squad.host.git("worktree", "remove", "-f", path)
+    path = squad.start("one")
 
-    squad.host.git("worktree", "add", "--quiet", path, "me/one")
+    started(squad, 1)
 
     assert list(squad.host.emails()) == ["task-cs-one_17f3"]
     assert (path / ".ravi/identity.json").exists()
+
+
+DEFAULTS = {"auto_yes": False, "daemon_poll_interval": 1000}  # config.go of v1.0.17, DefaultConfig
+
+
+def test_a_new_configuration_has_the_tool_s_own_defaults(squad: Squad) -> None:
+    config = squad.config()
+
+    assert {name: config[name] for name in DEFAULTS} == DEFAULTS
+    assert config["branch_prefix"] == f"{getpass.getuser()}/"
+    assert config["profiles"][1] == {"name": "claude", "program": "claude"}
+
+
+def test_what_the_user_has_set_stays_and_comes_back(squad: Squad) -> None:
+    """A lost branch prefix lets a session take a branch of the user's, and a kill delete it."""
+    own: dict[str, Any] = {
+        "default_program": "codex",
+        "auto_yes": True,
+        "daemon_poll_interval": 250,
+        "branch_prefix": "me/",
+        "profiles": [{"name": "aider", "program": "aider --model x"}],
+        "a_later_setting": 1,
+    }
+    squad.install("--undo")
+    (squad.folder / "config.json").write_text(json.dumps(own))
+
+    for _ in range(2):  # again changes nothing
+        squad.install()
+    config = squad.config()
+    assert {name: config[name] for name in own if name not in {"default_program", "profiles"}} == {
+        name: value for name, value in own.items() if name not in {"default_program", "profiles"}
+    }
+    assert [one["name"] for one in config["profiles"]] == ["ravi", "aider", "codex"]
+
+    squad.install("--undo")
+    config = squad.config()
+    assert config["default_program"] == "codex"
+    assert config["branch_prefix"] == "me/"
+    assert own["profiles"][0] in config["profiles"]
+    assert not (squad.host.repository / ".git/hooks/post-checkout").exists()
+
+
+def test_a_hook_of_the_user_s_is_not_replaced(squad: Squad) -> None:
+    squad.install("--undo")
+    hook = squad.host.repository / ".git/hooks/post-checkout"
+    hook.write_text("#!/bin/sh\n")
+
+    assert "exists" in squad.install(code=1)
+    assert hook.read_text() == "#!/bin/sh\n"
 
 
 def test_a_checkout_of_another_kind_provisions_nothing(squad: Squad) -> None:

@@ -41,6 +41,16 @@ class Workspace:
         self.host.run(*shlex.split(OVERRIDE), cwd=cwd, code=code, VK_WORKSPACE_ID=self.id)
 
 
+# crates/executors/default_profiles.json of v0.1.44: a profile replaces all of it.
+DEFAULTS = {"dangerously_skip_permissions": True}
+
+
+def test_the_profile_has_the_tool_s_own_defaults() -> None:
+    ours = PROFILES["executors"]["CLAUDE_CODE"]["DEFAULT"]["CLAUDE_CODE"]
+
+    assert ours.items() >= DEFAULTS.items()
+
+
 @pytest.fixture
 def board(host: Host) -> Host:
     shutil.copy(RECIPES / "vibe-kanban/vibe-kanban-agent", host.bin)

@@ -8,25 +8,43 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 
 def provision_workspace(task_id: str, config_dir: Path) -> dict[str, str]:
     """Create the task's identity and scope a config to it; the variables that the agent gets."""
     created = subprocess.run(
-        ["ravi", "identity", "create", "--name", f"task-{task_id}", "--json"],
+        ["ravi", "identity", "create", "--name", f"task-{task_id}"],
         stdout=subprocess.PIPE,
         check=True,
     )
     identity = json.loads(created.stdout)
     config = config_dir / "config.json"
     config.touch(0o600)
-    config.write_text(json.dumps({"identity_uuid": identity["uuid"]}))
+    config.write_text(json.dumps(scope_to(identity["uuid"])))
     return {
         "RAVI_CONFIG_DIR": str(config_dir),
         "RAVI_EMAIL": identity["inbox"],
         "RAVI_PHONE": identity["phone"] or "",  # null where the identity has none
     }
+
+
+def scope_to(uuid: str) -> dict[str, str]:
+    """The configuration that makes `ravi` act as this identity alone."""
+    version = subprocess.run(["ravi", "version"], stdout=subprocess.PIPE, check=True).stdout
+    if b"ravi-agent-base" in version:
+        return {"identity_uuid": uuid}
+    # The official CLI needs the identity's key, and rewrites the configuration it read to get one.
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder, ".ravi", "config.json")
+        config.parent.mkdir(mode=0o700)
+        config.touch(0o600)
+        config.write_text(Path("~/.ravi/config.json").expanduser().read_text())
+        use = ["ravi", "identity", "use", uuid]
+        subprocess.run(use, cwd=folder, stdout=subprocess.DEVNULL, check=True)
+        written = json.loads(config.read_text())
+    return {name: written[name] for name in ("identity_uuid", "identity_name", "identity_key")}
 
 
 def run_agent(task_id: str, workspace: Path) -> int:

@@ -11,17 +11,29 @@ mkdir -p -- "$workspace"
 workspace=$(cd -- "$workspace" && pwd)
 config_dir=$workspace/.ravi
 mkdir -m 0700 -- "$config_dir"
-trap 'rm -rf -- "$config_dir"' EXIT
+scope=$(mktemp -d)
+trap 'rm -rf -- "$config_dir" "$scope"' EXIT
 
-identity=$(ravi identity create --name "task-$task_id" --json)
+identity=$(ravi identity create --name "task-$task_id")
 identity_uuid=$(jq -r '.uuid' <<<"$identity")
 identity_email=$(jq -r '.inbox' <<<"$identity")
 # Where there is no number this is empty; `jq -r .phone` alone would say "null".
 identity_phone=$(jq -r '.phone // empty' <<<"$identity")
 
-(umask 077 && jq -n --arg uuid "$identity_uuid" '{identity_uuid: $uuid}' >"$config_dir/config.json")
+umask 077
+case $(ravi version) in
+*ravi-agent-base*) jq -n --arg uuid "$identity_uuid" '{identity_uuid: $uuid}' ;;
+*)  # The official CLI needs the identity's key, and rewrites the configuration it read to get one.
+    mkdir -- "$scope/.ravi"
+    cp -- ~/.ravi/config.json "$scope/.ravi/"
+    (cd -- "$scope" && ravi identity use "$identity_uuid" >/dev/null)
+    jq '{identity_uuid, identity_name, identity_key}' "$scope/.ravi/config.json"
+    ;;
+esac >"$config_dir/config.json"
+rm -rf -- "$scope"
 
-email=$(RAVI_CONFIG_DIR=$config_dir ravi get email --json | jq -r '.email')
+# From the workspace: the official CLI looks for `.ravi` in the current directory, and nowhere else.
+email=$(cd -- "$workspace" && RAVI_CONFIG_DIR=$config_dir ravi get email | jq -r '.email')
 if [ "$email" != "$identity_email" ]; then
     echo "harness.sh: error: the workspace answers for $email, not for $identity_email" >&2
     exit 1

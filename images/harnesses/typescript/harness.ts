@@ -4,7 +4,7 @@
 
 import { execFileSync, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
-import { constants } from "node:os";
+import { constants, homedir, tmpdir } from "node:os";
 import * as path from "node:path";
 
 interface RaviIdentity {
@@ -15,17 +15,39 @@ interface RaviIdentity {
 
 function provisionWorkspace(taskId: string, configDir: string): RaviIdentity {
   // No shell: a task's name is one argument, whatever is in it.
-  const raw = execFileSync("ravi", ["identity", "create", "--name", `task-${taskId}`, "--json"], {
+  const raw = execFileSync("ravi", ["identity", "create", "--name", `task-${taskId}`], {
     encoding: "utf-8",
     stdio: ["ignore", "pipe", "inherit"],
   });
   const identity: RaviIdentity = JSON.parse(raw);
   fs.writeFileSync(
     path.join(configDir, "config.json"),
-    JSON.stringify({ identity_uuid: identity.uuid }),
+    JSON.stringify(scopeTo(identity.uuid)),
     { mode: 0o600 },
   );
   return identity;
+}
+
+/** The configuration that makes `ravi` act as this identity alone. */
+function scopeTo(uuid: string): Record<string, string> {
+  if (execFileSync("ravi", ["version"], { encoding: "utf-8" }).includes("ravi-agent-base")) {
+    return { identity_uuid: uuid };
+  }
+  // The official CLI needs the identity's key, and rewrites the configuration it read to get one.
+  const folder = fs.mkdtempSync(path.join(tmpdir(), "ravi-"));
+  try {
+    const config = path.join(folder, ".ravi", "config.json");
+    fs.mkdirSync(path.dirname(config), { mode: 0o700 });
+    const account = fs.readFileSync(path.join(homedir(), ".ravi", "config.json"));
+    fs.writeFileSync(config, account, { mode: 0o600 });
+    execFileSync("ravi", ["identity", "use", uuid], { cwd: folder, stdio: "ignore" });
+    const { identity_uuid, identity_name, identity_key } = JSON.parse(
+      fs.readFileSync(config, "utf-8"),
+    );
+    return { identity_uuid, identity_name, identity_key };
+  } finally {
+    fs.rmSync(folder, { recursive: true });
+  }
 }
 
 function runAgent(taskId: string, workspace: string): number {
