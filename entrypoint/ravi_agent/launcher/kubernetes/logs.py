@@ -74,26 +74,23 @@ class Followers:
 
     def _read(self, index: int, pod: str) -> None:
         """Read a log to its end, again from where it broke off if the connection did."""
-        last = ""  # the time of the last line that was passed on
+        reader = _Reader()
         failures = 0
         while not self._is_closed.is_set():
+            before = reader.last
             try:
-                passed_on, is_whole = self._read_once(index, pod, last)
+                if self._read_once(index, pod, reader):
+                    return
             except EngineError as exc:
                 is_gone = isinstance(exc, KubernetesError) and exc.status in _NO_LOG
                 if is_gone or failures >= _ATTEMPTS:
                     self._lose(index, exc.why)
                     return
-                failures += 1
-            else:
-                if is_whole:
-                    return
-                failures = failures + 1 if passed_on == last else 0
-                last = passed_on
+            failures = failures + 1 if reader.last == before else 0
             self._is_closed.wait(_RETRY_S)
 
-    def _read_once(self, index: int, pod: str, last: str) -> tuple[str, bool]:
-        """Pass on the lines later than `last`; the time of the last one, and whether that is all.
+    def _read_once(self, index: int, pod: str, reader: "_Reader") -> bool:
+        """Pass on the lines that are later than the last one; True where that is all.
 
         A connection that breaks looks like the end of a log, so the pod says which it was.
         Raises EngineError where the log, or the pod, cannot be read.
@@ -104,21 +101,35 @@ class Followers:
             kept = self._last.setdefault(index, deque(maxlen=KEPT_LINES))
             if self._is_closed.is_set():
                 stream.close()
-        # Some lines wait to be shown, and one is read: the rest stays with the kubelet.
-        place = threading.Semaphore(_UNSHOWN_LIMIT)
         for stamped in stream.lines():
             stamp, _, line = stamped.partition(b" ")
-            moment = stamp.decode(errors="replace")
-            if _in_order(moment) <= _in_order(last):
+            if not reader.is_new(stamp.decode(errors="replace")):
                 continue
-            last = moment
             with self._lock:
                 kept.append(line.decode(errors="replace"))
-            while not place.acquire(timeout=_CLOSED_POLL_S):
+            while not reader.place.acquire(timeout=_CLOSED_POLL_S):
                 if self._is_closed.is_set():
-                    return last, True
-            self._show(index, line + b"\n", shown=place.release)
-        return last, self._is_closed.is_set() or self._api.has_ended(pod, "agent")
+                    return True
+            self._show(index, line + b"\n", shown=reader.place.release)
+        return self._is_closed.is_set() or self._api.has_ended(pod, "agent")
+
+
+class _Reader:
+    """How far one log has been read, over all connections to it.
+
+    place: some lines wait to be shown, and one is read; the rest stays with the kubelet.
+    """
+
+    def __init__(self) -> None:
+        self.last = ""  # the time of the last line
+        self.place = threading.Semaphore(_UNSHOWN_LIMIT)
+
+    def is_new(self, stamp: str) -> bool:
+        """Whether a line with that time comes after the last one, which it then is."""
+        if _in_order(stamp) <= _in_order(self.last):
+            return False
+        self.last = stamp
+        return True
 
 
 def _in_order(stamp: str) -> tuple[str, str]:
