@@ -356,16 +356,22 @@ BOMBS = {
 }
 
 
-@pytest.mark.parametrize("raw", BOMBS.values(), ids=BOMBS)
+_REFUSED_BOMBS = {"one long header", "deeply nested", "many parts"}
+
+
+@pytest.mark.parametrize("name", BOMBS)
 def test_a_mail_made_to_be_slow_is_read_or_refused_while_others_are_served(
-    local: LocalRavi, anna: Record, raw: bytes
+    local: LocalRavi, anna: Record, name: str
 ) -> None:
+    raw = BOMBS[name]
     before = time.process_time()
     with smtp(local) as session, ThreadPoolExecutor(1) as pool:
         sending = pool.submit(_send, session, anna, raw)
         assert httpx.get(local.url + IDENTITIES, headers=AUTHORIZED, timeout=20).status_code == 200
         outcome = sending.result(20)
-    assert outcome in {250, 554, 500}
+    assert outcome == (554 if name in _REFUSED_BOMBS else 250)
+    for mail in local.store.mailbox.mails(anna):
+        assert len(str(mail["subject"])) + len(str(mail["cc"])) <= 16 * 1024
     # CPU time of this process, so that a busy machine changes nothing; most took minutes.
     assert time.process_time() - before < 10
 
