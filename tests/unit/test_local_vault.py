@@ -68,10 +68,12 @@ def test_the_key_of_the_database_is_a_file_of_its_own_and_both_are_the_owner_s(
     tmp_path: Path,
 ) -> None:
     database = tmp_path / "ravi.db"
-    Store(str(database)).close()
+    store = Store(str(database))
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
+    store.close()
 
-    for file in (database, tmp_path / "ravi.db.key"):
-        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    beside = ("", ".key", "-wal", "-shm")
+    assert modes == {f"ravi.db{suffix}": 0o600 for suffix in beside}
     store = Store(str(database))
     sealed = store.seal.close({"a": "b"})
     store.close()

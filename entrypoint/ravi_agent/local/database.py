@@ -28,6 +28,10 @@ class Database:
         self._depth = 0
         try:
             self._connection = self._open(path, schema)
+        except OSError as exc:
+            raise SettingsError(
+                f"--database {path}", str(exc.strerror), "give a file that can be written"
+            ) from exc
         except sqlite3.Error as exc:
             raise SettingsError(
                 f"--database {path}",
@@ -36,6 +40,10 @@ class Database:
             ) from exc
 
     def _open(self, path: str, schema: str) -> sqlite3.Connection:
+        if path != ":memory:":
+            # SQLite gives the files beside it, which hold the same, the mode of this one.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            os.chmod(path, 0o600)
         connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         connection.row_factory = sqlite3.Row
         version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -52,8 +60,6 @@ class Database:
         connection.execute("PRAGMA foreign_keys=ON")
         connection.executescript(schema)
         connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-        if path != ":memory:":
-            os.chmod(path, 0o600)
         return connection
 
     def close(self) -> None:
