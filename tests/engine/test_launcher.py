@@ -139,15 +139,16 @@ def test_containers_stay_unless_asked_to_go(
     assert containers(client, run_name) == []
 
 
+@pytest.mark.parametrize("provision", ["container", "host"])
 def test_the_handed_over_key_shows_up_nowhere(
-    environ: dict[str, str], run_name: str, client: docker.DockerClient, tmp_path: Path
+    environ: dict[str, str], run_name: str, client: docker.DockerClient, provision: str
 ) -> None:
     snoop = (
         "cat /proc/*/environ /proc/*/cmdline 2>/dev/null | tr '\\0' '\\n'; env; cat; cat .ravi/*"
     )
     environ["RAVI_LOG_LEVEL"] = "debug"
-    arguments = ["--count", "2", "--name", run_name, "-e", "RAVI_LOG_LEVEL", "--"]
-    done = launch(environ, *arguments, "sh", "-c", snoop)
+    arguments = ["--count", "2", "--name", run_name, "--provision", provision]
+    done = launch(environ, *arguments, "-e", "RAVI_LOG_LEVEL", "--", "sh", "-c", snoop)
 
     assert "RAVI_CONFIG_DIR=" in done.stdout
     assert MANAGEMENT_KEY not in done.stdout + done.stderr

@@ -35,7 +35,8 @@ that has .ravi/, and CMD does not start unless ravi-init has provisioned it.
   -h, --help     show this help and exit
 
 Settings are variables: RAVI_API_URL, RAVI_MANAGEMENT_KEY_FILE, RAVI_WORKSPACE, RAVI_IDENTITY_NAME,
-RAVI_PHONE_POLICY, RAVI_PROVISION_TIMEOUT, RAVI_GRACE, RAVI_AGENT_USER, …: see the README.
+RAVI_PHONE_POLICY, RAVI_PROVISION_TIMEOUT, RAVI_GRACE, RAVI_AGENT_USER, …:
+see docs/reference/variables.md.
 """
 
 

@@ -19,7 +19,7 @@ app = LaunchGroup()
 
 
 def main() -> None:
-    """Console script: 0 if every agent succeeded, 1 if not, else a code of the README."""
+    """Console script: 0 if every agent succeeded, 1 if not, else a code of the reference."""
     if instruction := os.environ.get(VARIABLE):
         sys.exit(completions.answer(app, instruction, VARIABLE))
     argv = sys.argv[1:]
