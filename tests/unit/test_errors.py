@@ -15,6 +15,7 @@ CODES = {
     "NotSentError": 69,
     "OutcomeUnknownError": 69,
     "ThrottledError": 75,
+    "TimeUpError": 75,
     "AnswerError": 76,
     "RefusedError": 77,
     "EngineError": 69,

@@ -90,9 +90,6 @@ def fixes(file: Path) -> Iterator[str]:
             yield from literals(one, file)
 
 
-# Fixes whose command is still to come; each entry goes with it.
-_TO_COME = ("ravi-local reset ",)
-
 ALL = [
     (file.relative_to(ROOT), text) for file in sorted(ROOT.rglob("*.py")) for text in fixes(file)
 ]
@@ -101,7 +98,6 @@ LINES = [
     for file, text in ALL
     for part in _PARTS.split(text)
     if part.split() and (part.split()[0] in PROGRAMS or part.startswith("RAVI_CONFIG_DIR="))
-    if not part.startswith(_TO_COME)
 ]
 
 

@@ -253,10 +253,15 @@ def test_what_is_left_over_is_listed_and_reaped(
 
 def test_a_secret_that_is_there_is_used(launch: Launch, fake: FakeKubernetes, play: Play) -> None:
     play(Outcome())
+    mine = {
+        "metadata": {"name": "ravi", "namespace": "default"},
+        "data": {"management_key": "eA=="},
+    }
+    fake.cluster.put("secrets", {"apiVersion": "v1", "kind": "Secret", **mine}, "ADDED")
 
     kubernetes(launch, "--count", "1", "--secret", "ravi")
 
-    assert of_kind(fake, "secrets") == []
+    assert [one["metadata"]["name"] for one in of_kind(fake, "secrets")] == ["ravi"]
     (job,) = of_kind(fake, "jobs")
     assert "'secretName': 'ravi'" in str(job)
 

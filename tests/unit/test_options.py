@@ -66,11 +66,10 @@ def test_supervise_reads_what_boot_wrote(
         status_path=status_path,
         user=user,
         on_exit=on_exit,
-        parent=parent,
         start_hook=start_hook,
         stop_hook=stop_hook,
-        agent=agent,
     )
+    options.parent, options.agent = parent, agent
 
     assert fields(Options.from_words(options.to_words())) == fields(options)
 

@@ -14,6 +14,7 @@ from ravi_agent.credential import (
     read_config,
 )
 from ravi_agent.errors import RefusedError, SettingsError, WorkspaceError
+from ravi_agent.plain_file import read_plain_file
 from ravi_agent.service_url import check_service_url, read_service_url
 from ravi_agent.workspace import trust
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ravi_agent.service.api import RaviApi
 
 _CALL_TIMEOUT_S = 30.0  # what the official CLI allows
+_RECORD_LIMIT = 64 * 1024  # bytes of identity.json
 _IDENTITY_HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
@@ -131,7 +133,7 @@ class Session:
             raise SettingsError(
                 path,
                 "it would have the account's key sent to a service that nobody here has named",
-                f"export RAVI_API_URL={recorded} if the key is for that service",
+                "export RAVI_API_URL=… with the address of the service that the key is for",
             )
         try:
             return check_service_url(recorded, self.environ.get("RAVI_ALLOW_HTTP") == "1")
@@ -199,12 +201,12 @@ def _check_owner(folder: str) -> None:
 
 def _recorded_url(path: str) -> str | None:
     try:
-        with open(path, encoding="utf-8") as file:
-            record = json.load(file)
+        content, _ = read_plain_file(path, _RECORD_LIMIT)
+        record = json.loads(content)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as exc:
-        why = exc.strerror if isinstance(exc, OSError) else "it is no JSON"
-        raise SettingsError(path, str(why), "export RAVI_API_URL=…") from None
+        why = exc.strerror if isinstance(exc, OSError) else "it is not JSON"
+        raise SettingsError(path, str(why), "export RAVI_API_URL=…") from exc
     url = record.get("api_url") if isinstance(record, dict) else None
     return url if isinstance(url, str) and url else None

@@ -255,8 +255,8 @@ def _exec_supervise(
         status_path=status,
         user=user.to_ids() if user else None,
         on_exit=on_exit,
-        parent=_PARENT if settings.dies_with_parent else None,
         start_hook=settings.start_hook,
         stop_hook=settings.stop_hook,
     )
+    options.parent = _PARENT if settings.dies_with_parent else None
     exec_supervise(options, environment, settings.log_for(PROGRAM))

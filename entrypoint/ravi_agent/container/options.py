@@ -58,10 +58,8 @@ class Options:
         status_path: str | None = None,
         user: AgentIds | None = None,
         on_exit: "Mapping[str, str] | None" = None,
-        parent: int | None = None,
         start_hook: str | None = None,
         stop_hook: str | None = None,
-        agent: int | None = None,
     ) -> None:
         self.command = command
         self.grace_s = grace_s
@@ -73,10 +71,10 @@ class Options:
         self.status_path = status_path
         self.user = user
         self.on_exit = on_exit or {}
-        self.parent = parent
         self.start_hook = start_hook
         self.stop_hook = stop_hook
-        self.agent = agent
+        self.parent: int | None = None
+        self.agent: int | None = None
 
     def to_words(self) -> list[str]:
         """The command line of supervise."""
@@ -111,7 +109,7 @@ class Options:
         if "user" in values:
             uid, gid, groups = values["user"].split(":")
             user = int(uid), int(gid), [int(group) for group in groups.split(",") if group]
-        return cls(
+        options = cls(
             words[end + 1 :],
             grace_s=float(values["grace"]),
             log_level=level,
@@ -121,16 +119,17 @@ class Options:
             exit_remap=_decode_pairs(values["exits"]),
             status_path=values["status"] or None,
             user=user,
-            parent=int(values["parent"]) if "parent" in values else None,
             start_hook=values.get("start"),
             stop_hook=values.get("stop"),
-            agent=int(values["agent"]) if "agent" in values else None,
             on_exit={
                 name.removeprefix(_ON_EXIT): value
                 for name, value in values.items()
                 if name.startswith(_ON_EXIT)
             },
         )
+        options.parent = int(values["parent"]) if "parent" in values else None
+        options.agent = int(values["agent"]) if "agent" in values else None
+        return options
 
 
 def to_release_words(code: int, on_exit: "Mapping[str, str]") -> list[str]:
