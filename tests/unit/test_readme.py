@@ -148,6 +148,8 @@ def test_every_option_of_a_page_is_one_of_a_command() -> None:
         name for command in launcher_commands() for flag in command.flags for name in flag.names
     }
     ours |= {flag for page in ("image-commands", "ravi", "ravi-local") for flag in options(page)}
+    recipes = [path for path in (ROOT / "images/harnesses").rglob("*") if path.is_file()]
+    ours |= {flag for path in recipes for flag in re.findall(r"--[a-z]+\b", path.read_text())}
     others = {"--help", "--version", "--init", "--upgrade", "--scale", "--build-arg"}
     docker_and_kubectl = {"--tag", "--volume", "--rm", "--env", "--format", "--output", "--force"}
     unknown = {
