@@ -1,7 +1,6 @@
 """The agent's start while PID 1 becomes supervise: one start of Python less to wait for."""
 
 import os
-import signal
 
 from ravi_agent.container.exec_error import ExecError
 from ravi_agent.container.options import Options
@@ -13,7 +12,10 @@ from ravi_agent.log import Log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from typing import NoReturn
+else:
+    import _signal as signal  # as in stop.py
 
 
 def exec_supervise(options: Options, environment: dict[str, str], log: Log) -> "NoReturn":

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import signal
 
 from ravi_agent import contract
 from ravi_agent.container import prctl
@@ -13,8 +12,11 @@ from ravi_agent.log import Log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Iterable
     from typing import NoReturn
+else:
+    import _signal as signal  # as in stop.py
 
 
 class Spawner:

@@ -7,7 +7,6 @@ starts: an agent may replace Python, and this package with it.
 """
 
 import os
-import signal
 import sys
 
 from ravi_agent import contract
@@ -26,7 +25,10 @@ from ravi_agent.log import Log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from typing import NoReturn
+else:
+    import _signal as signal  # as in stop.py
 
 PROGRAM = "ravi-entrypoint"
 

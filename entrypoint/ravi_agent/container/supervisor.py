@@ -1,7 +1,6 @@
 """One agent under supervision: who gets a signal, what is reaped, when it is killed."""
 
 import os
-import signal
 
 from ravi_agent.container import prctl
 from ravi_agent.container.descendants import Reach, has_children
@@ -10,6 +9,12 @@ from ravi_agent.container.spawn import Spawner, give_terminal
 from ravi_agent.container.stop import stop_signals
 from ravi_agent.container.verdict import say_how_it_ended
 from ravi_agent.log import Log
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+else:
+    import _signal as signal  # as in stop.py
 
 # After SIGKILL a process goes at once, but for one stuck in the kernel, which nothing can end.
 KILL_WAIT_S = 1.0

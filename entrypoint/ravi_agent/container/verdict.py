@@ -1,11 +1,16 @@
 """How an agent has ended: in words, and as an exit code."""
 
 import os
-import signal
 
 from ravi_agent import contract
 from ravi_agent.container.stop import STOP_SIGNALS
 from ravi_agent.log import Log
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+else:
+    import _signal as signal  # as in stop.py
 
 
 def say_how_it_ended(
@@ -55,7 +60,7 @@ def memory_kills() -> int:
 
 
 def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # a real-time one
-        return f"signal {number}"
+    for name, value in vars(signal).items():
+        if value == number and name.startswith("SIG") and "_" not in name:
+            return str(name)
+    return f"signal {number}"  # a real-time one
