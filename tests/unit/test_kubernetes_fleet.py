@@ -120,10 +120,11 @@ def carry_out(
     options: JobOptions | None = None,
     *,
     until_ready: bool = False,
+    patience_s: float = 30.0,
 ) -> tuple[KubernetesFleet, Quiet]:
     observer = Quiet()
     job = jobs.start(api, plan, options or JobOptions(), CREDENTIAL)
-    fleet = KubernetesFleet(plan, api, observer, job)
+    fleet = KubernetesFleet(plan, api, observer, job, patience_s=patience_s)
     fleet.run(until_ready=until_ready)
     return fleet, observer
 
@@ -241,7 +242,7 @@ def test_what_no_pod_may_be_is_said_in_the_cluster_s_own_words(
     refusal = 'pods "x" is forbidden: violates PodSecurity "restricted:latest"'
     play(lambda _index, _attempt: Outcome(), refusal=refusal)
 
-    fleet, _ = carry_out(api, make_plan(2))
+    fleet, _ = carry_out(api, make_plan(2), patience_s=0.2)
 
     assert {agent.state for agent in fleet.agents} == {State.FAILED}
     assert all("violates PodSecurity" in str(agent.error) for agent in fleet.agents)

@@ -11,12 +11,12 @@ from ravi_agent.launcher.model.request import DoctorTarget
 # What a run asks of the API server, as RBAC names it: `verb resource`.
 _NEEDED = (
     *(f"{verb} jobs.batch" for verb in ("create", "get", "list", "watch", "patch", "delete")),
-    *(f"{verb} pods" for verb in ("list", "watch", "delete")),
+    *(f"{verb} pods" for verb in ("get", "list", "watch", "delete")),
     "get pods/log",
-    *(f"{verb} configmaps" for verb in ("create", "get", "patch", "delete")),
+    *(f"{verb} configmaps" for verb in ("create", "get", "delete")),
 )
 # Where the launcher is to make the Secret itself.
-_NEEDED_FOR_SECRET = tuple(f"{verb} secrets" for verb in ("create", "patch", "delete"))
+_NEEDED_FOR_SECRET = tuple(f"{verb} secrets" for verb in ("create", "delete"))
 # A run goes on without these, and explains less.
 _USEFUL = ("list events", "watch events")
 # https://kubernetes.io/docs/concepts/security/pod-security-admission/#pod-security-admission-labels-for-namespaces

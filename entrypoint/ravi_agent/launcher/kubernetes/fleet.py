@@ -35,9 +35,21 @@ class _Note:
 
 
 class KubernetesFleet:
-    """One run whose Job is there. All state changes in the thread that calls `run`."""
+    """One run whose Job exists. All state changes in the thread that calls `run`.
 
-    def __init__(self, plan: Plan, api: KubernetesApi, reporter: Reporter, job: Object) -> None:
+    patience_s: how long the cluster may refuse every pod before the run is given up. A refusal may
+    pass: a new namespace has no service account for a moment.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        api: KubernetesApi,
+        reporter: Reporter,
+        job: Object,
+        *,
+        patience_s: float = 30.0,
+    ) -> None:
         self.plan = plan
         self.agents = [Agent(task=task) for task in plan.tasks]
         self._api = api
@@ -47,10 +59,11 @@ class KubernetesFleet:
         self._job: Object | None = job
         self._uid = job["metadata"]["uid"]
         self._pods_of = f"batch.kubernetes.io/job-name={job_name(plan.run)}"
+        self._patience_s = patience_s
+        self._refusal: str | None = None  # why no pod can be created
+        self._refused_since: float | None = None
         self._order: dict[int, tuple[int, str]] = {}  # of the latest pod of each index
-        self._over: dict[
-            int, bool
-        ] = {}  # what the Job says of an index: it has succeeded or failed
+        self._over: dict[int, bool] = {}  # whether an index has succeeded, as the Job counts it
         self._stuck: dict[int, str] = {}
         self._warned: set[str] = set()
         self._trouble: str | None = None
@@ -77,7 +90,7 @@ class KubernetesFleet:
         is_over = False
         try:
             while not self._is_over() and not (until_ready and self._is_ready()):
-                self._handle(self._queue.get())
+                self._wait()
             if is_over := self._is_over():
                 self._settle()
         finally:
@@ -90,6 +103,18 @@ class KubernetesFleet:
                     self._handle(heard)
         if is_over:
             self._explain()
+
+    def _wait(self) -> None:
+        """Handle the next thing that is heard, unless it is time to give up before."""
+        timeout_s = None
+        if self._refused_since is not None:
+            timeout_s = max(0.0, self._refused_since + self._patience_s - time.monotonic())
+        try:
+            self._handle(self._queue.get(timeout=timeout_s))
+        except queue.Empty:
+            found, _ = self._api.list("pods", label_selector=self._pods_of)
+            self._trouble = None if found else self._refusal
+            self._refused_since = None
 
     def give_up(self, state: State) -> None:
         """Say of all that have not ended that they are over, as `state`."""
@@ -161,6 +186,7 @@ class KubernetesFleet:
 
     def _hear_pod(self, seen: pods.PodView) -> None:
         agent = self.agents[seen.index]
+        self._refused_since = None
         if agent.is_final or seen.order < self._order.get(seen.index, seen.order):
             return
         self._order[seen.index] = seen.order
@@ -218,9 +244,9 @@ class KubernetesFleet:
         self._warn(f"pods cannot be created: {_POD_NAME.sub('pods are', message)}")
         if any(agent.container for agent in self.agents) or "exceeded quota" in message:
             return  # those that run, of this run or of another, will make room
-        found, _ = self._api.list("pods", label_selector=self._pods_of)
-        if not found:
-            self._trouble = message
+        self._refusal = message
+        if self._refused_since is None:
+            self._refused_since = time.monotonic()
 
     def _settle(self) -> None:
         """All has been said: the pods once more, which may lag behind their Job, and then ends."""

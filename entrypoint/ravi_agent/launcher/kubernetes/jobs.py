@@ -20,6 +20,7 @@ from ravi_agent.launcher.planning.plan import Plan
 
 _TAKEN = 409
 _FORBIDDEN = 403
+_STOPPED = "id.ravi.stopped"  # an annotation: by `stop`, or by a launcher that was interrupted
 # Within this time of its creation a Job counts as created suspended.
 _CREATION = timedelta(seconds=5)
 
@@ -145,16 +146,21 @@ def find(api: KubernetesApi, run: str) -> Object:
 
 def suspend(api: KubernetesApi, run: str, *, is_suspended: bool = True) -> Object:
     """End a run's agents, each with SIGTERM and its grace, or let what is left of it go on."""
-    return api.patch("jobs", job_name(run), {"spec": {"suspend": is_suspended}})
+    mark = {_STOPPED: "true" if is_suspended else None}
+    body = {"metadata": {"annotations": mark}, "spec": {"suspend": is_suspended}}
+    return api.patch("jobs", job_name(run), body)
 
 
 def is_stopped(job: Object) -> bool:
     """Whether somebody has suspended a Job that ran, and its agents have ended.
 
-    A Job that a queue holds back is suspended from its creation on, and starts some day.
+    A Job that a queue holds back is suspended from its creation on, and starts some day; one that
+    kubectl suspended has no mark of the launcher's, but says when it was.
     """
     if not job["spec"].get("suspend") or (job.get("status") or {}).get("active"):
         return False
+    if (job["metadata"].get("annotations") or {}).get(_STOPPED):
+        return True
     created = str(job["metadata"]["creationTimestamp"])
     conditions = (job.get("status") or {}).get("conditions") or []
     since = [one.get("lastTransitionTime") or "" for one in conditions if _is_suspension(one)]
@@ -170,10 +176,8 @@ def _is_suspension(condition: Object) -> bool:
 
 
 def remove(api: KubernetesApi, run: str) -> None:
-    """Delete the Job with its pods, and the Secret and the ConfigMap that it owns."""
+    """Delete the Job, with its pods and the Secret and the ConfigMap that it owns."""
     api.delete("jobs", job_name(run), propagationPolicy="Background")
-    for resource in ("secrets", "configmaps"):
-        api.delete(resource, job_name(run))
 
 
 @dataclass(frozen=True, kw_only=True)
