@@ -73,7 +73,7 @@ def test_a_restart_of_the_api_server_is_waited_for_and_loses_no_output(
 ) -> None:
     script = 'for n in $(seq 20); do echo "line $n of $TASK_ID"; sleep 1; done'
     process = launcher.start("--count", "2", "--name", "restart", "--rm", "--", "sh", "-c", script)
-    until_line(process, "1 running")
+    until_line(process, " running")
 
     cluster.restart_api_server(number)
     stdout, stderr = process.communicate(timeout=300)

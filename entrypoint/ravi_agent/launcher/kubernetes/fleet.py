@@ -237,7 +237,8 @@ class KubernetesFleet:
         if about.get("kind") == "Pod":
             for agent in self.agents:
                 if agent.container == about.get("name") and not agent.is_final:
-                    self._warn(f"{agent.task.id}: {event.get('reason')}: {message}")
+                    reason = str(event.get("reason"))
+                    self._warn(f"{agent.task.id}: {reason}: {message}", cause=reason)
             return
         if event.get("reason") != "FailedCreate" or about.get("uid") != self._uid:
             return  # an earlier Job of this name has left some, too
@@ -288,10 +289,9 @@ class KubernetesFleet:
         ended = self._job and jobs.ending(self._job)
         return bool(ended and ended.is_success)
 
-    def _warn(self, message: str) -> None:
+    def _warn(self, message: str, *, cause: str | None = None) -> None:
         """Once for each cause: fifty pods with one image have one trouble."""
-        cause = message.partition(": ")[2] or message
-        if cause not in self._warned:
+        if (cause := cause or message.partition(": ")[2] or message) not in self._warned:
             self._warned.add(cause)
             self._reporter.note(f"ravi-launch: warning: {message}")
 

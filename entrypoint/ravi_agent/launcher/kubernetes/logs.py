@@ -18,8 +18,9 @@ FOLLOWED_LIMIT = 64
 _END_WAIT_S = 5.0
 _CLOSED_POLL_S = 0.5
 _UNSHOWN_LIMIT = 64  # lines of one agent
-# While the API server or a kubelet is away: a minute, like the watches.
-_ATTEMPTS, _RETRY_S = 60, 1.0
+# While the API server or a kubelet is away: as long as the watches wait. A graceful restart of the
+# server alone takes a minute, because it waits for the streams that are open.
+_ATTEMPTS, _RETRY_S = 300, 1.0
 _NO_LOG = frozenset({400, 404})  # the container has none any more, or the pod is gone
 
 
