@@ -34,6 +34,22 @@ def test_the_first_says_what_the_next_does_and_that_kills_every_agent(
     assert [one.attrs["State"]["ExitCode"] for one in found] == [137] * 3
 
 
+def test_a_run_continues_without_its_terminal_where_that_is_wanted(
+    environ: dict[str, str], run_name: str, client: docker.DockerClient, launching: Launching
+) -> None:
+    flags = ["--count", "1", "--name", run_name, "--ignore-hangup"]
+    agent = ["sh", "-c", 'trap "exit 0" USR1; echo up; while :; do sleep 0.1; done']
+    launcher = launching([LAUNCH, *flags, "--", *agent], environ)
+    started(launcher, 1)
+
+    launcher.send_signal(signal.SIGHUP)
+    (container,) = containers(client, run_name)
+    container.kill(signal.SIGUSR1)
+    _, errors = launcher.communicate(timeout=60)
+
+    assert launcher.returncode == 0, errors
+
+
 def test_a_hangup_is_ignored_where_that_is_wanted() -> None:
     program = """
 import os, signal

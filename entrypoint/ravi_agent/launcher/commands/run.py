@@ -55,6 +55,12 @@ class StartOptions:
         group=Group.RUN,
         help="Print the name of the run and exit once all agents run.",
     )
+    is_hangup_ignored: bool = flag(
+        "--ignore-hangup",
+        default=False,
+        group=Group.RUN,
+        help="Continue when the terminal is closed, instead of stopping the agents.",
+    )
     is_removing: bool = flag(
         "--rm", default=False, group=Group.RUN, help="Remove the containers when the run ends."
     )
@@ -106,6 +112,7 @@ class RunOptions:
             view=self.output.view(),
             job=self.kubernetes.job(),
             is_detached=start.is_detached,
+            ignores_hangup=start.is_hangup_ignored,
             is_dry_run=start.is_dry_run,
             max_identities=self.identities.max_identities,
         )
