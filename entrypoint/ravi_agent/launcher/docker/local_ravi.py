@@ -84,5 +84,5 @@ def _wait_until_listening(container: Any, started_at: float) -> None:
     raise EngineError(
         "the local Ravi ended at once",
         " ".join(heard.decode(errors="replace").split())[-300:] or "it said nothing",
-        f"docker logs {LOCAL_NAME}; docker rm -f {LOCAL_NAME}",
+        f"docker rm -f {LOCAL_NAME} && docker volume rm {_VOLUME}, which removes its identities",
     )
