@@ -24,7 +24,8 @@ demo: images ## fifty agents, fifty identities, against a local Ravi
 
 test: images ## every test, on a real engine
 	scripts/tools
-	$(VENV)/bin/pytest
+	$(VENV)/bin/pytest tests/unit --numprocesses 2 --dist loadfile
+	$(VENV)/bin/pytest --ignore tests/unit
 
 cluster: images ## a Kubernetes control plane and node on this machine, until scripts/cluster stop
 	@scripts/cluster start --node
