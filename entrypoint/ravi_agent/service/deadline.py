@@ -68,6 +68,8 @@ class DeadlineBackend(httpcore.NetworkBackend):
 
     def _addresses(self, host: str, port: int) -> list[str]:
         """The addresses of a host. A resolver knows no time-out, so it gets a thread."""
+        if _is_address(host):
+            return [host]
         found: list[str] = []
         failures: list[Exception] = []
 
@@ -94,6 +96,16 @@ class DeadlineBackend(httpcore.NetworkBackend):
         if resolver.is_alive():
             raise httpcore.ConnectTimeout(f"{host} is not resolved in time")
         return found
+
+
+def _is_address(host: str) -> bool:
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, host)
+        except (OSError, UnicodeError):
+            continue
+        return True
+    return False
 
 
 class _Stream(httpcore.NetworkStream):
