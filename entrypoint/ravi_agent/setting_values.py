@@ -28,8 +28,8 @@ def one_of(choices: "tuple[str, ...]") -> "Callable[[str], str]":
 def seconds(text: str) -> float:
     try:
         seconds = float(text)
-    except ValueError:
-        raise ValueError("not a number of seconds") from None
+    except ValueError as exc:
+        raise ValueError("not a number of seconds") from exc
     if not 0 < seconds <= 86400:
         raise ValueError("give seconds above 0 and up to a day")
     return seconds

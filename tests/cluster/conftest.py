@@ -119,8 +119,7 @@ def control_plane() -> Iterator[None]:
     script = str(ROOT / "scripts/cluster")
     was_up = (STATE / "kubeconfig").exists()
     subprocess.run([script, "start", "--node"], stdout=subprocess.DEVNULL, check=True)
-    node = str(ROOT / "scripts/cluster-node")
-    subprocess.run([node, "load", str(STATE), *IMAGES], check=True)
+    subprocess.run([script, "load", *IMAGES], check=True)
     yield
     if not was_up:
         subprocess.run([script, "stop"], check=True)

@@ -43,13 +43,14 @@ def _nearest_workspace(here: str, uid: int) -> str:
         ravi_dir = os.path.join(folder, contract.RAVI_DIR)
         try:
             owner = os.lstat(ravi_dir).st_uid
-        except FileNotFoundError:
+        except FileNotFoundError as exc:
             if folder == "/":
-                raise not_provisioned(f"no {contract.RAVI_DIR} in {here} or above it") from None
+                why = f"no {contract.RAVI_DIR} in {here} or above it"
+                raise not_provisioned(why) from exc
             folder = os.path.dirname(folder)
             continue
         except OSError as exc:
-            raise not_provisioned(f"{ravi_dir}: {exc.strerror}") from None
+            raise not_provisioned(f"{ravi_dir}: {exc.strerror}") from exc
         if trust.is_foreign(owner, uid):
             raise not_provisioned(f"{ravi_dir} belongs to uid {owner}, this is uid {uid}")
         return folder

@@ -105,10 +105,10 @@ def _find_group(group: str, spec: str) -> int:
 
     try:
         return grp.getgrnam(group).gr_gid
-    except KeyError:
+    except KeyError as exc:
         raise SettingsError(
             f"RAVI_AGENT_USER={spec!r}", f"no group {group!r} in this image", "give a gid"
-        ) from None
+        ) from exc
 
 
 def can_read(user: AgentUser | None, path: str) -> bool:

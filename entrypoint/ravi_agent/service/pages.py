@@ -79,8 +79,8 @@ class Listing:
             is_behind_tls = here.scheme == "https" and there.scheme == "http"
             if is_behind_tls and there.port is None and here.port in {None, 443}:
                 is_same = there.hostname == here.hostname
-        except ValueError:
-            raise self._error("the address of its next page is no URL") from None
+        except ValueError as exc:
+            raise self._error("the address of its next page is no URL") from exc
         if there.scheme not in {"", "http", "https"} or not is_same or there.username is not None:
             raise self._error(
                 f"its next page would be at {there.hostname!r}, and the key goes to nobody else"

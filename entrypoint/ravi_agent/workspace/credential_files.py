@@ -99,7 +99,7 @@ class CredentialFiles:
                 root = os.open(self._workspace, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
                 act(root, path, form)
             except (OSError, ValueError) as exc:
-                raise self._refused(path, exc) from None
+                raise self._refused(path, exc) from exc
             finally:
                 if root != -1:
                     os.close(root)
