@@ -7,17 +7,21 @@ from typing import Any
 import pytest
 
 from ravi_agent.errors import UsageError
-from ravi_agent.launcher.planning.container import PIDS_LIMIT, ContainerOptions
+from ravi_agent.launcher.planning.container import (
+    PIDS_LIMIT,
+    ContainerOptions,
+    parse_container_options,
+)
 
 
 def refusal(**options: Any) -> UsageError:
     with pytest.raises(UsageError) as caught:
-        ContainerOptions.from_options(**options)
+        parse_container_options(**options)
     return caught.value
 
 
 def test_without_a_wish_a_container_is_limited_and_gains_no_privilege() -> None:
-    options = ContainerOptions.from_options()
+    options = parse_container_options()
 
     assert options == ContainerOptions()
     assert options.pids_limit == PIDS_LIMIT == 4096
@@ -28,7 +32,7 @@ def test_without_a_wish_a_container_is_limited_and_gains_no_privilege() -> None:
 
 
 def test_every_wish_arrives() -> None:
-    options = ContainerOptions.from_options(
+    options = parse_container_options(
         cpus=0.5,
         memory="512m",
         shm_size="1g",
@@ -61,7 +65,7 @@ def test_every_wish_arrives() -> None:
 
 @pytest.mark.parametrize("cpus", [0.01, 1.0, 10_000])
 def test_so_many_cores_are_taken(cpus: float) -> None:
-    assert ContainerOptions.from_options(cpus=cpus).cpus == cpus
+    assert parse_container_options(cpus=cpus).cpus == cpus
 
 
 @pytest.mark.parametrize("cpus", [0.0, -1.0, 0.009, 10_001, float("nan"), float("inf")])
@@ -71,7 +75,7 @@ def test_so_many_cores_are_refused(cpus: float) -> None:
 
 @pytest.mark.parametrize("gpus", ["all", "0", "2", "device=0", "device=0,GPU-3a23c669"])
 def test_gpus_are_taken_as_docker_takes_them(gpus: str) -> None:
-    assert ContainerOptions.from_options(gpus=gpus).gpus == gpus
+    assert parse_container_options(gpus=gpus).gpus == gpus
 
 
 @pytest.mark.parametrize("gpus", ["", "ALL", "-1", "1.5", "device=", "device=0,", "device=,0"])
@@ -80,7 +84,7 @@ def test_other_gpus_are_refused(gpus: str) -> None:
 
 
 def test_the_smallest_number_of_processes_is_taken() -> None:
-    assert ContainerOptions.from_options(pids_limit=16).pids_limit == 16
+    assert parse_container_options(pids_limit=16).pids_limit == 16
 
 
 @pytest.mark.parametrize("limit", [15, 0, -1])
@@ -99,19 +103,19 @@ def test_an_unknown_pull_policy_is_refused(pull: str) -> None:
 
 
 def test_capabilities_have_one_spelling() -> None:
-    options = ContainerOptions.from_options(cap_add=["cap_net_admin", "SYS_PTRACE", "all"])
+    options = parse_container_options(cap_add=["cap_net_admin", "SYS_PTRACE", "all"])
 
     assert options.cap_add == ("NET_ADMIN", "SYS_PTRACE", "ALL")
 
 
 @pytest.mark.parametrize("given", ["no-new-privileges:false", "no-new-privileges=false"])
 def test_who_says_so_gets_new_privileges(given: str) -> None:
-    assert ContainerOptions.from_options(security_opt=[given]).security_opt == (given,)
+    assert parse_container_options(security_opt=[given]).security_opt == (given,)
 
 
 @pytest.mark.parametrize("given", ["seccomp=unconfined", "seccomp=builtin", "label=disable"])
 def test_words_of_the_engine_are_no_files(given: str) -> None:
-    assert ContainerOptions.from_options(security_opt=[given]).security_opt == (
+    assert parse_container_options(security_opt=[given]).security_opt == (
         "no-new-privileges",
         given,
     )
@@ -122,7 +126,7 @@ def test_a_seccomp_profile_is_sent_as_its_content(tmp_path: Path) -> None:
     path = tmp_path / "profile.json"
     path.write_text(json.dumps(profile, indent=2))
 
-    sent = ContainerOptions.from_options(security_opt=[f"seccomp={path}"]).security_opt[-1]
+    sent = parse_container_options(security_opt=[f"seccomp={path}"]).security_opt[-1]
 
     assert sent == 'seccomp={"defaultAction":"SCMP_ACT_ALLOW","syscalls":[]}'
 

@@ -58,8 +58,7 @@ def test_supervise_reads_what_boot_wrote(
     options = Options(
         command,
         grace_s=grace_s,
-        log_level=log[0],
-        log_format=log[1],
+        log=log,
         signal_scope=signal_scope,
         signal_map=signal_map,
         exit_remap=exit_remap,

@@ -12,11 +12,11 @@ MOST_PARAMETERS = 12
 
 
 def parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
-    """The names of a function's parameters, without the object or class it belongs to."""
+    """The names of a function's parameters, `self` and `cls` among them."""
     args = node.args
     given = [*args.posonlyargs, *args.args, *args.kwonlyargs]
     given += [one for one in (args.vararg, args.kwarg) if one]
-    return [one.arg for one in given if one.arg not in {"self", "cls"}]
+    return [one.arg for one in given]
 
 
 def functions() -> Iterator[tuple[str, list[str]]]:

@@ -22,7 +22,7 @@ EXEC_PHASE = str(Path(ravi_agent.__file__).parent / "container" / "exec_phase.py
 
 def command_line(*command: str, **options: object) -> list[str]:
     """What boot executes; `options` are those of Options."""
-    settings = {"grace_s": 8.0, "log_level": "debug", **options}
+    settings = {"grace_s": 8.0, "log": ("debug", "text"), **options}
     words = Options(list(command), **settings).to_words()  # type: ignore[arg-type]
     return [sys.executable, "-IS", EXEC_PHASE, "supervise", *words]
 
@@ -546,7 +546,7 @@ def test_an_agent_that_removes_the_package_keeps_its_code(
     copy: Path, form: str, end: str, code: int
 ) -> None:
     command = command_line(
-        *python(RUIN + end), str(copy), log_format=form, on_exit={"RAVI_ON_EXIT": "forget"}
+        *python(RUIN + end), str(copy), log=("debug", form), on_exit={"RAVI_ON_EXIT": "forget"}
     )
     command[2] = str(copy / "container" / "exec_phase.py")
     ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)

@@ -247,8 +247,7 @@ def _exec_supervise(
     options = Options(
         expand(command, environment),
         grace_s=settings.grace_s,
-        log_level=settings.log_level,
-        log_format=settings.log_format,
+        log=(settings.log_level, settings.log_format),
         signal_scope=settings.signal_scope,
         signal_map=settings.signal_map,
         exit_remap=settings.exit_remap,

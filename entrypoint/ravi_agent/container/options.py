@@ -21,11 +21,11 @@ AgentIds = tuple[int, int, list[int]]  # uid, gid, supplementary groups
 class Options:
     """How supervise runs the agent.
 
-    signal_map and exit_remap: numbers by number. status_path: the status file, None for none.
-    user: ids to run the agent as, None to stay. on_exit: what release is told once the agent has
-    ended; with nothing in it there is no release phase. parent: the pid of the process whose end
-    ends the agent, None for nobody's. start_hook, stop_hook: programs, None for none. agent: its
-    pid where it runs already.
+    log: level and format. signal_map and exit_remap: numbers by number. status_path: the status
+    file, None for none. user: ids to run the agent as, None to stay. on_exit: what release is told
+    once the agent has ended; with nothing in it there is no release phase. parent: the pid of the
+    process whose end ends the agent, None for nobody's. start_hook, stop_hook: programs, None for
+    none. agent: its pid where it runs already.
     """
 
     __slots__ = (
@@ -33,8 +33,7 @@ class Options:
         "command",
         "exit_remap",
         "grace_s",
-        "log_format",
-        "log_level",
+        "log",
         "on_exit",
         "parent",
         "signal_map",
@@ -50,8 +49,7 @@ class Options:
         command: list[str],
         *,
         grace_s: float,
-        log_level: str = "info",
-        log_format: str = "text",
+        log: tuple[str, str] = ("info", "text"),
         signal_scope: str = SCOPE_STOP,
         signal_map: "Mapping[int, int] | None" = None,
         exit_remap: "Mapping[int, int] | None" = None,
@@ -63,8 +61,7 @@ class Options:
     ) -> None:
         self.command = command
         self.grace_s = grace_s
-        self.log_level = log_level
-        self.log_format = log_format
+        self.log = log
         self.signal_scope = signal_scope
         self.signal_map = signal_map or {}
         self.exit_remap = exit_remap or {}
@@ -80,7 +77,7 @@ class Options:
         """The command line of supervise."""
         words = [
             f"grace={self.grace_s}",
-            f"log={self.log_level}:{self.log_format}",
+            f"log={':'.join(self.log)}",
             f"scope={self.signal_scope}",
             f"signals={_encode_pairs(self.signal_map)}",
             f"exits={_encode_pairs(self.exit_remap)}",
@@ -112,8 +109,7 @@ class Options:
         options = cls(
             words[end + 1 :],
             grace_s=float(values["grace"]),
-            log_level=level,
-            log_format=form,
+            log=(level, form),
             signal_scope=values["scope"],
             signal_map=_decode_pairs(values["signals"]),
             exit_remap=_decode_pairs(values["exits"]),

@@ -47,7 +47,8 @@ def _supervise(argv: list[str]) -> int:
     open_standard()
     close_others()
     options = Options.from_words(argv)
-    log = Log(PROGRAM, level=options.log_level, is_json=options.log_format == "json")
+    level, form = options.log
+    log = Log(PROGRAM, level=level, is_json=form == "json")
     pending = signal.sigpending()
     ignored = ignored_signals()
     stops = set[int]() if options.agent else stop_signals(options.signal_map) - ignored

@@ -5,7 +5,12 @@ from dataclasses import dataclass
 from ravi_agent.launcher.backend import DOCKER
 from ravi_agent.launcher.commands.flags import Completion, Group, flag
 from ravi_agent.launcher.commands.run_options import ENGINES
-from ravi_agent.launcher.planning.container import PIDS_LIMIT, PULL_POLICIES, ContainerOptions
+from ravi_agent.launcher.planning.container import (
+    PIDS_LIMIT,
+    PULL_POLICIES,
+    ContainerOptions,
+    parse_container_options,
+)
 
 _NO_HOST_PATHS = "no node has the directories of this host"
 
@@ -148,7 +153,7 @@ class DockerFlags:
 
 def container_options(flags: ContainerFlags, docker: DockerFlags) -> ContainerOptions:
     """Raises UsageError for the first value that is wrong."""
-    return ContainerOptions.from_options(
+    return parse_container_options(
         cpus=flags.cpus,
         memory=flags.memory,
         gpus=flags.gpus,

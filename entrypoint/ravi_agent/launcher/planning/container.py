@@ -34,48 +34,47 @@ class ContainerOptions:
     platform: str | None = None
     pull: str = "missing"
 
-    @classmethod
-    def from_options(
-        cls,
-        *,
-        cpus: float | None = None,
-        memory: str | None = None,
-        shm_size: str | None = None,
-        pids_limit: int | None = None,
-        gpus: str | None = None,
-        user: str | None = None,
-        is_read_only: bool = False,
-        cap_add: Sequence[str] = (),
-        security_opt: Sequence[str] = (),
-        network: str | None = None,
-        platform: str | None = None,
-        pull: str = "missing",
-    ) -> "ContainerOptions":
-        """From what was typed; raises UsageError for the first value that is wrong."""
-        if cpus is not None and not 0.01 <= cpus <= 10_000:
-            raise UsageError(f"--cpus {cpus}", "give a number of cores above 0", "--cpus 0.5")
-        if gpus is not None and not re.fullmatch(r"all|\d+|device=[^,]+(,[^,]+)*", gpus):
-            raise UsageError(f"--gpus {gpus!r}", "give all, a number or device=ID,ID", "--gpus all")
-        if pids_limit is not None and pids_limit < 16:
-            raise UsageError(
-                f"--pids-limit {pids_limit}", "no agent starts with so few", "--pids-limit 256"
-            )
-        if pull not in PULL_POLICIES:
-            raise UsageError(f"--pull {pull!r}", "choose always, missing or never", "--pull always")
-        return cls(
-            cpus=cpus,
-            memory=None if memory is None else parse_bytes("--memory", memory),
-            shm_size=None if shm_size is None else parse_bytes("--shm-size", shm_size),
-            pids_limit=PIDS_LIMIT if pids_limit is None else pids_limit,
-            gpus=gpus,
-            user=user,
-            is_read_only=is_read_only,
-            cap_add=tuple(name.upper().removeprefix("CAP_") for name in cap_add),
-            security_opt=_security_options(security_opt),
-            network=network,
-            platform=platform,
-            pull=pull,
+
+def parse_container_options(
+    *,
+    cpus: float | None = None,
+    memory: str | None = None,
+    shm_size: str | None = None,
+    pids_limit: int | None = None,
+    gpus: str | None = None,
+    user: str | None = None,
+    is_read_only: bool = False,
+    cap_add: Sequence[str] = (),
+    security_opt: Sequence[str] = (),
+    network: str | None = None,
+    platform: str | None = None,
+    pull: str = "missing",
+) -> ContainerOptions:
+    """From what was typed; raises UsageError for the first value that is wrong."""
+    if cpus is not None and not 0.01 <= cpus <= 10_000:
+        raise UsageError(f"--cpus {cpus}", "give a number of cores above 0", "--cpus 0.5")
+    if gpus is not None and not re.fullmatch(r"all|\d+|device=[^,]+(,[^,]+)*", gpus):
+        raise UsageError(f"--gpus {gpus!r}", "give all, a number or device=ID,ID", "--gpus all")
+    if pids_limit is not None and pids_limit < 16:
+        raise UsageError(
+            f"--pids-limit {pids_limit}", "no agent starts with so few", "--pids-limit 256"
         )
+    if pull not in PULL_POLICIES:
+        raise UsageError(f"--pull {pull!r}", "choose always, missing or never", "--pull always")
+    return ContainerOptions(
+        cpus=cpus,
+        memory=None if memory is None else parse_bytes("--memory", memory),
+        shm_size=None if shm_size is None else parse_bytes("--shm-size", shm_size),
+        pids_limit=PIDS_LIMIT if pids_limit is None else pids_limit,
+        gpus=gpus,
+        user=user,
+        is_read_only=is_read_only,
+        cap_add=tuple(name.upper().removeprefix("CAP_") for name in cap_add),
+        security_opt=_security_options(security_opt),
+        network=network,
+        platform=platform,
+        pull=pull,
+    )
 
 
 def _security_options(given: Sequence[str]) -> tuple[str, ...]:
