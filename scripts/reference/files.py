@@ -37,7 +37,10 @@ def page_of_files() -> str:
             ("path", "content"),
             [
                 (code(contract.MANAGEMENT_KEY_PATH), "The management key, where no variable says."),
-                ("`~/.ravi/auth.json`", "Access token of an older account, where there is no key."),
+                (
+                    "`~/.ravi/auth.json`",
+                    "Access token of an older account that has no management key.",
+                ),
                 (
                     "`~/.ravi/config.json`",
                     "Its `management_key`, for `ravi-launch` and `ravi` on a host.",
