@@ -83,6 +83,7 @@ VARIABLES = {
 _FOR_THE_AGENT = frozenset({*contract.AGENT_VARIABLES, contract.API_KEY_VARIABLE, "RAVI_RUN"})
 
 PHONE_REQUIRE, PHONE_NEVER = "require", "never"
+PHONE_POLICIES = ("auto", PHONE_REQUIRE, PHONE_NEVER)
 ON_EXIT_KEEP, ON_EXIT_DELETE = "keep", "delete"
 
 
@@ -106,9 +107,7 @@ class Settings:
         self.log_level: str = parsed("RAVI_LOG_LEVEL", one_of(LEVELS))
         self.api_url: str = read_service_url(environ)
         self.workspace: str = parsed("RAVI_WORKSPACE", absolute_path)
-        self.phone_policy: str = parsed(
-            "RAVI_PHONE_POLICY", one_of(("auto", PHONE_REQUIRE, PHONE_NEVER))
-        )
+        self.phone_policy: str = parsed("RAVI_PHONE_POLICY", one_of(PHONE_POLICIES))
         self.provision_timeout_s: float = parsed("RAVI_PROVISION_TIMEOUT", seconds)
         self.grace_s: float = parsed("RAVI_GRACE", seconds)
         if environ.get("RAVI_SIGNAL_SCOPE") == "child":

@@ -103,14 +103,19 @@ class Launcher:
 
     def render(self, *arguments: str) -> str:
         """A run as YAML."""
-        return subprocess.run(
-            [LAUNCHER, "render", *self._flags[2:], *arguments],
-            env=self.environ,
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-            timeout=60,
-        ).stdout
+        return run_ravi_launch(self.environ, "render", *self._flags[2:], *arguments)
+
+
+def run_ravi_launch(environ: dict[str, str], *arguments: str) -> str:
+    """What a command that has no `--backend` prints."""
+    return subprocess.run(
+        [LAUNCHER, *arguments],
+        env=environ,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=60,
+    ).stdout
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,9 @@ from conftest import MANAGEMENT_KEY
 from fake_kubernetes.server import FakeKubernetes
 from ravi_agent.errors import UsageError
 from ravi_agent.launcher.kubernetes import jobs, manifests, names, task_files
-from ravi_agent.launcher.kubernetes.api import KubernetesApi, KubernetesError
+from ravi_agent.launcher.kubernetes.api import KubernetesApi
 from ravi_agent.launcher.kubernetes.names import Object
+from ravi_agent.launcher.kubernetes.refusal import KubernetesError
 from ravi_agent.launcher.kubernetes.statuses import list_statuses
 from ravi_agent.launcher.kubernetes.watch import Watch
 from ravi_agent.launcher.model.request import JobOptions

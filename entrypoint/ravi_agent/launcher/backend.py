@@ -12,7 +12,13 @@ from ravi_agent.errors import RaviError, SettingsError, UsageError
 from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.model.findings import Finding, diagnose_account, failure
 from ravi_agent.launcher.model.inventory import Inventory, ReapOptions
-from ravi_agent.launcher.model.request import Connection, DoctorTarget, LogOptions, RunRequest
+from ravi_agent.launcher.model.request import (
+    Connection,
+    DoctorTarget,
+    InjectionOptions,
+    LogOptions,
+    RunRequest,
+)
 
 DOCKER, KUBERNETES = "docker", "kubernetes"
 # The extras that `pip` installs for each engine, and packages that are missing without them.
@@ -88,6 +94,21 @@ def render(request: RunRequest, namespace: str | None) -> str:
     """
     text: str = _load(KUBERNETES, "render").render_request(request, namespace)
     return text
+
+
+def render_injection(options: InjectionOptions) -> str:
+    """The admission policy that gives pods an identity, as YAML; no cluster is asked."""
+    text: str = _load(KUBERNETES, "installation").render_injection(options)
+    return text
+
+
+def install_injection(options: InjectionOptions, connection: Connection) -> list[str]:
+    """Put that policy into the cluster; the names of what was applied.
+
+    Raises UsageError where the cluster has no such policies, EngineError where it refuses.
+    """
+    applied: list[str] = _load(KUBERNETES, "installation").install_injection(options, connection)
+    return applied
 
 
 def _load(engine: str, module: str) -> ModuleType:

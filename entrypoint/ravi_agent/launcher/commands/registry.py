@@ -5,6 +5,7 @@ from typing import Any
 from ravi_agent.launcher.commands import (
     completion,
     doctor,
+    kubernetes,
     logs,
     ps,
     reap,
@@ -26,6 +27,7 @@ COMMANDS: tuple[Command[Any], ...] = (
     rm.COMMAND,
     reap.COMMAND,
     doctor.COMMAND,
+    kubernetes.COMMAND,
     completion.COMMAND,
 )
 DEFAULT = run.COMMAND

@@ -13,6 +13,7 @@ from kubernetes import client
 from ravi_agent.errors import EngineError
 from ravi_agent.launcher.kubernetes import kubeconfig
 from ravi_agent.launcher.kubernetes.names import Object
+from ravi_agent.launcher.kubernetes.refusal import KubernetesError, refusal, words
 from ravi_agent.launcher.kubernetes.stream import Stream
 
 if TYPE_CHECKING:
@@ -24,22 +25,12 @@ CALL_TIMEOUT_S = (10, 60)
 WATCH_S = 300
 _SILENCE_S = 7 * 86400
 PAGE = 500  # objects a list answers at once, as kubectl asks for
-# Of the server's reason; the rest of its answer could quote what was sent.
-_WORDS_LIMIT = 1000
 
 
-_CLUSTER_WIDE = frozenset({"namespaces", "selfsubjectaccessreviews", "version"})
-
-
-class KubernetesError(EngineError):
-    """The API server said no, with HTTP status `status` and its own word `reason` for it."""
-
-    def __init__(
-        self, what: str, why: str, fix: str | None = None, *, status: int, reason: str = ""
-    ) -> None:
-        super().__init__(what, why, fix)
-        self.status = status
-        self.reason = reason
+_CLUSTER_WIDE = frozenset(
+    {"namespaces", "selfsubjectaccessreviews", "version", "resources", "policies"}
+)
+_FIELD_MANAGER = "ravi-launch"
 
 
 class KubernetesApi:
@@ -66,6 +57,7 @@ class KubernetesApi:
         self._client = client.ApiClient(configuration)
         core, batch = client.CoreV1Api(self._client), client.BatchV1Api(self._client)
         reviews = client.AuthorizationV1Api(self._client)
+        any_group = client.CustomObjectsApi(self._client)
         self._calls: Mapping[tuple[str, str], Callable[..., Any]] = {
             ("create", "jobs"): batch.create_namespaced_job,
             ("create", "secrets"): core.create_namespaced_secret,
@@ -90,6 +82,8 @@ class KubernetesApi:
             ("delete", "pods"): core.delete_namespaced_pod,
             ("delete", "secrets"): core.delete_namespaced_secret,
             ("delete", "configmaps"): core.delete_namespaced_config_map,
+            ("get", "resources"): any_group.get_api_resources,
+            ("apply", "policies"): any_group.patch_cluster_custom_object,
             ("get", "pods/log"): core.read_namespaced_pod_log,
         }
 
@@ -130,6 +124,34 @@ class KubernetesApi:
         except KubernetesError as exc:
             if exc.status != 404 or _is_namespace_missing(exc):
                 raise
+
+    def serves(self, group: str, version: str, resource: str) -> bool:
+        """Whether the cluster has a resource, `mutatingadmissionpolicies`, in that version."""
+        try:
+            found = self._json("get", "resources", group=group, version=version)
+        except KubernetesError as exc:
+            if exc.status == 404:
+                return False
+            raise
+        return any(one["name"] == resource for one in found["resources"])
+
+    def apply_policy(self, body: Object) -> None:
+        """Create an object of the whole cluster, or bring it to this state."""
+        group, _, version = body["apiVersion"].partition("/")
+        kind = body["kind"].lower()
+        self._json(
+            "apply",
+            "policies",
+            group=group,
+            version=version,
+            plural=f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s",
+            name=body["metadata"]["name"],
+            body=body,
+            field_manager=_FIELD_MANAGER,
+            field_validation="Strict",
+            force=True,
+            _content_type="application/apply-patch+yaml",
+        )
 
     def version(self) -> str:
         """The cluster's version and address."""
@@ -212,54 +234,26 @@ class KubernetesApi:
         arguments.setdefault("_request_timeout", CALL_TIMEOUT_S)
         if resource not in _CLUSTER_WIDE:
             arguments["namespace"] = self.namespace
+        place = None if resource in {"resources", "policies"} else self.namespace
         try:
             response: urllib3.HTTPResponse = self._calls[verb, resource](
                 _preload_content=False, **arguments
             )
         except client.ApiException as exc:
             # Without the cause: its body may quote the Secret that was sent.
-            raise self._refusal(verb, resource, exc.status or 0, exc.body) from None
+            raise refusal(verb, resource, place, exc.status or 0, exc.body) from None
         except (urllib3.exceptions.HTTPError, OSError) as exc:
             raise EngineError(
                 f"no Kubernetes API answers at {self.host}",
-                _words(getattr(exc, "reason", None) or exc),
+                words(getattr(exc, "reason", None) or exc),
                 "check the cluster with `kubectl cluster-info`, or choose another --context",
             ) from exc
         if not 200 <= response.status < 300:
             body = response.data
             response.release_conn()
-            raise self._refusal(verb, resource, response.status, body)
+            raise refusal(verb, resource, place, response.status, body)
         return response
-
-    def _refusal(
-        self, verb: str, resource: str, status: int, body: str | bytes | None
-    ) -> KubernetesError:
-        try:
-            answer = json.loads(body or "{}")
-            message, reason = str(answer["message"]), str(answer.get("reason", ""))
-        except (ValueError, KeyError, TypeError):
-            message, reason = f"status {status}", ""
-        fix = None
-        if status == 401:
-            fix = "log in to the cluster, and see `kubectl auth whoami`"
-        elif status == 403 and "exceeded quota" in message:
-            fix = f"kubectl describe resourcequota --namespace {self.namespace}"
-        elif status == 403:
-            fix = f"kubectl auth can-i {verb} {resource} --namespace {self.namespace}"
-        elif status == 404 and "namespaces " in message:
-            fix = f"kubectl create namespace {self.namespace}, or choose another --namespace"
-        return KubernetesError(
-            f"cannot {verb} {resource} in namespace {self.namespace!r}",
-            _words(message),
-            fix,
-            status=status,
-            reason=reason,
-        )
 
 
 def _is_namespace_missing(exc: KubernetesError) -> bool:
     return "namespaces " in exc.why
-
-
-def _words(text: object) -> str:
-    return " ".join(str(text).split())[:_WORDS_LIMIT]

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from ravi_agent.errors import RaviError
-from ravi_agent.launcher.kubernetes.api import KubernetesApi, KubernetesError
+from ravi_agent.launcher.kubernetes.api import KubernetesApi
 from ravi_agent.launcher.kubernetes.names import SECRET_KEY
+from ravi_agent.launcher.kubernetes.refusal import KubernetesError
 from ravi_agent.launcher.model.findings import Finding, Verdict, failure
 from ravi_agent.launcher.model.request import DoctorTarget
 

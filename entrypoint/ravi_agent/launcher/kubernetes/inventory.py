@@ -2,7 +2,8 @@
 
 from functools import partial
 
-from ravi_agent.launcher.kubernetes import jobs
+from ravi_agent import contract
+from ravi_agent.launcher.kubernetes import jobs, pods
 from ravi_agent.launcher.kubernetes.api import KubernetesApi
 from ravi_agent.launcher.kubernetes.statuses import list_statuses
 from ravi_agent.launcher.model.inventory import Inventory, Leftover, ReapOptions
@@ -18,6 +19,7 @@ def take_inventory(api: KubernetesApi, options: ReapOptions) -> Inventory:
         or one.created_at >= options.before
         or not one.identity_name.startswith(options.prefix)
     }
+    names = {one.identity_name for one in found if one.run in kept}
     leftovers = [
         Leftover(line=f"Job of run {run}", remove=partial(jobs.remove, api, run))
         for run in sorted({one.run for one in found} - kept)
@@ -25,5 +27,12 @@ def take_inventory(api: KubernetesApi, options: ReapOptions) -> Inventory:
     return Inventory(
         noun="Jobs",
         leftovers=leftovers,
-        names_in_use=frozenset(one.identity_name for one in found if one.run in kept),
+        names_in_use=frozenset(names | _names_of_pods(api)),
     )
+
+
+def _names_of_pods(api: KubernetesApi) -> set[str]:
+    """The names of identities in pods that no run has made, as their `ravi-init` has told them."""
+    found, _ = api.list("pods", label_selector=f"!{contract.LABEL_RUN}")
+    identities = (pods.identity_of(pod) for pod in found)
+    return {one.name for one in identities if one}

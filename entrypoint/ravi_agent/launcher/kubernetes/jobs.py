@@ -13,8 +13,9 @@ from ravi_agent import contract
 from ravi_agent.credential import Credential
 from ravi_agent.errors import RaviError, UsageError
 from ravi_agent.launcher.kubernetes import manifests, task_files
-from ravi_agent.launcher.kubernetes.api import KubernetesApi, KubernetesError
+from ravi_agent.launcher.kubernetes.api import KubernetesApi
 from ravi_agent.launcher.kubernetes.names import SECRET_KEY, Object, job_name
+from ravi_agent.launcher.kubernetes.refusal import KubernetesError
 from ravi_agent.launcher.model.request import JobOptions
 from ravi_agent.launcher.planning.plan import Plan
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from ravi_agent.errors import EngineError
-from ravi_agent.launcher.kubernetes.api import KubernetesApi, KubernetesError
+from ravi_agent.launcher.kubernetes.api import KubernetesApi
+from ravi_agent.launcher.kubernetes.refusal import KubernetesError
 from ravi_agent.launcher.model.agents import KEPT_LINES
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ import base64
 from collections.abc import Collection
 
 from ravi_agent.launcher.kubernetes.names import (
+    INIT,
     SECRET_KEY,
     Object,
     job_name,
@@ -30,7 +31,7 @@ def job(plan: Plan, options: JobOptions) -> Object:
                     "action": "Ignore",
                     "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
                 },
-                _fail_index("ravi-init", FINAL_BEFORE_AGENT),
+                _fail_index(INIT, FINAL_BEFORE_AGENT),
                 _fail_index("agent", FINAL_FOR_AGENT),
             ]
         },

@@ -7,7 +7,8 @@ from ravi_agent.launcher.planning.plan import Plan
 
 Object = dict[str, Any]
 
-INIT_IMAGE = "ravi-init"
+INIT = "ravi-init"  # the init container, and its image
+KEY_FOLDER = "/run/ravi-key"
 SECRET_KEY = "management_key"  # noqa: S105 - its name in the Secret
 # Where a task finds the file with its own settings.
 TASK_FILE = "/run/ravi-task"

@@ -2,7 +2,8 @@
 
 from ravi_agent import contract
 from ravi_agent.launcher.kubernetes.names import (
-    INIT_IMAGE,
+    INIT,
+    KEY_FOLDER,
     SECRET_KEY,
     TASK_FILE,
     Object,
@@ -14,7 +15,6 @@ from ravi_agent.launcher.model.request import JobOptions
 from ravi_agent.launcher.planning.plan import Plan
 
 ENTRYPOINT = "/opt/ravi/bin/ravi-entrypoint"
-_KEY_FOLDER = "/run/ravi-key"
 _INDEX_FIELD = "metadata.annotations['batch.kubernetes.io/job-completion-index']"
 _AGENT_USER = "1000:1000"  # `agent` in the base image
 _PULL_POLICIES = {"always": "Always", "missing": "IfNotPresent", "never": "Never"}
@@ -68,10 +68,10 @@ def pod_spec(plan: Plan, options: JobOptions) -> Object:
 
 
 def _init(plan: Plan, options: JobOptions, has_file: bool) -> Object:
-    container = _container(plan, "ravi-init", options.init_image or INIT_IMAGE)
+    container = _container(plan, INIT, options.init_image or INIT)
     container["env"] = [
         *_variables(plan, has_file),
-        {"name": "RAVI_MANAGEMENT_KEY_FILE", "value": f"{_KEY_FOLDER}/{SECRET_KEY}"},
+        {"name": "RAVI_MANAGEMENT_KEY_FILE", "value": f"{KEY_FOLDER}/{SECRET_KEY}"},
     ]
     if has_file:
         container["command"] = ["/bin/sh", "-c", f"set -a; . {TASK_FILE}; exec ravi-init"]
@@ -83,7 +83,7 @@ def _init(plan: Plan, options: JobOptions, has_file: bool) -> Object:
     }
     container["volumeMounts"] = [
         *_mounts(has_file),
-        {"name": "ravi-key", "mountPath": _KEY_FOLDER, "readOnly": True},
+        {"name": "ravi-key", "mountPath": KEY_FOLDER, "readOnly": True},
     ]
     return container
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ravi_agent.errors import AnswerError
 from ravi_agent.identity import Identity
-from ravi_agent.launcher.kubernetes.names import Object
+from ravi_agent.launcher.kubernetes.names import INIT, Object
 from ravi_agent.launcher.model.agents import State
 
 INDEX = "batch.kubernetes.io/job-completion-index"
@@ -13,7 +13,7 @@ INDEX = "batch.kubernetes.io/job-completion-index"
 # https://kubernetes.io/docs/reference/labels-annotations-taints/
 _FAILURES = "batch.kubernetes.io/job-index-failure-count"
 _IGNORED_FAILURES = "batch.kubernetes.io/job-index-ignored-failure-count"
-AGENT, INIT = "agent", "ravi-init"
+AGENT = "agent"
 # The kubelet's reasons for a container that will not start unless somebody changes something.
 # It tries ImagePullBackOff again too, with the same image and the same rights.
 _STUCK = frozenset(
@@ -103,6 +103,11 @@ def view(pod: Object) -> PodView | None:
     elif init.get("running") or init.get("terminated"):
         state = State.PROVISIONING
     return PodView(**common, state=state, trouble=trouble, is_stuck=is_stuck)
+
+
+def identity_of(pod: Object) -> Identity | None:
+    """The identity in the pod; None while its `ravi-init` has not told of one."""
+    return _identity(_container(pod.get("status") or {}, "initContainerStatuses", INIT))
 
 
 def _container(status: Object, kind: str, name: str) -> Object:

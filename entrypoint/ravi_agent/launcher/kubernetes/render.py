@@ -1,11 +1,13 @@
 """A run as YAML for `kubectl apply`: the same for the same request, and without the key."""
 
 import re
+from collections.abc import Iterable
 
 import yaml
 
 from ravi_agent.errors import UsageError
 from ravi_agent.launcher.kubernetes import limits, manifests, names, task_files
+from ravi_agent.launcher.kubernetes.names import Object
 from ravi_agent.launcher.kubernetes.planning import make_job_plan
 from ravi_agent.launcher.model.request import JobOptions, RunRequest
 from ravi_agent.launcher.planning.plan import Plan
@@ -24,7 +26,7 @@ class _Dumper(yaml.SafeDumper):
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     is_plain = _PLAIN.fullmatch(text) and text.lower() not in _NO_TEXTS
-    style = None if is_plain or "\n" in text else '"'
+    style = "|" if "\n" in text else None if is_plain else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
@@ -53,8 +55,12 @@ def render(plan: Plan, options: JobOptions, namespace: str | None = None) -> str
     for one in documents:
         if one and namespace:
             one["metadata"]["namespace"] = namespace
-    return head + "---\n".join(
+    return head + to_yaml(one for one in documents if one)
+
+
+def to_yaml(documents: Iterable[Object]) -> str:
+    """Documents that every reader of YAML understands alike."""
+    return "---\n".join(
         yaml.dump(one, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
         for one in documents
-        if one
     )

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ravi_agent.errors import EngineError
-from ravi_agent.launcher.kubernetes.api import KubernetesApi, KubernetesError
+from ravi_agent.launcher.kubernetes.api import KubernetesApi
 from ravi_agent.launcher.kubernetes.names import Object
+from ravi_agent.launcher.kubernetes.refusal import KubernetesError
 
 if TYPE_CHECKING:
     from ravi_agent.launcher.kubernetes.stream import Stream

@@ -49,6 +49,22 @@ class JobOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class InjectionOptions:
+    """What an admission policy adds to pods.
+
+    version: of the API that has MutatingAdmissionPolicy. namespace: the only one whose pods are
+    changed, None for all. image: of the init container. secret: has the management key.
+    has_env_files: the containers get their variables from the workspace.
+    """
+
+    version: str
+    namespace: str | None
+    image: str
+    secret: str
+    has_env_files: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunRequest:
     """One run to carry out, or to go on with.
 
