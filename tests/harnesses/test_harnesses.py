@@ -5,6 +5,7 @@ Ours are in `images/harnesses/`; the published shell harness runs as printed whe
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import stat
@@ -242,6 +243,83 @@ def test_without_an_identity_no_agent_starts(machine: Machine, local: LocalRavi,
     assert not (workspace / "told").exists()
     assert not (workspace / ".ravi").exists()
     assert [entry["method"] for entry in local.requests.entries] == ["POST"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can play another user")
+@pytest.mark.parametrize("name", OURS)
+def test_a_directory_that_somebody_else_made_first_runs_nothing(
+    machine: Machine, local: LocalRavi, name: str
+) -> None:
+    shared = machine.root / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    workspace = machine.prepare(OURS[name], shared / "ravi-workspace-1")
+    for path in (workspace, *workspace.iterdir()):
+        os.chown(path, 4711, 4711)
+
+    code, output = machine.run(*OURS[name].command, "1", str(workspace))
+
+    assert code != 0
+    assert "another user can decide what runs there\n  fix: " in output
+    assert not local.requests.entries
+    assert {path.name for path in workspace.iterdir()} == {OURS[name].agent}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can play another user")
+def test_the_shell_harnesss_own_directory_in_tmp_is_nobody_elses(
+    machine: Machine, local: LocalRavi
+) -> None:
+    task = uuid.uuid4().hex
+    workspace = machine.prepare(OURS["shell"], Path(f"/tmp/ravi-workspace-{task}"))
+    try:
+        for path in (workspace, *workspace.iterdir()):
+            os.chown(path, 4711, 4711)
+        code, _ = machine.run(*OURS["shell"].command, task)
+        assert (code, len(local.requests.entries)) == (1, 0)
+
+        for path in (workspace, *workspace.iterdir()):
+            os.chown(path, 0, 0)
+        code, output = machine.run(*OURS["shell"].command, task)
+        assert code == 0, output
+        assert (workspace / "told").exists()
+    finally:
+        shutil.rmtree(workspace)
+
+
+@pytest.mark.parametrize("where", ["the workspace", "its program", "a directory above"])
+@pytest.mark.parametrize("name", OURS)
+def test_what_everybody_can_change_runs_nothing(
+    machine: Machine, local: LocalRavi, name: str, where: str
+) -> None:
+    above = machine.workspaces / "above"
+    above.mkdir()
+    workspace = machine.prepare(OURS[name], above / "open")
+    opened = {
+        "the workspace": workspace,
+        "its program": workspace / OURS[name].agent,
+        "a directory above": above,
+    }
+    opened[where].chmod(0o777)
+
+    code, output = machine.run(*OURS[name].command, "1", str(workspace))
+
+    assert code != 0
+    assert "another user can decide what runs there" in output
+    assert not local.requests.entries
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_workspace_without_an_agent_costs_nothing(
+    machine: Machine, local: LocalRavi, name: str
+) -> None:
+    workspace = machine.workspaces / "empty"
+    workspace.mkdir()
+
+    code, output = machine.run(*OURS[name].command, "1", str(workspace))
+
+    assert code != 0
+    assert "no program\n  fix: put your agent there" in output
+    assert not local.requests.entries
 
 
 # --- the published one -------------------------------------------------------------------------

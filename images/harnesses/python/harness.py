@@ -6,10 +6,27 @@ Runs `agent.py` of the workspace, and leaves with its code. Needs `ravi`.
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+
+def check_trusted(workspace: Path, program: Path) -> None:
+    """End where another user can decide what runs: the agent can call with the account's key."""
+    if not program.is_file():
+        sys.exit(f"harness.py: error: {program}: no program\n  fix: put your agent there")
+    for path in (program, workspace, *workspace.parents):
+        status = path.stat()
+        is_open = status.st_mode & stat.S_IWOTH
+        if path in workspace.parents:  # in /tmp, nobody can replace what is somebody else's
+            is_open = is_open and not status.st_mode & stat.S_ISVTX
+        if is_open or status.st_uid not in {0, os.getuid()}:
+            sys.exit(
+                f"harness.py: error: {path}: another user can decide what runs there\n"
+                "  fix: harness.py TASK_ID DIRECTORY, one that only you can write"
+            )
 
 
 def provision_workspace(task_id: str, config_dir: Path) -> dict[str, str]:
@@ -49,9 +66,10 @@ def scope_to(uuid: str) -> dict[str, str]:
 
 def run_agent(task_id: str, workspace: Path) -> int:
     """Run the workspace's agent as an identity of its own, and return its exit code."""
+    check_trusted(workspace, workspace / "agent.py")
     config_dir = workspace / ".ravi"
     # Taken before anything is paid for: a second harness on the same workspace ends here.
-    config_dir.mkdir(mode=0o700, parents=True)
+    config_dir.mkdir(mode=0o700)
     try:
         environment = {**os.environ, **provision_workspace(task_id, config_dir)}
         agent = [sys.executable, "agent.py"]
@@ -63,4 +81,4 @@ def run_agent(task_id: str, workspace: Path) -> int:
 
 if __name__ == "__main__":
     _, task, directory = sys.argv
-    sys.exit(run_agent(task, Path(directory).absolute()))
+    sys.exit(run_agent(task, Path(directory).resolve()))

@@ -6,9 +6,37 @@ set -euo pipefail
 task_id=${1:?TASK_ID required}
 workspace=${2:-/tmp/ravi-workspace-$task_id}
 
+# check_owner PATH TEST...: end where somebody else made it, or find's TEST says they can change it.
+check_owner() {
+    if [ -n "$(find "$1" -prune \( -uid 0 -o -uid "$(id -u)" \) "${@:2}")" ]; then
+        return
+    fi
+    echo "harness.sh: error: $1: another user can decide what runs there" >&2
+    echo "  fix: harness.sh $(printf '%q' "$task_id") DIRECTORY, one that only you can write" >&2
+    exit 1
+}
+
+(umask 077 && mkdir -p -- "$workspace")
+workspace=$(cd -- "$(dirname -- "$workspace")" && pwd)/$(basename -- "$workspace")
+check_owner "$workspace" # a link that somebody else has put here, too
+workspace=$(cd -- "$workspace" && pwd -P)
+# The agent can call with the account's key. Anybody may have made a directory in /tmp, and could
+# have put an agent into it.
+if [ ! -x "$workspace/run-agent.sh" ]; then
+    echo "harness.sh: error: $workspace/run-agent.sh: no program" >&2
+    echo "  fix: put your agent there, and chmod +x it" >&2
+    exit 1
+fi
+for path in "$workspace" "$(readlink -f -- "$workspace/run-agent.sh")"; do
+    check_owner "$path" ! -perm -002
+done
+folder=$workspace
+until [ "$folder" = / ]; do
+    folder=$(dirname -- "$folder")
+    check_owner "$folder" \( ! -perm -002 -o -perm -1000 \)
+done
+
 # Taken before anything is paid for: a second harness on the same workspace ends here.
-mkdir -p -- "$workspace"
-workspace=$(cd -- "$workspace" && pwd)
 config_dir=$workspace/.ravi
 mkdir -m 0700 -- "$config_dir"
 scope=$(mktemp -d)

@@ -7,10 +7,36 @@ import * as fs from "node:fs";
 import { constants, homedir, tmpdir } from "node:os";
 import * as path from "node:path";
 
+function fail(what: string, fix: string): never {
+  console.error(`harness.ts: error: ${what}\n  fix: ${fix}`);
+  process.exit(1);
+}
+
 interface RaviIdentity {
   uuid: string;
   inbox: string;
   phone: string | null;
+}
+
+/** Ends where another user can decide what runs: the agent can call with the account's key. */
+function checkTrusted(workspace: string, program: string): void {
+  if (!fs.existsSync(program)) {
+    fail(`${program}: no program`, "put your agent there");
+  }
+  const parents: string[] = [];
+  for (let folder = workspace; folder !== path.dirname(folder); ) {
+    folder = path.dirname(folder);
+    parents.push(folder);
+  }
+  for (const one of [program, workspace, ...parents]) {
+    const { uid, mode } = fs.statSync(one);
+    const isSticky = parents.includes(one) && mode & 0o1000; // as /tmp: nobody replaces another's
+    const isOpen = mode & fs.constants.S_IWOTH && !isSticky;
+    if (isOpen || (uid !== 0 && uid !== process.getuid?.())) {
+      const fix = "node harness.ts TASK_ID DIRECTORY, one that only you can write";
+      fail(`${one}: another user can decide what runs there`, fix);
+    }
+  }
 }
 
 function provisionWorkspace(taskId: string, configDir: string): RaviIdentity {
@@ -51,8 +77,8 @@ function scopeTo(uuid: string): Record<string, string> {
 }
 
 function runAgent(taskId: string, workspace: string): number {
+  checkTrusted(workspace, path.join(workspace, "agent.js"));
   const configDir = path.join(workspace, ".ravi");
-  fs.mkdirSync(workspace, { recursive: true });
   // Taken before anything is paid for: a second harness on the same workspace ends here.
   fs.mkdirSync(configDir, { mode: 0o700 });
   try {
@@ -80,4 +106,4 @@ if (!taskId || !workspace) {
   console.error("usage: node harness.ts TASK_ID WORKSPACE");
   process.exit(64);
 }
-process.exitCode = runAgent(taskId, path.resolve(workspace));
+process.exitCode = runAgent(taskId, fs.realpathSync(workspace));
