@@ -11,16 +11,19 @@ HARNESSES := images/harnesses/symphony/worker images/harnesses/lalph/worktree-se
 	images/harnesses/claude-squad/install \
 	images/harnesses/vibe-kanban/vibe-kanban-agent \
 	images/harnesses/shell/harness.sh
-SCRIPTS := scripts/cluster scripts/cluster-node scripts/engine scripts/go scripts/images scripts/lock scripts/podman scripts/tools scripts/venv images/base/profile.sh .ci/run $(HARNESSES)
-DOCKERFILES := Dockerfile tests/conformance/Dockerfile images/agent-example/Dockerfile images/devcontainer/Dockerfile images/harnesses/symphony/Dockerfile images/init/Dockerfile images/launch/Dockerfile images/local/Dockerfile
+SCRIPTS := scripts/cluster scripts/cluster-node scripts/demo-signup scripts/engine scripts/go scripts/images scripts/lock scripts/podman scripts/tools scripts/venv images/base/profile.sh .ci/run $(HARNESSES)
+DOCKERFILES := Dockerfile tests/conformance/Dockerfile images/agent-example/Dockerfile images/demo-shop/Dockerfile images/demo-signup/Dockerfile images/devcontainer/Dockerfile images/harnesses/symphony/Dockerfile images/init/Dockerfile images/launch/Dockerfile images/local/Dockerfile
 
-.PHONY: help demo test test-cluster cluster soak lint format engine images reference picture clean
+.PHONY: help demo demo-signup test test-cluster cluster soak lint format engine images reference picture clean
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1  \t/p' Makefile
 
 demo: images ## fifty agents, fifty identities, against a local Ravi
 	$(VENV)/bin/ravi-launch --local --count 50 --image ravi-agent-example --rm
+
+demo-signup: images ## twenty agents sign up at a shop, each with its own two codes
+	scripts/demo-signup
 
 test: images ## every test, on a real engine
 	scripts/tools

@@ -1,4 +1,4 @@
-"""Draws a run of the real launcher: `python scripts/picture.py FILE.svg`, or `make picture`."""
+"""Draws a real run of the demo: `python scripts/picture.py FILE.svg`, or `make picture`."""
 
 import io
 import subprocess
@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
-LAUNCH = Path(sys.executable).with_name("ravi-launch")
-ARGUMENTS = ["--local", "--count", "3", "--image", "ravi-agent-example", "--name", "demo", "--rm"]
+ROOT = Path(__file__).parents[1]
+COMMAND = ["scripts/demo-signup", "3", "demo"]
 # rich's own frame asks another host for a font; an SVG in a README gets none.
 _FRAME = """\
 <svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
@@ -39,9 +39,10 @@ _FRAME = """\
 
 
 def main(path: str) -> int:
-    """Run the launcher and draw what it prints, errors included; its exit code."""
+    """Run the demo and draw what it prints, errors included; its exit code."""
     done = subprocess.run(
-        [LAUNCH, *ARGUMENTS],
+        COMMAND,
+        cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -53,7 +54,7 @@ def main(path: str) -> int:
 
 def drawn(output: str) -> str:
     """A terminal with the command line and what it printed, as SVG."""
-    lines = [f"$ {LAUNCH.name} {' '.join(ARGUMENTS)}", *output.splitlines()]
+    lines = [f"$ {' '.join(COMMAND)}", *output.splitlines()]
     console = Console(
         record=True, width=max(map(len, lines)) + 1, file=io.StringIO(), force_terminal=True
     )

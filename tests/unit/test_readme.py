@@ -276,7 +276,7 @@ def test_the_key_is_mounted_where_it_is_looked_for() -> None:
 
 # How each line that the README has a reader type is run. A line of another kind needs a test first.
 RUN_BY = {
-    r"make (demo|test)": "`.ci/run` and the workflow",
+    r"make (demo|demo-signup|test)": "`.ci/run` and the workflow",
     r"\. \.venv/bin/activate": "every target makes this directory",
     r"docker (build|run|rm) .*": "tests/engine/test_documents.py",
     r"export RAVI_MANAGEMENT_KEY_FILE=.*": "tests/engine/test_documents.py",
@@ -369,10 +369,12 @@ def test_the_picture_shows_agents_of_a_real_run_and_loads_nothing() -> None:
     lines = re.findall(r"<text [^>]*>(.*?)</text>", svg)
     said = "\n".join(html.unescape(line).replace("\xa0", " ") for line in lines)
 
-    assert "$ ravi-launch --local --count 3" in said
-    assert len(re.findall(r"I am task-demo-000\d: \S+@ravi-local\.test, \+\d+", said)) == 3
+    assert "$ scripts/demo-signup 3" in said
+    assert len(re.findall(r"signed up as \S+@ravi-local\.test with the code \d{6}, as", said)) == 3
     assert "3 succeeded, 0 failed" in said
-    assert set(re.findall(r"https?://[^\"' )]+", svg)) == {"http://www.w3.org/2000/svg"}
+    assert "3 of 3 signed up at the shop, with 6 different codes" in said
+    loaded = re.findall(r"https?://[^\"' )]+", re.sub(r"(<text [^>]*>).*?</text>", r"\1", svg))
+    assert set(loaded) == {"http://www.w3.org/2000/svg"}
 
 
 def test_the_changelog_keeps_its_form() -> None:
