@@ -12,7 +12,7 @@ HARNESSES := images/harnesses/symphony/worker images/harnesses/lalph/worktree-se
 	images/harnesses/vibe-kanban/vibe-kanban-agent \
 	images/harnesses/shell/harness.sh
 SCRIPTS := scripts/cluster scripts/cluster-node scripts/engine scripts/go scripts/images scripts/lock scripts/podman scripts/tools scripts/venv images/base/profile.sh entrypoint/ravi_agent/container/cli_shim/ravi .ci/run $(HARNESSES)
-DOCKERFILES := Dockerfile tests/conformance/Dockerfile images/agent-example/Dockerfile images/devcontainer/Dockerfile images/harnesses/symphony/Dockerfile images/init/Dockerfile images/launch/Dockerfile images/local/Dockerfile
+DOCKERFILES := Dockerfile tests/conformance/Dockerfile tests/engine/sdk/Dockerfile images/agent-example/Dockerfile images/devcontainer/Dockerfile images/harnesses/symphony/Dockerfile images/init/Dockerfile images/launch/Dockerfile images/local/Dockerfile
 
 .PHONY: help demo test test-cluster cluster soak lint format engine images reference picture clean
 
