@@ -6,13 +6,9 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.stamp
 ACTIONLINT_VERSION := v1.7.12
-HARNESSES := images/harnesses/symphony/worker images/harnesses/lalph/worktree-setup.sh \
-	images/harnesses/claude-squad/post-checkout images/harnesses/claude-squad/claude-squad-agent \
-	images/harnesses/claude-squad/install \
-	images/harnesses/vibe-kanban/vibe-kanban-agent \
-	images/harnesses/shell/harness.sh
-SCRIPTS := scripts/cluster scripts/cluster-node scripts/demo-signup scripts/engine scripts/go scripts/images scripts/lock scripts/podman scripts/tools scripts/venv images/base/profile.sh .ci/run $(HARNESSES)
-DOCKERFILES := Dockerfile tests/conformance/Dockerfile images/agent-example/Dockerfile images/demo-shop/Dockerfile images/demo-signup/Dockerfile images/devcontainer/Dockerfile images/harnesses/symphony/Dockerfile images/init/Dockerfile images/launch/Dockerfile images/local/Dockerfile
+SOURCES := scripts images entrypoint tests .ci Dockerfile
+SCRIPTS = $(shell grep -rlIE --exclude-dir=__pycache__ --exclude-dir=node_modules '^\#!.*[ /](ba)?sh$$' $(SOURCES)) images/base/profile.sh
+DOCKERFILES = $(shell find $(SOURCES) -name Dockerfile)
 
 .PHONY: help demo demo-signup test test-cluster cluster soak lint format engine images reference picture clean
 

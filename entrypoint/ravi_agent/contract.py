@@ -67,6 +67,8 @@ AGENT_VARIABLES = (
     "RAVI_IDENTITY_NAME",
     "RAVI_API_URL",
 )
+# Where programs are looked for in an environment without PATH.
+DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 # Its identity's own key, where the service has such keys: what the official SDK reads. It is the
 # one of the agent's variables that is secret, so it is never expanded into an argument.
 API_KEY_VARIABLE = "RAVI_API_KEY"

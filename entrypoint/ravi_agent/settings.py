@@ -70,6 +70,10 @@ VARIABLES = {
         "`keep`, `forget` (revoke the key, remove `.ravi/`) or `delete` (the identity too)",
     ),
     "RAVI_EXPORT_API_KEY": ("1", "`0` keeps the identity's own key out of the agent's environment"),
+    "RAVI_CLI_SHIM": (
+        "",
+        "`1` has the next `ravi` on the agent's PATH act as its identity in every directory",
+    ),
     "RAVI_CREDENTIAL_FILES": (
         "",
         "list of `lalph`, `PATH:json`, `PATH:dotenv`, `PATH:yaml-front-matter`",
@@ -125,6 +129,7 @@ class Settings:
             "RAVI_CREDENTIAL_FILES", lambda text: credential_files(text, self.workspace)
         )
         self.is_api_key_exported = parsed("RAVI_EXPORT_API_KEY", one_of(("1", "0"))) == "1"
+        self.has_cli_shim = parsed("RAVI_CLI_SHIM", one_of(("", "0", "1"))) == "1"
         self.agent_user: str = given("RAVI_AGENT_USER")
         self.is_agent_user_asked_for = bool(environ.get("RAVI_AGENT_USER"))
         self.is_handover_expected = (

@@ -14,6 +14,7 @@ import pytest
 import ravi_agent
 from conftest import MANAGEMENT_KEY
 from ravi_agent.command.cli import ravi
+from ravi_agent.command.session import Session
 from ravi_agent.command.table import TABLE
 from ravi_agent.errors import (
     AbsentError,
@@ -336,6 +337,28 @@ def test_a_list_in_pages_is_one_list(call: Call, local: LocalRavi) -> None:
     )
 
     assert [one["uuid"] for one in call("contacts", "list")] == ["1", "2"]
+
+
+def test_the_pages_of_a_list_share_one_deadline(
+    local: LocalRavi, environ: dict[str, str], tmp_path: Path
+) -> None:
+    """`ravi inbox wait --timeout 1s` is over after a second, however the service cuts its lists."""
+    following = f"{local.url}/api/contacts/?page="
+    for number in range(2, 40):
+        body = {
+            "count": 40,
+            "previous": None,
+            "next": f"{following}{number}",
+            "results": [{"uuid": str(number)}],
+        }
+        local.faults.append(
+            Fault(path="/api/contacts/", status=200, count=1, delay_s=0.3, body=body)
+        )
+
+    with Session(environ, str(tmp_path)) as session, pytest.raises(OutcomeUnknownError):
+        session.ask_identity("GET", "contacts/", timeout_s=1)
+
+    assert len(local.requests.entries) < 10
 
 
 # --- refused, help and mistakes ----------------------------------------------------------------

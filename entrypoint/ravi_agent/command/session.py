@@ -82,11 +82,11 @@ class Session:
         path: str,
         body: dict[str, object] | None = None,
         *,
-        timeout_s: float = _CALL_TIMEOUT_S,
+        timeout_s: float | None = None,
     ) -> object:
         """The answer to a call about the identity; a list whole, also where it comes in pages.
 
-        Raises any RaviError.
+        timeout_s: for all pages together. Raises any RaviError.
         """
         try:
             return _answer(self.identity_api(), method, path, body, timeout_s)
@@ -157,25 +157,11 @@ def _answer(
     method: str,
     path: str,
     body: dict[str, object] | None,
-    timeout_s: float = _CALL_TIMEOUT_S,
+    timeout_s: float | None = None,
 ) -> object:
-    """The service's JSON; a list in pages (`results`, `next`) is read to its end."""
-    answer = api.ask(method, path, body, timeout_s=timeout_s)
-    if method != "GET" or not isinstance(answer, dict) or not {"results", "next"} <= answer.keys():
-        return answer
-    from urllib.parse import parse_qsl
-
-    from ravi_agent.service.pages import Listing
-
-    place, _, query = path.partition("?")
-    listing = Listing(f"{api.api_url}/api/{place}", dict(parse_qsl(query)))
-    found = listing.add(answer)
-    while listing.query is not None:
-        # `ask` says whose list it is on every page.
-        parts = [part for part in listing.query.split("&") if not part.startswith("identity=")]
-        following = f"{place}?{'&'.join(parts)}"
-        found += listing.add(api.ask("GET", following, timeout_s=timeout_s))
-    return found
+    if method == "GET":
+        return api.read(path) if timeout_s is None else api.read(path, timeout_s=timeout_s)
+    return api.ask(method, path, body, timeout_s=timeout_s or _CALL_TIMEOUT_S)
 
 
 def _is_same(one: str, other: str) -> bool:

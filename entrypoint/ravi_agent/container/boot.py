@@ -96,6 +96,7 @@ def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
             write_status(status, phase="failed")
             raise
         environment = _prepare(settings, environ, identity, user)
+        _warn_of_official_cli(settings, environment, log, is_on_a_host=is_on_a_host)
         if settings.is_handover_expected:
             from ravi_agent.handover import ready_line
             from ravi_agent.log import write_stderr
@@ -223,6 +224,26 @@ def _warn_of_readable_key(
         if user is None:
             fix = "provision with ravi-init or ravi-launch, or start as root: it steps down"
         log.warning(f"the agent can read the account's credential in {path}", fix)
+
+
+def _warn_of_official_cli(
+    settings: "Settings", environment: "Mapping[str, str]", log: "Log", *, is_on_a_host: bool
+) -> None:
+    try:
+        if settings.has_cli_shim or os.path.samefile(".", settings.workspace):
+            return
+    except OSError:
+        return  # the current directory cannot be looked at, nor will the CLI be able to
+    from ravi_agent.container.official_cli import find_gap
+
+    gap = find_gap(
+        settings.workspace,
+        environment.get("HOME"),
+        environment["RAVI_IDENTITY_NAME"],
+        is_on_a_host=is_on_a_host,
+    )
+    if gap:
+        log.warning(*gap)
 
 
 def _close_stdin() -> None:

@@ -1,6 +1,11 @@
 """What the agent gets: its environment, and its arguments with our variables in them."""
 
-from ravi_agent.contract import AGENT_VARIABLES, API_KEY_VARIABLE, MANAGEMENT_KEY_PREFIX
+from ravi_agent.contract import (
+    AGENT_VARIABLES,
+    API_KEY_VARIABLE,
+    DEFAULT_PATH,
+    MANAGEMENT_KEY_PREFIX,
+)
 from ravi_agent.settings import VARIABLES
 from ravi_agent.workspace.contents import agent_variables
 
@@ -31,6 +36,11 @@ def agent_environment(
     )
     if user and user.home and environment.get("HOME", "/root") in {"/root", "/"}:
         environment["HOME"] = user.home  # Docker set root's
+    if settings.has_cli_shim:
+        from ravi_agent.container.official_cli import SHIM_DIR
+
+        path = environment.get("PATH", DEFAULT_PATH)
+        environment["PATH"] = f"{SHIM_DIR}:{path}"
     return environment
 
 

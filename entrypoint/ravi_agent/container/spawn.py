@@ -107,7 +107,7 @@ def execute(command: list[str], environment: dict[str, str]) -> "NoReturn":
     if "/" in program:
         candidates = [program]
     else:
-        path = environment.get("PATH", "/usr/local/bin:/usr/bin:/bin")
+        path = environment.get("PATH", contract.DEFAULT_PATH)
         candidates = [f"{folder or '.'}/{program}" for folder in path.split(":")]
     refusal: tuple[OSError, str] | None = None
     for candidate in candidates:

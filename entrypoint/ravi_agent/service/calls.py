@@ -2,15 +2,15 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from ravi_agent.errors import AnswerError, OutcomeUnknownError
 from ravi_agent.identity import Identity, is_plain, is_uuid
 from ravi_agent.service.creation import creation_body
-from ravi_agent.service.pages import Listing
+from ravi_agent.service.pages import Listing, is_page
 
 # Seconds. The whole call: what the official CLI allows (a phone is bought while we wait).
 CALL_TIMEOUT_S = 30.0
@@ -131,6 +131,21 @@ class Calls(ABC):
         path = _with_query(path, query)
         return self.call(method, path, body, timeout_s=timeout_s, limit=_LIST_LIMIT)[0]
 
+    def read(self, path: str, *, timeout_s: float = LIST_TIMEOUT_S) -> object:
+        """What a GET answers: an object as it is, a list whole, also where it comes in pages.
+
+        timeout_s: for all pages.
+        """
+        ends = time.monotonic() + timeout_s
+        place, _, query = path.partition("?")
+        params = self._params(dict(parse_qsl(query, keep_blank_values=True)))
+        answer, size = self._page(_with_query(place, urlencode(params)), ends, _LIST_LIMIT)
+        if not is_page(answer):
+            return answer
+        listing = Listing(f"{self.api_url}/api/{place}", params)
+        first = listing.add(answer)
+        return [*first, *self._records(listing, place, ends, left=_LIST_LIMIT - size)]
+
     def read_list(
         self,
         path: str,
@@ -147,17 +162,28 @@ class Calls(ABC):
         ends = time.monotonic() + timeout_s
         while True:
             listing = Listing(f"{self.api_url}/api/{path}", self._params(params))
-            found: list[dict[str, Any]] = []
-            left = _LIST_LIMIT
-            while listing.query is not None:
-                page = partial(self._page, _with_query(path, listing.query), ends, left)
-                answer, size = attempt(page) if attempt else page()
-                left -= size
-                found += [one for one in listing.add(answer) if isinstance(one, dict) and keep(one)]
+            records = self._records(listing, path, ends, attempt=attempt)
+            found = [one for one in records if isinstance(one, dict) and keep(one)]
             # Something was deleted meanwhile: what stood behind it may have moved from a page
             # that was to come to one that had been read. Only who found nothing has to know.
             if found or not listing.has_shrunk:
                 return found
+
+    def _records(
+        self,
+        listing: Listing,
+        path: str,
+        ends: float,
+        *,
+        left: int = _LIST_LIMIT,
+        attempt: Attempt | None = None,
+    ) -> Iterator[Any]:
+        """What is on the pages that the list still has; `left` bytes are accepted in all."""
+        while listing.query is not None:
+            page = partial(self._page, _with_query(path, listing.query), ends, left)
+            answer, size = attempt(page) if attempt else page()
+            left -= size
+            yield from listing.add(answer)
 
     def _page(
         self, path: str, ends: float, limit: int, *, timeout_s: float = CALL_TIMEOUT_S

@@ -97,5 +97,10 @@ class Listing:
         return AnswerError(f"the list at {parts.netloc}{parts.path} makes no sense", why)
 
 
+def is_page(answer: object) -> bool:
+    """Whether an answer is a page of a list, and no object of its own."""
+    return isinstance(answer, dict) and {"results", "next"} <= answer.keys()
+
+
 def _place(parts: "Any") -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
