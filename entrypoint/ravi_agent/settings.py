@@ -89,7 +89,8 @@ ON_EXIT_KEEP, ON_EXIT_DELETE = "keep", "delete"
 class Settings:
     """One start's settings; raises SettingsError naming the first variable that is wrong.
 
-    Holds no key. `is_name_asked_for` tells a name somebody gave from one made of the host's.
+    Holds no key. `is_name_asked_for` tells a name somebody gave from one made of the host's or,
+    where `is_name_of_workspace`, of the workspace's.
     """
 
     def __init__(self, environ: "Mapping[str, str]") -> None:
@@ -139,18 +140,24 @@ class Settings:
                 f"{environ['JOB_NAME']}-{environ['JOB_COMPLETION_INDEX']}",
                 "JOB_NAME",
             )
-        prefix = given("RAVI_NAME_PREFIX")
+        self._prefix = given("RAVI_NAME_PREFIX")
         self.is_name_asked_for = bool(asked or task)
-        self.identity_name: str = asked or prefix + (task or os.uname().nodename)
-        if not is_plain(self.identity_name) or len(self.identity_name) > 255:
-            variable = "RAVI_IDENTITY_NAME"
-            if not asked:
-                variable = task_source if is_plain(prefix) else "RAVI_NAME_PREFIX"
-            raise SettingsError(
-                f"{variable}={self.identity_name!r}",
-                "a name is at most 255 printable characters without a single quote",
-                f"set {variable} to such a name",
-            )
+        self.is_name_of_workspace = False
+        self.identity_name: str = asked or self._prefix + (task or os.uname().nodename)
+        variable = "RAVI_IDENTITY_NAME"
+        if not asked:
+            variable = task_source if is_plain(self._prefix) else "RAVI_NAME_PREFIX"
+        _check_name(self.identity_name, variable)
+
+    def name_after(self, key: str) -> None:
+        """Name a new identity by the prefix and the workspace's key.
+
+        A workspace that has an identity keeps it. Raises SettingsError for a prefix too long.
+        """
+        self.identity_name = self._prefix + key
+        self.is_name_asked_for = False
+        self.is_name_of_workspace = True
+        _check_name(self.identity_name, "RAVI_NAME_PREFIX")
 
     @property
     def asked_name(self) -> str | None:
@@ -178,6 +185,15 @@ def unknown_variables(environ: "Iterable[str]") -> list[tuple[str, str]]:
         for name in unknown
         if (near := difflib.get_close_matches(name, VARIABLES, n=1, cutoff=0.85))
     ]
+
+
+def _check_name(name: str, variable: str) -> None:
+    if not is_plain(name) or len(name) > 255:
+        raise SettingsError(
+            f"{variable}={name!r}",
+            "a name is at most 255 printable characters without a single quote",
+            f"set {variable} to such a name",
+        )
 
 
 def _fix(name: str) -> str:
