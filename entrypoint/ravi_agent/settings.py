@@ -12,6 +12,7 @@ from ravi_agent.setting_values import (
     absolute_path,
     credential_files,
     exit_remap,
+    limit,
     one_of,
     seconds,
     signal_map,
@@ -47,6 +48,10 @@ VARIABLES = {
     "RAVI_PHONE_POLICY": (
         "auto",
         "`auto` (ask for a number, go on without if refused), `require` or `never`",
+    ),
+    "RAVI_MAX_IDENTITIES": (
+        "100",
+        "identities a host may create in an hour, and in the run `RAVI_RUN`; or `unlimited`",
     ),
     "RAVI_PROVISION_TIMEOUT": ("60", "seconds for everything before the agent starts"),
     "RAVI_GRACE": (
@@ -111,6 +116,8 @@ class Settings:
             "RAVI_PHONE_POLICY", one_of(("auto", PHONE_REQUIRE, PHONE_NEVER))
         )
         self.provision_timeout_s: float = parsed("RAVI_PROVISION_TIMEOUT", seconds)
+        self.max_identities: int | None = parsed("RAVI_MAX_IDENTITIES", limit)
+        self.is_max_identities_asked_for = bool(environ.get("RAVI_MAX_IDENTITIES"))
         self.grace_s: float = parsed("RAVI_GRACE", seconds)
         if environ.get("RAVI_SIGNAL_SCOPE") == "child":
             raise SettingsError(

@@ -85,6 +85,7 @@ def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
             on_exit = release_variables(settings, environ)
         user = find_agent_user(settings.agent_user, is_asked_for=settings.is_agent_user_asked_for)
 
+        from ravi_agent.container.ensure import FOUND
         from ravi_agent.container.status import status_path, write_status
 
         # A host has no health check to answer, and a work tree that is to stay clean.
@@ -93,12 +94,11 @@ def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
             identity, origin = _identify(
                 settings, environ, user, log, watch, status, is_load_only=is_load_only
             )
-            if is_ensuring and not is_started_by_engine():
+            if (is_ensuring or origin != FOUND) and not is_started_by_engine():
                 from ravi_agent.container.record import record
 
                 record(settings, environ, identity, origin, log)
             if settings.on_exit != ON_EXIT_KEEP:
-                from ravi_agent.container.ensure import FOUND
                 from ravi_agent.container.on_exit import known_identity
 
                 on_exit |= known_identity(settings, identity, is_found=origin == FOUND)

@@ -27,7 +27,14 @@ def record(
         for action in actions.get(origin, [ledger.USE]):
             if action == ledger.KEY and not identity.key:
                 continue
-            ledger.note(environ, action, identity, settings.api_url, workspace=settings.workspace)
+            ledger.note(
+                environ,
+                action,
+                identity,
+                settings.api_url,
+                workspace=settings.workspace,
+                run=environ.get("RAVI_RUN") or None,
+            )
     except OSError as exc:
         log.warning(
             f"the ledger cannot be written: {exc}",
