@@ -10,6 +10,7 @@ RaviError
 │   └── OutcomeUnknownError   it may have been carried out
 ├── ThrottledError        75  the service said: later
 ├── TimeUpError           75  what was waited for did not come
+├── LimitError            75  the host has created as many identities as it may, for now
 ├── AnswerError           76  an answer that makes no sense
 ├── RefusedError          77  the service said no
 └── EngineError           69  the container engine failed (launcher)
@@ -131,6 +132,12 @@ class ThrottledError(RaviError):
 
 class TimeUpError(RaviError):
     """What was waited for did not come in time."""
+
+    exit_code = contract.EXIT_THROTTLED
+
+
+class LimitError(RaviError):
+    """This host has created as many identities as it may; nothing was paid for."""
 
     exit_code = contract.EXIT_THROTTLED
 

@@ -25,6 +25,14 @@ def one_of(choices: "tuple[str, ...]") -> "Callable[[str], str]":
     return parse
 
 
+def limit(text: str) -> int | None:
+    if text == "unlimited":
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise ValueError("neither a whole number nor `unlimited`")
+    return int(text)
+
+
 def seconds(text: str) -> float:
     try:
         seconds = float(text)

@@ -12,6 +12,7 @@ from ravi_agent.setting_values import (
     absolute_path,
     credential_files,
     exit_remap,
+    limit,
     one_of,
     seconds,
     signal_map,
@@ -47,6 +48,10 @@ VARIABLES = {
     "RAVI_PHONE_POLICY": (
         "auto",
         "`auto` (ask for a number, go on without if refused), `require` or `never`",
+    ),
+    "RAVI_MAX_IDENTITIES": (
+        "100",
+        "identities a host may create in an hour, and in the run `RAVI_RUN`; or `unlimited`",
     ),
     "RAVI_PROVISION_TIMEOUT": ("60", "seconds for everything before the agent starts"),
     "RAVI_GRACE": (
@@ -94,7 +99,8 @@ ON_EXIT_KEEP, ON_EXIT_DELETE = "keep", "delete"
 class Settings:
     """One start's settings; raises SettingsError naming the first variable that is wrong.
 
-    Holds no key. `is_name_asked_for` tells a name somebody gave from one made of the host's.
+    Holds no key. `is_name_asked_for` tells a name somebody gave from one made of the host's or,
+    where `is_name_of_workspace`, of the workspace's.
     """
 
     def __init__(self, environ: "Mapping[str, str]") -> None:
@@ -113,6 +119,8 @@ class Settings:
         self.workspace: str = parsed("RAVI_WORKSPACE", absolute_path)
         self.phone_policy: str = parsed("RAVI_PHONE_POLICY", one_of(PHONE_POLICIES))
         self.provision_timeout_s: float = parsed("RAVI_PROVISION_TIMEOUT", seconds)
+        self.max_identities: int | None = parsed("RAVI_MAX_IDENTITIES", limit)
+        self.is_max_identities_asked_for = bool(environ.get("RAVI_MAX_IDENTITIES"))
         self.grace_s: float = parsed("RAVI_GRACE", seconds)
         if environ.get("RAVI_SIGNAL_SCOPE") == "child":
             raise SettingsError(
@@ -143,18 +151,24 @@ class Settings:
                 f"{environ['JOB_NAME']}-{environ['JOB_COMPLETION_INDEX']}",
                 "JOB_NAME",
             )
-        prefix = given("RAVI_NAME_PREFIX")
+        self._prefix = given("RAVI_NAME_PREFIX")
         self.is_name_asked_for = bool(asked or task)
-        self.identity_name: str = asked or prefix + (task or os.uname().nodename)
-        if not is_plain(self.identity_name) or len(self.identity_name) > 255:
-            variable = "RAVI_IDENTITY_NAME"
-            if not asked:
-                variable = task_source if is_plain(prefix) else "RAVI_NAME_PREFIX"
-            raise SettingsError(
-                f"{variable}={self.identity_name!r}",
-                "a name is at most 255 printable characters without a single quote",
-                f"set {variable} to such a name",
-            )
+        self.is_name_of_workspace = False
+        self.identity_name: str = asked or self._prefix + (task or os.uname().nodename)
+        variable = "RAVI_IDENTITY_NAME"
+        if not asked:
+            variable = task_source if is_plain(self._prefix) else "RAVI_NAME_PREFIX"
+        _check_name(self.identity_name, variable)
+
+    def name_after(self, key: str) -> None:
+        """Name a new identity by the prefix and the workspace's key.
+
+        A workspace that has an identity keeps it. Raises SettingsError for a prefix too long.
+        """
+        self.identity_name = self._prefix + key
+        self.is_name_asked_for = False
+        self.is_name_of_workspace = True
+        _check_name(self.identity_name, "RAVI_NAME_PREFIX")
 
     @property
     def asked_name(self) -> str | None:
@@ -182,6 +196,15 @@ def unknown_variables(environ: "Iterable[str]") -> list[tuple[str, str]]:
         for name in unknown
         if (near := difflib.get_close_matches(name, VARIABLES, n=1, cutoff=0.85))
     ]
+
+
+def _check_name(name: str, variable: str) -> None:
+    if not is_plain(name) or len(name) > 255:
+        raise SettingsError(
+            f"{variable}={name!r}",
+            "a name is at most 255 printable characters without a single quote",
+            f"set {variable} to such a name",
+        )
 
 
 def _fix(name: str) -> str:

@@ -11,6 +11,7 @@ import pytest
 
 from conftest import MANAGEMENT_KEY
 from ravi_agent.local.server import LocalRavi
+from ravi_agent.workspace.key import workspace_key
 
 RECIPES = Path(__file__).parents[2] / "images" / "harnesses"
 BIN = Path(sys.executable).parent
@@ -102,6 +103,10 @@ class Host:
     def commit(self) -> None:
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", "commit")
+
+    def name_of(self, workspace: Path) -> str:
+        """The name that `--key auto` gives; of a work tree only while that is there."""
+        return f"task-{workspace_key(str(workspace))}"
 
     def emails(self) -> dict[str, str]:
         """Names of the account's identities and their addresses."""

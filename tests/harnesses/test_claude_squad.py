@@ -125,7 +125,7 @@ def test_a_session_has_its_identity_although_tmux_knows_no_setting(squad: Squad)
     ((cwd, email, config, key, _),) = started(squad, 1)
 
     assert (cwd, config, key) == (str(path), f"{path}/.ravi", "")
-    assert squad.host.emails() == {"task-cs-one_17f3": email}
+    assert squad.host.emails() == {squad.host.name_of(path): email}
 
 
 @pytest.mark.parametrize("shell", ["/bin/bash", "/bin/dash"])
@@ -137,7 +137,7 @@ def test_a_killed_session_s_identity_is_deleted(squad: Squad, shell: str) -> Non
 
     squad.kill("one", path)
 
-    until(lambda: list(squad.host.emails()) == ["task-cs-two_17f3"])
+    until(lambda: list(squad.host.emails()) == [squad.host.name_of(other)])
     assert (other / ".ravi/identity.json").exists()
 
 
@@ -184,7 +184,7 @@ def pane(squad: Squad, title: str) -> str:
 
 def test_a_session_without_an_identity_says_so_and_tries_again(squad: Squad) -> None:
     squad.host.key.write_text("wrong")
-    squad.start("one")
+    path = squad.start("one")
     until(lambda: "Press Enter to try again" in pane(squad, "one"))
     assert "ravi-init: error: " in pane(squad, "one")
     assert squad.agents() == []
@@ -193,7 +193,7 @@ def test_a_session_without_an_identity_says_so_and_tries_again(squad: Squad) -> 
     squad.tmux("send-keys", "-t", "claudesquad_one", "Enter")
 
     ((_, email, *_),) = started(squad, 1)
-    assert squad.host.emails() == {"task-cs-one_17f3": email}
+    assert squad.host.emails() == {squad.host.name_of(path): email}
 
 
 def test_a_session_that_never_got_its_identity_leaves_its_title_free(squad: Squad) -> None:
@@ -215,7 +215,7 @@ def test_a_worktree_whose_first_try_failed_makes_one_identity(squad: Squad) -> N
 
     started(squad, 1)
 
-    assert list(squad.host.emails()) == ["task-cs-one_17f3"]
+    assert list(squad.host.emails()) == [squad.host.name_of(path)]
     assert (path / ".ravi/identity.json").exists()
 
 

@@ -44,7 +44,7 @@ def test_all_phases_of_an_iteration_have_one_identity(lalph: Host, prefix: list[
 
     assert [iteration.phase(prefix) for _ in range(3)] == [0, 0, 0]
 
-    email = lalph.emails()["task-lalph-lalph-a1"]
+    email = lalph.emails()[lalph.name_of(iteration.path)]
     ran = [str(iteration.path), email, f"{iteration.path}/.ravi", "", "--print"]
     assert lalph.runs("claude") == [ran] * 3
     assert len(lalph.emails()) == 1
@@ -74,5 +74,5 @@ def test_four_iterations_at_once_have_four_identities(lalph: Host) -> None:
         paths = list(pool.map(iterate, range(4)))
 
     ran = {path: email for path, email, *_ in lalph.runs("claude")}
-    assert {str(path): lalph.emails()[f"task-lalph-{path.name}"] for path in paths} == ran
+    assert {str(path): lalph.emails()[lalph.name_of(path)] for path in paths} == ran
     assert len(set(ran.values())) == 4

@@ -82,7 +82,7 @@ def test_an_issue_has_one_identity_from_its_first_attempt_to_its_end(symphony: S
     second = symphony.attempt()
 
     assert len(host.local.requests.entries) == calls  # the second is offline
-    assert host.emails() == {"task-ENG-12": first["env"]["RAVI_EMAIL"]}
+    assert host.emails() == {host.name_of(symphony.workspace): first["env"]["RAVI_EMAIL"]}
     assert first["cwd"] == str(symphony.workspace)
     assert first["env"]["RAVI_CONFIG_DIR"] == f"{symphony.workspace}/.ravi"
     assert second["env"] == first["env"]
@@ -105,7 +105,7 @@ def test_a_hook_that_fails_keeps_the_directory_and_the_next_attempt_mends_it(
 
     symphony.host.key.write_text(MANAGEMENT_KEY)
     symphony.attempt()
-    assert list(symphony.host.emails()) == ["task-ENG-12"]
+    assert list(symphony.host.emails()) == [symphony.host.name_of(symphony.workspace)]
 
 
 def test_without_its_hook_codex_does_not_start(symphony: Symphony) -> None:
@@ -125,7 +125,7 @@ def test_eight_issues_at_once_have_eight_identities(symphony: Symphony) -> None:
         answers = list(pool.map(Symphony.attempt, issues))
 
     emails = {
-        f"task-{one.key}": got["env"]["RAVI_EMAIL"]
+        one.host.name_of(one.workspace): got["env"]["RAVI_EMAIL"]
         for one, got in zip(issues, answers, strict=True)
     }
     assert emails == symphony.host.emails()

@@ -16,6 +16,7 @@ CODES = {
     "OutcomeUnknownError": 69,
     "ThrottledError": 75,
     "TimeUpError": 75,
+    "LimitError": 75,
     "AnswerError": 76,
     "RefusedError": 77,
     "EngineError": 69,

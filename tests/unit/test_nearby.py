@@ -14,6 +14,7 @@ from ravi_agent.container.nearby import _nearest_workspace
 from ravi_agent.errors import SettingsError
 from ravi_agent.identity import Identity
 from ravi_agent.local.server import LocalRavi
+from ravi_agent.workspace import ledger
 from ravi_agent.workspace.claim import Claim
 
 ENTRYPOINT = Path(sys.executable).with_name("ravi-entrypoint")
@@ -150,3 +151,26 @@ def test_ensure_provisions_the_current_directory(tmp_path: Path, local: LocalRav
     assert (cwd, environment["RAVI_IDENTITY_NAME"]) == (str(directory), "task-9")
     assert "RAVI_MANAGEMENT_KEY" not in environment
     assert [one.name for one in local.store.identities()] == ["task-9"]
+
+
+def test_two_directories_of_one_host_have_two_identities(tmp_path: Path, local: LocalRavi) -> None:
+    variables = {"RAVI_MANAGEMENT_KEY": MANAGEMENT_KEY, "RAVI_API_URL": local.url}
+    names = set()
+    for name in ("a/feat", "b/feat", "a/feat"):
+        directory = tmp_path / name
+        directory.mkdir(parents=True, exist_ok=True)
+        ended = entrypoint(directory, "--ensure", "--", *SHOW, HOME=str(tmp_path), **variables)
+        assert ended.returncode == 0, ended.stderr
+        names.add(json.loads(ended.stdout)[1]["RAVI_IDENTITY_NAME"])
+
+    assert len(names) == 2
+    assert {one.name for one in local.store.identities()} == names
+    assert all(name.startswith("task-feat-") for name in names)
+    recorded = {entry.path: entry.name for entry in ledger.owned({"HOME": str(tmp_path)})}
+    assert recorded.keys() == {f"{tmp_path}/{name}" for name in ("a/feat", "b/feat")}
+
+
+def test_a_directory_that_was_named_otherwise_keeps_its_identity(tmp_path: Path) -> None:
+    ended = entrypoint(provision(tmp_path, "task-old"), "--ensure", "--", *SHOW)
+
+    assert json.loads(ended.stdout)[1]["RAVI_IDENTITY_NAME"] == "task-old"

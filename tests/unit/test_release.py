@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -426,3 +427,78 @@ def test_a_release_without_a_key_of_the_account_works_offline(
 
     assert len(local.requests.entries) == calls
     assert not (tmp_path / "work/.ravi").exists()
+
+
+def names(local: LocalRavi) -> list[str]:
+    return sorted(one.name for one in local.store.identities())
+
+
+def test_a_key_made_of_the_workspace_ends_with_it_also_when_the_directory_is_gone(
+    environ: dict[str, str], local: LocalRavi, tmp_path: Path
+) -> None:
+    """A harness removes the directory first, and with it what git said of the repository."""
+    for path in ("a/feat", "b/feat", "c/feat"):
+        (tmp_path / path / ".git").mkdir(parents=True)
+        (tmp_path / path / ".git/HEAD").write_text("ref: refs/heads/main\n")
+        command(environ, "ravi-init", "--workspace", str(tmp_path / path), "--key", "auto")
+    assert len(names(local)) == 3
+
+    shutil.rmtree(tmp_path / "a")
+    shutil.rmtree(tmp_path / "b/feat/.ravi")
+    for path in ("a/feat", "b/feat"):
+        arguments = ("--workspace", str(tmp_path / path), "--key", "auto", "--delete")
+        for _ in range(2):  # again changes nothing
+            command(environ, "ravi-release", *arguments)
+
+    (left,) = names(local)
+    assert json.loads((tmp_path / "c/feat/.ravi/identity.json").read_text())["name"] == left
+
+
+def test_without_a_ledger_the_workspace_s_own_key_still_ends_it(
+    environ: dict[str, str], local: LocalRavi, tmp_path: Path
+) -> None:
+    arguments = ("--workspace", str(tmp_path / "w"), "--key", "auto")
+    command(environ, "ravi-init", *arguments)
+    shutil.rmtree(tmp_path / ".local")
+    shutil.rmtree(tmp_path / "w/.ravi")
+
+    command(environ, "ravi-release", *arguments, "--delete")
+
+    assert names(local) == []
+
+
+def test_a_workspace_named_before_keeps_its_identity_and_gives_it_back(
+    environ: dict[str, str], local: LocalRavi, tmp_path: Path
+) -> None:
+    workspace = ("--workspace", str(tmp_path / "feat-b"))
+    command(environ, "ravi-init", *workspace, "--key", "feat-b")
+
+    command(environ, "ravi-init", *workspace, "--key", "auto")
+    assert names(local) == ["task-feat-b"]
+
+    command(environ, "ravi-release", *workspace, "--key", "auto", "--delete")
+    assert names(local) == []
+
+
+def test_an_identity_that_an_agent_forged_is_not_deleted_under_a_key_of_the_workspace(
+    environ: dict[str, str], local: LocalRavi, tmp_path: Path
+) -> None:
+    victim = local.store.create(name="task-victim", email=None, with_phone=False)
+    workspace = ("--workspace", str(tmp_path / "w"), "--key", "auto")
+    command(environ, "ravi-init", *workspace)
+    file = tmp_path / "w/.ravi/identity.json"
+    record = {**json.loads(file.read_text()), "uuid": victim.uuid, "name": victim.name}
+    file.write_text(json.dumps(record))
+
+    command(environ, "ravi-release", *workspace, "--delete", code=77)
+
+    assert "task-victim" in names(local)
+
+
+def test_a_key_of_the_workspace_wins_over_names_in_the_environment(
+    environ: dict[str, str], local: LocalRavi, tmp_path: Path
+) -> None:
+    given = {**environ, "TASK_ID": "7", "RAVI_IDENTITY_NAME": "mine", "RAVI_NAME_PREFIX": "p-"}
+    command(given, "ravi-init", "--workspace", str(tmp_path / "w"), "--key", "auto")
+
+    assert names(local)[0].startswith("p-w-")

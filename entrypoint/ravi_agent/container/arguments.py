@@ -10,9 +10,14 @@ from types import MappingProxyType
 from typing import Any, NoReturn
 
 from ravi_agent import __version__
+from ravi_agent.container.nearby import name_by_workspace
 from ravi_agent.errors import UsageError
-from ravi_agent.settings import VARIABLES
+from ravi_agent.settings import VARIABLES, Settings
 
+_AUTO = "auto"  # the key that is made of the workspace
+KEY_AUTO = f"--key {_AUTO}"
+# What gives a name where the command line does not.
+_NAMING = ("RAVI_IDENTITY_NAME", "TASK_ID", "JOB_NAME")
 _KEY_LENGTH = 160  # leaves room for a prefix and the hash below the 255 of a name
 _SIMILARITY = 0.6  # of a flag that could have been meant
 # What somebody is after who types a setting's flag at a command that does not read it.
@@ -70,7 +75,8 @@ def parse_settings(
     """`environ` with what the flags say instead, and which of `switches` were given.
 
     variables: the settings that the command reads and has a flag for, besides `--workspace`,
-    `--name` and `--key`. switches: flags without a value, and what they do. Raises UsageError.
+    `--name` and `--key`; KEY_AUTO counts as a switch. switches: flags without a value, and what
+    they do. Raises UsageError.
     """
     parser.add_version()
     for switch, meaning in switches.items():
@@ -80,7 +86,8 @@ def parse_settings(
     parser.add_argument(
         "--key",
         metavar="KEY",
-        help="derive the name: the prefix, then KEY (an issue, a branch, a directory's name)",
+        help="derive the name: the prefix, then KEY (an issue, a branch); "
+        f"`{_AUTO}`: the repository, the directory and a hash of where they are",
     )
     flags = {"RAVI_WORKSPACE": "workspace", "RAVI_IDENTITY_NAME": "name"}
     for variable in variables:
@@ -101,9 +108,21 @@ def parse_settings(
             raise UsageError("command line", "both --name and --key", f"{parser.prog} -h")
         if not given["key"]:
             raise UsageError("--key ''", "every workspace would be the same", f"{parser.prog} -h")
-        prefix = environ.get("RAVI_NAME_PREFIX") or VARIABLES["RAVI_NAME_PREFIX"][0]
-        environ["RAVI_IDENTITY_NAME"] = prefix + safe_key(given["key"])
-    return environ, {switch for switch in switches if given[switch]}
+        if given["key"] == _AUTO:
+            environ = {name: value for name, value in environ.items() if name not in _NAMING}
+        else:
+            prefix = environ.get("RAVI_NAME_PREFIX") or VARIABLES["RAVI_NAME_PREFIX"][0]
+            environ["RAVI_IDENTITY_NAME"] = prefix + safe_key(given["key"])
+    switched = {switch for switch in switches if given[switch]}
+    return environ, switched | ({KEY_AUTO} if given["key"] == _AUTO else set())
+
+
+def settings_of(environ: Mapping[str, str], given: set[str]) -> Settings:
+    """The settings that `parse_settings` has found. Raises SettingsError."""
+    settings = Settings(environ)
+    if KEY_AUTO in given:
+        name_by_workspace(settings)
+    return settings
 
 
 def safe_key(key: str) -> str:

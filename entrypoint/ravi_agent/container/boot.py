@@ -57,6 +57,7 @@ def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
     """One start, from the command line to the execve of supervise. Raises any RaviError."""
     command, is_ensuring = _parse(argv, environ)
 
+    from ravi_agent.container.surroundings import is_started_by_engine
     from ravi_agent.container.user import find_agent_user
     from ravi_agent.settings import ON_EXIT_KEEP, Settings, unknown_variables
 
@@ -68,6 +69,10 @@ def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
 
         environ = variables_on_a_host(environ, is_ensuring=is_ensuring)
     settings = Settings(environ)
+    if is_ensuring and not settings.is_name_asked_for and not is_started_by_engine():
+        from ravi_agent.container.nearby import name_by_workspace
+
+        name_by_workspace(settings)
     # A workspace can be slow by its file system, or by what an agent has put there.
     with StopWatch(settings.signal_map) as watch:
         log = settings.log_for(PROGRAM)
@@ -80,18 +85,23 @@ def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
             on_exit = release_variables(settings, environ)
         user = find_agent_user(settings.agent_user, is_asked_for=settings.is_agent_user_asked_for)
 
+        from ravi_agent.container.ensure import FOUND
         from ravi_agent.container.status import status_path, write_status
 
         # A host has no health check to answer, and a work tree that is to stay clean.
         status = None if is_load_only else status_path(settings.workspace)
         try:
-            identity, is_found = _identify(
+            identity, origin = _identify(
                 settings, environ, user, log, watch, status, is_load_only=is_load_only
             )
+            if (is_ensuring or origin != FOUND) and not is_started_by_engine():
+                from ravi_agent.container.record import record
+
+                record(settings, environ, identity, origin, log)
             if settings.on_exit != ON_EXIT_KEEP:
                 from ravi_agent.container.on_exit import known_identity
 
-                on_exit |= known_identity(settings, identity, is_found=is_found)
+                on_exit |= known_identity(settings, identity, is_found=origin == FOUND)
         except Exception:
             write_status(status, phase="failed")
             raise
@@ -119,22 +129,21 @@ def _identify(
     status: str | None,
     *,
     is_load_only: bool,
-) -> "tuple[Identity, bool]":
-    """The workspace's identity, and whether it was there already."""
+) -> "tuple[Identity, str]":
+    """The workspace's identity, and where it came from, in the words of `ensure`."""
     from ravi_agent.container.ensure import FOUND, keep_credential_files, load_provisioned
 
     identity = load_provisioned(settings, user)
     if identity:
         keep_credential_files(settings, identity, user, log, watch)
-        return identity, True
+        return identity, FOUND
     if is_load_only:
         from ravi_agent.container.nearby import not_provisioned
 
         raise not_provisioned(f"{settings.workspace}/.ravi is not complete")
     from ravi_agent.container.ensure import provision_workspace
 
-    identity, origin = provision_workspace(settings, environ, user, log, watch, status)
-    return identity, origin == FOUND
+    return provision_workspace(settings, environ, user, log, watch, status)
 
 
 def _prepare(

@@ -86,6 +86,7 @@ def provision_workspace(
             is_fresh = bool(handover and handover.is_fresh)
             identity, origin = _create(
                 settings,
+                environ,
                 credential,
                 is_fresh=is_fresh,
                 deadline=deadline,
@@ -149,6 +150,7 @@ def _hold(claim: "Claim", deadline: float, watch: StopWatch) -> None:
 
 def _create(
     settings: Settings,
+    environ: "Mapping[str, str]",
     credential: Credential | None,
     *,
     is_fresh: bool,
@@ -166,6 +168,12 @@ def _create(
 
     if credential is None:
         raise no_container_credential()
+    is_in_container = is_started_by_engine()
+    creations = None
+    if not is_in_container:  # what a container creates, its launcher counts
+        from ravi_agent.container.creations import HostCreations
+
+        creations = HostCreations(settings, environ)
     with RaviApi(settings.api_url, credential) as api:
         provisioner = Provisioner(
             api,
@@ -173,7 +181,8 @@ def _create(
             phone_policy=settings.phone_policy,
             log=log,
             on_attempt=note_attempt,
-            is_in_container=is_started_by_engine(),
+            creations=creations,
+            is_in_container=is_in_container,
         )
         identity = provisioner.provision(settings.identity_name, is_fresh=is_fresh)
     return identity, ADOPTED if provisioner.has_adopted else CREATED

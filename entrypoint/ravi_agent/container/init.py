@@ -5,14 +5,6 @@ import sys
 
 from ravi_agent.container.stop import StopWatch, block_signals
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from ravi_agent.identity import Identity
-    from ravi_agent.log import Log
-    from ravi_agent.settings import Settings
-
 PROGRAM = "ravi-init"
 # The settings it reads, each with a flag. A key has none: command lines are public.
 VARIABLES = (
@@ -22,6 +14,7 @@ VARIABLES = (
     "RAVI_ACCESS_TOKEN_FILE",
     "RAVI_NAME_PREFIX",
     "RAVI_PHONE_POLICY",
+    "RAVI_MAX_IDENTITIES",
     "RAVI_PROVISION_TIMEOUT",
     "RAVI_EXPORT_API_KEY",
     "RAVI_CREDENTIAL_FILES",
@@ -44,7 +37,7 @@ def init(argv: list[str], watch: StopWatch) -> int:
     """Provision as the command line and the environment say. Raises any RaviError."""
     import json
 
-    from ravi_agent.container.arguments import Parser, parse_settings
+    from ravi_agent.container.arguments import Parser, parse_settings, settings_of
     from ravi_agent.container.ensure import (
         FOUND,
         keep_credential_files,
@@ -54,14 +47,13 @@ def init(argv: list[str], watch: StopWatch) -> int:
     from ravi_agent.container.environ import initial_environ
     from ravi_agent.container.failure import leave_termination_message
     from ravi_agent.container.user import find_agent_user
-    from ravi_agent.settings import Settings
 
     parser = Parser(
         prog=PROGRAM,
         description="Make sure that a workspace has its Ravi identity, then exit.",
     )
-    environ, _ = parse_settings(parser, VARIABLES, argv, initial_environ())
-    settings = Settings(environ)
+    environ, given = parse_settings(parser, VARIABLES, argv, initial_environ())
+    settings = settings_of(environ, given)
     log = settings.log_for(PROGRAM)
     # On a host root provisions for root; only an image has a user of ours to provision for.
     user = find_agent_user(settings.agent_user, is_asked_for=settings.is_agent_user_asked_for)
@@ -74,34 +66,9 @@ def init(argv: list[str], watch: StopWatch) -> int:
         identity, origin = provision_workspace(settings, environ, user, log, watch, None)
         log.info(f"{settings.workspace} is provisioned: {identity.name} is {identity.email}")
     if os.getpid() != 1:  # what a container calls its workspace says nothing on the host
-        _note(settings, environ, identity, origin, log)
+        from ravi_agent.container.record import record
+
+        record(settings, environ, identity, origin, log)
     # Who watches the pods learns of the identities with them, and need not read a log each.
     leave_termination_message(json.dumps(identity.public()))
     return 0
-
-
-def _note(
-    settings: "Settings",
-    environ: "Mapping[str, str]",
-    identity: "Identity",
-    origin: str,
-    log: "Log",
-) -> None:
-    """Record on this host whose workspace this is, for when it is gone."""
-    from ravi_agent.container.ensure import ADOPTED, CREATED, FOUND
-    from ravi_agent.workspace import ledger
-
-    if origin == FOUND and identity.name != settings.identity_name:
-        return  # whoever can write the workspace says so, and nobody else
-    actions = {CREATED: [ledger.CREATE, ledger.KEY], ADOPTED: [ledger.ADOPT, ledger.KEY]}
-    try:
-        for action in actions.get(origin, [ledger.USE]):
-            if action == ledger.KEY and not identity.key:
-                continue
-            ledger.note(environ, action, identity, settings.api_url, workspace=settings.workspace)
-    except OSError as exc:
-        log.warning(
-            f"the ledger cannot be written: {exc}",
-            "set XDG_STATE_HOME to a directory that can be written; until then delete the "
-            "identity by its name",
-        )

@@ -10,6 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ravi_agent.settings import Settings
+
 
 def variables_on_a_host(environ: "Mapping[str, str]", *, is_ensuring: bool) -> dict[str, str]:
     """`environ` with the workspace named, and with no user to step down to but one asked for.
@@ -29,6 +31,21 @@ def variables_on_a_host(environ: "Mapping[str, str]", *, is_ensuring: bool) -> d
         ) from exc
     path = here if is_ensuring else _nearest_workspace(here, os.geteuid())
     return {"RAVI_AGENT_USER": "0", **environ, "RAVI_WORKSPACE": path}
+
+
+def name_by_workspace(settings: "Settings") -> None:
+    """Let the workspace name its identity: the host's name would give all of them one.
+
+    Raises SettingsError where git's files make no sense.
+    """
+    from ravi_agent.workspace.key import workspace_key
+
+    try:
+        settings.name_after(workspace_key(settings.workspace))
+    except OSError as exc:
+        raise SettingsError(
+            f"a name for {settings.workspace}", f"git: {exc}", "give one: RAVI_IDENTITY_NAME=task-1"
+        ) from exc
 
 
 def _nearest_workspace(here: str, uid: int) -> str:
@@ -61,5 +78,5 @@ def not_provisioned(why: str) -> SettingsError:
     return SettingsError(
         "no provisioned workspace",
         why,
-        'ravi-init --workspace "$PWD", or ravi-entrypoint --ensure -- CMD',
+        'ravi-init --workspace "$PWD" --key auto, or ravi-entrypoint --ensure -- CMD',
     )

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from ravi_agent.identity import Identity
+    from ravi_agent.workspace.ledger import Entry
 
 PROGRAM = "ravi-release"
 # The settings it reads, each with a flag. A key has none: command lines are public.
@@ -62,7 +63,7 @@ def main() -> None:
 
 def release_command(argv: list[str], environ: "Mapping[str, str]") -> int:
     """As the command line says. Raises any RaviError; what stays is named."""
-    from ravi_agent.container.arguments import Parser, parse_settings
+    from ravi_agent.container.arguments import Parser, parse_settings, settings_of
 
     parser = Parser(
         prog=PROGRAM,
@@ -76,8 +77,8 @@ def release_command(argv: list[str], environ: "Mapping[str, str]") -> int:
         environ,
         {"--delete": "delete the identity first; if the service refuses, both stay"},
     )
-    is_deleting = bool(given)
-    settings = Settings(environ)
+    is_deleting = "--delete" in given
+    settings = settings_of(environ, given)
     log = settings.log_for(PROGRAM)
     credential = container_credential(environ)
     if is_deleting and credential is None:
@@ -125,16 +126,36 @@ def _known(
     if settings.asked_name is not None:
         return settings.asked_name, found.uuid if found else None
     if found is None:
-        return None
+        name = settings.identity_name if settings.is_name_of_workspace else None
+        return _last_recorded(settings, environ) or ((name, None) if name else None)
     if found.name == settings.identity_name:
         return found.name, found.uuid
     return (found.name, found.uuid) if _is_recorded(settings, environ, found) else None
 
 
+def _last_recorded(settings: Settings, environ: "Mapping[str, str]") -> Known | None:
+    """The identity that this host's ledger has for a workspace which may be gone itself."""
+    entries = _recorded(settings, environ)
+    return (entries[-1].name, entries[-1].uuid) if entries else None
+
+
+def _recorded(settings: Settings, environ: "Mapping[str, str]") -> "list[Entry]":
+    from ravi_agent.workspace import ledger
+
+    path = os.path.realpath(settings.workspace)
+    try:
+        return [
+            entry
+            for entry in ledger.owned(environ)
+            if entry.path == path and entry.is_of_here(settings.api_url)
+        ]
+    except OSError:
+        return []  # there is no ledger to read
+
+
 def _is_recorded(settings: Settings, environ: "Mapping[str, str]", found: "Identity") -> bool:
     """Whether PID 1, or this host's ledger, says that this workspace has this identity."""
     from ravi_agent.container.root_env import read_root_env
-    from ravi_agent.workspace import ledger
 
     record = read_root_env()
     folder = os.path.join(settings.workspace, contract.RAVI_DIR)
@@ -144,15 +165,10 @@ def _is_recorded(settings: Settings, environ: "Mapping[str, str]", found: "Ident
         record.get("RAVI_IDENTITY_NAME"),
     ):
         return True
-    path = os.path.realpath(settings.workspace)
-    try:
-        return any(
-            (entry.path, entry.uuid, entry.name) == (path, found.uuid, found.name)
-            and entry.is_of_here(settings.api_url)
-            for entry in ledger.owned(environ)
-        )
-    except OSError:
-        return False  # there is no ledger to read
+    return any(
+        (entry.uuid, entry.name) == (found.uuid, found.name)
+        for entry in _recorded(settings, environ)
+    )
 
 
 def _unknown(found: "Identity") -> RefusedError:

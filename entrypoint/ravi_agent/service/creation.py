@@ -1,4 +1,26 @@
-"""What is sent to create an identity, so that each generation of the service takes it."""
+"""Creating an identity: what is sent, so that each generation takes it, and who is asked before."""
+
+from typing import Protocol
+
+
+class Creations(Protocol):
+    """Who may say no before an identity is paid for."""
+
+    def reserve(self, name: str) -> None:
+        """An identity is about to be created; raises a RaviError where it must not be."""
+
+    def cancel(self, name: str) -> None:
+        """Surely none was created."""
+
+
+class AnyNumber:
+    """Lets every creation through."""
+
+    def reserve(self, name: str) -> None:
+        pass
+
+    def cancel(self, name: str) -> None:
+        pass
 
 
 def creation_body(

@@ -21,6 +21,7 @@ from ravi_agent.errors import (
 from ravi_agent.identity import Identity
 from ravi_agent.log import Log
 from ravi_agent.service.api import RaviApi
+from ravi_agent.service.creation import AnyNumber, Creations
 from ravi_agent.service.keys import key_label
 from ravi_agent.service.patience import Pacer, Patience
 from ravi_agent.service.phones import Phones, is_about_phone
@@ -36,8 +37,9 @@ class Provisioner:
     """Makes or adopts identities within a deadline.
 
     deadline: `time.monotonic()` seconds after which nothing more is tried. Counts `attempts`,
-    the calls made so far, also told to `on_attempt`. Raises UnreachableError or ThrottledError
-    at the deadline, RefusedError and AnswerError at once. is_in_container: where loopback is the
+    the calls made so far, also told to `on_attempt`. creations: asked before each creation, None
+    for any number. Raises UnreachableError or ThrottledError at the deadline, RefusedError and
+    AnswerError at once, and what `creations` raises. is_in_container: where loopback is the
     container's own.
     """
 
@@ -51,10 +53,12 @@ class Provisioner:
         settle_s: float = SETTLE_S,
         on_attempt: Callable[[int], object] = lambda _count: None,
         pacer: Pacer | None = None,
+        creations: Creations | None = None,
         is_in_container: bool = False,
     ) -> None:
         self._api = api
         self._settle_s = settle_s
+        self._creations = creations or AnyNumber()
         self._phone_policy = phone_policy
         self._log = log
         self.has_adopted = False  # an identity that was there; else it was created
@@ -118,6 +122,14 @@ class Provisioner:
         return found[0] if found else None
 
     def _create(self, name: str) -> Identity:
+        self._creations.reserve(name)
+        try:
+            return self._send_creation(name)
+        except (NotSentError, ThrottledError, RefusedError):
+            self._creations.cancel(name)  # surely nothing was made
+            raise
+
+    def _send_creation(self, name: str) -> Identity:
         with_phone = self._phone_policy != settings.PHONE_NEVER
         attempt = 0
         while True:

@@ -8,22 +8,27 @@ workspace: an agent must not name identities for somebody else to delete.
 """
 
 import errno
+import fcntl
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from ravi_agent.identity import Identity
 from ravi_agent.service_url import is_same_service
 from ravi_agent.workspace.git import Worktree
 
 FILE = "ravi/ledger.jsonl"
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 # `use`: the workspace was provisioned already, by a start that has written no line here.
 CREATE, ADOPT, USE, KEY, REVOKE, DELETE = "create", "adopt", "use", "key", "revoke", "delete"
 _OWNING = (CREATE, ADOPT, USE)
 _REQUIRED = ("at", "action", "uuid", "name", "api_url", "host")
 _OPTIONAL = ("path", "repository", "branch", "run")
 _LINE_LIMIT = 64 * 1024  # bytes; ours have some hundred
+_LOCK_TIMEOUT_S, _LOCK_RETRY_S = 10.0, 0.02  # who holds it reads one file and writes one line
+_NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EINVAL}
 
 
 class Entry:
@@ -61,15 +66,18 @@ class Entry:
         return all(getattr(self, name) == getattr(other, name) for name in fields)
 
 
-def ledger_path(environ: Mapping[str, str]) -> str:
-    """Where the file is (XDG Base Directory Specification). Raises OSError without a home."""
+def ledger_path(environ: Mapping[str, str], file: str = FILE) -> str:
+    """Where the file is (XDG Base Directory Specification), or another beside it.
+
+    Raises OSError without a home.
+    """
     base = environ.get("XDG_STATE_HOME") or ""
     if not os.path.isabs(base):
         home = environ.get("HOME") or ""
         if not os.path.isabs(home):
             raise OSError(errno.ENOENT, "HOME is not set")
         base = os.path.join(home, ".local/state")
-    return os.path.join(base, FILE)
+    return os.path.join(base, file)
 
 
 def note(
@@ -82,12 +90,30 @@ def note(
     run: str | None = None,
 ) -> None:
     """Append a line; a `use` of what an earlier line says already is left out. Raises OSError."""
+    entry = entry_of(
+        action, identity.name, api_url, uuid=identity.uuid, workspace=workspace, run=run
+    )
+    if action == USE and any(entry.is_same_place(one) for one in owned(environ)):
+        return
+    append(environ, entry)
+
+
+def entry_of(
+    action: str,
+    name: str,
+    api_url: str,
+    *,
+    uuid: str = "",
+    workspace: str | None = None,
+    run: str | None = None,
+) -> Entry:
+    """A line of here and now. Raises OSError for a workspace whose `.git` makes no sense."""
     worktree = Worktree.find(workspace) if workspace else None
-    entry = Entry(
-        at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    return Entry(
+        at=time.strftime(TIME_FORMAT, time.gmtime()),
         action=action,
-        uuid=identity.uuid,
-        name=identity.name,
+        uuid=uuid,
+        name=name,
         api_url=api_url,
         host=os.uname().nodename,
         path=os.path.realpath(workspace) if workspace else None,
@@ -95,25 +121,54 @@ def note(
         branch=worktree.branch() if worktree else None,
         run=run,
     )
-    if action == USE and any(entry.is_same_place(one) for one in owned(environ)):
-        return
-    path = ledger_path(environ)
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(path, flags, 0o600)
+
+
+def append(environ: Mapping[str, str], *entries: Entry) -> None:
+    """Write lines, whole whoever writes at once. Raises OSError."""
+    descriptor = _open(environ)
     try:
         # One write: fifty hooks at once never mix their lines (write(2), O_APPEND).
-        os.write(descriptor, entry.line().encode() + b"\n")
+        os.write(descriptor, b"".join(entry.line().encode() + b"\n" for entry in entries))
     finally:
         os.close(descriptor)
 
 
-def read(environ: Mapping[str, str]) -> list[Entry]:
+@contextmanager
+def locked(environ: Mapping[str, str]) -> Iterator[None]:
+    """Nobody else decides by what the ledger says meanwhile. Raises OSError."""
+    descriptor = _open(environ)
+    ends = time.monotonic() + _LOCK_TIMEOUT_S
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > ends:
+                    raise
+                time.sleep(_LOCK_RETRY_S)
+            except OSError as exc:
+                if exc.errno not in _NO_LOCKS:
+                    raise
+                break  # a file system without locks
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _open(environ: Mapping[str, str]) -> int:
+    path = ledger_path(environ)
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.open(path, flags, 0o600)
+
+
+def read(environ: Mapping[str, str], file: str = FILE) -> list[Entry]:
     """Every entry, oldest first; what is not an entry is passed over. Raises OSError."""
     entries = []
     try:
-        with open(ledger_path(environ), "rb") as file:
-            while line := file.readline(_LINE_LIMIT):
+        with open(ledger_path(environ, file), "rb") as lines:
+            while line := lines.readline(_LINE_LIMIT):
                 if entry := _parse(line):
                     entries.append(entry)
     except FileNotFoundError:
