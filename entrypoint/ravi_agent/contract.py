@@ -85,4 +85,6 @@ LABEL_TASK = "id.ravi.task"
 LABEL_INDEX = "id.ravi.index"
 LABEL_COUNT = "id.ravi.count"
 LABEL_IDENTITY_NAME = "id.ravi.identity-name"
+# On a container that is made to look into an image: it is removed at once, and never started.
+LABEL_PROBE = "id.ravi.probe"
 LABELS = frozenset({LABEL_RUN, LABEL_TASK, LABEL_INDEX, LABEL_COUNT, LABEL_IDENTITY_NAME})

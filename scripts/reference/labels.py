@@ -26,6 +26,8 @@ def page_of_labels() -> str:
         _table(run.labels_of(run.tasks[0])),
         "The volume `ravi-run-RUN` and the networks of a run also have "
         f"{code(contract.LABEL_RUN)}.",
+        f"A container with {code(contract.LABEL_PROBE)} is one that the launcher creates to look"
+        " into an image. It is never started, and removed at once.",
         "## On Kubernetes objects",
         _table(on_a_job["labels"]),
         "Annotations:",

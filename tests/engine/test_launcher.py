@@ -169,14 +169,14 @@ def test_the_agents_standard_input_is_empty(environ: dict[str, str], run_name: s
 def test_a_service_that_refuses_is_told_for_each_agent(
     environ: dict[str, str], run_name: str, service: LocalRavi
 ) -> None:
-    service.faults.append(Fault(status=401))
+    service.faults.append(Fault(method="POST", status=403))
 
     arguments = ["--count", "2", "--name", run_name, "--provision", "container", "-o", "json"]
     done = launch(environ, *arguments, "--", "true", code=1)
 
     for agent in json.loads(done.stdout)["agents"]:
         assert agent["exit_code"] == 77
-        assert "status 401" in agent["error"]
+        assert "status 403" in agent["error"]
         assert agent["identity"] is None
 
 
@@ -263,7 +263,7 @@ def test_bad_input_is_refused_before_anything_starts(
 ) -> None:
     assert_refused(environ, ["--name", run_name, *arguments], code, cause)
     assert containers(client, run_name) == []
-    assert list(service.requests.entries) == []
+    assert service.store.identities() == []
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,12 @@ class Calls(ABC):
             found[identity.uuid] = identity
         return list(found.values())
 
+    def check_access(self, *, timeout_s: float = CALL_TIMEOUT_S) -> None:
+        """Nothing where the service takes the credential: it is asked for its first page."""
+        answer, _ = self.call("GET", "identities/", None, timeout_s=timeout_s, limit=_LIST_LIMIT)
+        if not isinstance(answer, list | dict):
+            raise AnswerError("list of identities not understood", "neither a list nor a page")
+
     def get_identity(self, uuid: str, *, timeout_s: float = CALL_TIMEOUT_S) -> Identity:
         """One identity; RefusedError with status 404 where there is none."""
         return Identity.from_api(self._object("GET", _identity_path(uuid), None, timeout_s))

@@ -2,16 +2,21 @@
 
 import resource
 from collections.abc import Iterator
+from functools import partial
 
 import psutil
 
+from ravi_agent import contract
 from ravi_agent.errors import RaviError
 from ravi_agent.launcher.docker import capacity
 from ravi_agent.launcher.docker.engine import DockerEngine
 from ravi_agent.launcher.docker.images import Images
 from ravi_agent.launcher.docker.networks import PORTS
+from ravi_agent.launcher.docker.preflight import check_disk, check_image
 from ravi_agent.launcher.model.findings import Finding, Verdict, attempt, failure
 from ravi_agent.launcher.model.request import DoctorTarget
+from ravi_agent.launcher.planning.plan import make_plan, new_run_name
+from ravi_agent.launcher.planning.spec import RunSpec
 
 # Python, its pipes and the engine's own share of one idle agent, measured at 22 MB.
 _AGENT_BYTES = 32 * 1024 * 1024
@@ -20,6 +25,7 @@ _AGENT_BYTES = 32 * 1024 * 1024
 def diagnose(engine: DockerEngine, target: DoctorTarget) -> Iterator[Finding]:
     """One finding for each thing checked on the engine and on this host."""
     yield attempt("engine", engine.version)
+    yield attempt("disk", partial(check_disk, engine))
     yield _image(engine, target)
     yield _networks(target)
     yield _files(target)
@@ -35,9 +41,12 @@ def _image(engine: DockerEngine, target: DoctorTarget) -> Finding:
             says = "not on this engine: a run would pull it"
             return Finding(what=what, verdict=Verdict.NOTE, says=says, fix="make images")
         images.check(target.image, config)
+        spec = RunSpec(image=target.image, count=1, api_url=contract.DEFAULT_API_URL)
+        plan = make_plan(new_run_name(), spec, is_fresh=True)
+        check_image(engine, plan, target.image, config)
     except RaviError as exc:
         return failure(what, exc)
-    says = "present, and it starts ravi-entrypoint"
+    says = "present; it has our entrypoint, and the program of its CMD"
     return Finding(what=what, verdict=Verdict.GOOD, says=says)
 
 

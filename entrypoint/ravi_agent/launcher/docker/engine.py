@@ -38,6 +38,9 @@ class DockerEngine:
             os.environ, host=host, context=context, connections=connections
         )
         self._api = self.client.api
+        # Of a Unix socket the SDK makes such an address.
+        is_socket = str(self._api.base_url).startswith("http+docker://")
+        self.is_on_this_host = is_socket and self._tunnel is None
 
     def close(self) -> None:
         self.client.close()
@@ -125,6 +128,14 @@ class DockerEngine:
         )
         existing = [one for summary in found if (one := _existing(summary))]
         return sorted(existing, key=lambda one: (one.run, one.index))
+
+    def probes(self, before: float) -> list[str]:
+        """Containers made to look into an image before that time (Unix seconds), still there."""
+        found = ask(
+            "containers cannot be listed",
+            lambda: self._api.containers(all=True, filters={"label": contract.LABEL_PROBE}),
+        )
+        return [str(one["Id"]) for one in found if one["Created"] < before]
 
     def exit_code(self, container: str) -> int | None:
         """The code a container has ended with, None while it runs."""

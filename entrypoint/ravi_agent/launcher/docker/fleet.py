@@ -35,9 +35,10 @@ from ravi_agent.launcher.model.agents import (
     Started,
     State,
     TakenOver,
+    still_running,
 )
 from ravi_agent.launcher.model.container_status import ContainerStatus
-from ravi_agent.launcher.model.exit_codes import FINAL_FOR_AGENT
+from ravi_agent.launcher.model.exit_codes import FINAL_FOR_AGENT, is_account_refused
 from ravi_agent.launcher.model.observer import Reporter
 from ravi_agent.launcher.planning.plan import Plan
 
@@ -81,6 +82,7 @@ class Fleet:
         self._is_stopping = False
         self._open = len(self.agents)
         self._failed = 0
+        self._refusal: str | None = None  # of the account: no other agent can do better
         self._absence = Absence(self.agents, reporter)
 
     def run(self, *, until_ready: bool = False) -> None:
@@ -109,23 +111,21 @@ class Fleet:
 
     def left(self) -> str:
         """The agents that have been started and have not ended, in words."""
-        left = [one.task.id for one in self.agents if not one.is_final and one.asked_at]
-        names = ", ".join(left[:10]) + (f" and {len(left) - 10} more" if len(left) > 10 else "")
-        if not left:
-            return "no agent behind"
-        return f"{names} running; ravi-launch stop {self.plan.run}"
+        return still_running(self.agents, self.plan.run)
 
     def _run_until_over(self, *, until_ready: bool) -> None:
         while self._open:
             if until_ready and not self._is_stopping and all(one.is_settled for one in self.agents):
                 return
             self._step()
+            if self._refusal and not self._is_stopping:
+                self._stop(f"stopped: {self._refusal}")
             limit = self.plan.flow.max_failures
             if limit is not None and self._failed > limit and not self._is_stopping:
                 self._stop(f"stopped: {self._failed} others failed")
 
     def _step(self) -> None:
-        """Run the timers that are due; then wait for one event, or for the next timer."""
+        """Run the timers that are due; then wait for one event or timer."""
         wait_s = self._timers.run(blocking=False)
         if not self._open:
             return
@@ -163,8 +163,8 @@ class Fleet:
             case EngineLeft():
                 self._absence.begin()
             case EngineBack(exit_codes=exit_codes):
-                hear_again = self._starters.hear_again
-                self._absence.end(exit_codes, hear_again=hear_again, died=self._died)
+                again = self._starters.hear_again
+                self._absence.end(exit_codes, hear_again=again, died=self._died)
             case Broken(error=error):
                 raise error
             case Interrupted(is_forced=is_forced):
@@ -184,8 +184,8 @@ class Fleet:
                 self._has_started(agent, container, age_s)
             case Started(container=container):
                 self._has_started(agent, container, 0.0)
-            case Refused(error=error):
-                agent.error = agent.error or error
+            case Refused(error=error, ends_run=ends_run):
+                agent.error, agent.is_account_refused = agent.error or error, ends_run
                 self._end(agent, State.STOPPED if self._is_stopping else State.FAILED)
             case Ready(line=line, at=at):
                 self._become_ready(agent, line, at)
@@ -193,9 +193,10 @@ class Fleet:
                 agent.doubtful_error = error
                 if not is_ready and not agent.is_timed_out:
                     agent.error = error
-            case OutputOver(last_lines=last_lines):
+                    agent.is_account_refused = is_account_refused(error)
+            case OutputOver(last_lines=lines):
                 agent.is_output_over = True
-                agent.lines.extend(last_lines)
+                agent.lines.extend(lines)
                 self._end_if_over(agent)
             case OutOfMemory():
                 agent.is_out_of_memory = True
@@ -279,18 +280,18 @@ class Fleet:
         else:
             self._open -= 1
             self._failed += 1
+            if agent.is_account_refused:
+                self._refusal = agent.error
         self._reporter.changed(agent)
 
     def _retry(self, agent: Agent) -> None:
         delay_s = min(_RETRY_LIMIT_S, _RETRY_S * 2 ** (agent.attempt - 1))
-        self._reporter.note(
-            f"{agent.task.id} failed: {agent.cause}; start {agent.attempt + 1} of"
-            f" {self.plan.flow.retries + 1} in {delay_s:.0f} s"
-        )
+        start = f"start {agent.attempt + 1} of {self.plan.flow.retries + 1} in {delay_s:.0f} s"
+        self._reporter.note(f"{agent.task.id} failed: {agent.cause}; {start}")
         replaced = agent.container or ""
         agent.begin_again()
-        start = partial(self._starters.start, agent.task, replaced=replaced)
-        self._timers.enter(delay_s, 0, start)
+        again = partial(self._starters.start, agent.task, replaced=replaced)
+        self._timers.enter(delay_s, 0, again)
         self._reporter.changed(agent)
 
     def _change(self, agent: Agent, state: State) -> None:

@@ -28,6 +28,10 @@ def take_inventory(engine: DockerEngine, options: ReapOptions) -> Inventory:
         )
         for one in ended
     ]
+    leftovers += [
+        Leftover(line=f"container {one[:12]} of a check", remove=partial(engine.remove, one))
+        for one in engine.probes(options.before)
+    ]
     staying = [one for one in containers if one.id not in gone]
     leftovers += _records(engine, options, {one.run for one in staying})
     return Inventory(

@@ -13,14 +13,17 @@ from ravi_agent.launcher.docker.handovers import Handovers, IdentityHandovers, K
 from ravi_agent.launcher.docker.images import Images
 from ravi_agent.launcher.docker.local_ravi import NETWORK, start_local_ravi
 from ravi_agent.launcher.docker.networks import Networks
+from ravi_agent.launcher.docker.preflight import check_run
 from ravi_agent.launcher.docker.records import forget, load_record, save_record
 from ravi_agent.launcher.docker.runs import remove_all
+from ravi_agent.launcher.model.account import check_account
 from ravi_agent.launcher.model.budget import make_budget
 from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.model.exit_codes import EXIT_INTERRUPTED
 from ravi_agent.launcher.model.interrupts import Interrupts
 from ravi_agent.launcher.model.request import RunRequest
 from ravi_agent.launcher.planning.plan import Plan, make_plan
+from ravi_agent.launcher.planning.preflight import check_words
 from ravi_agent.launcher.planning.spec import Flow, RunSpec
 from ravi_agent.launcher.show.answer import Answer, exit_code_of
 from ravi_agent.settings import Settings
@@ -45,15 +48,16 @@ def launch(engine: DockerEngine, request: RunRequest) -> int:
     plan = replace(plan, api_url=LOCAL_URL) if spec.is_local else plan
     plan = capacity.measured(plan, has_logs=request.view.log_dir is not None)
     _check_identities(plan, engine)
+    check_words(plan)
     there, unfinished = _find_earlier(plan, engine, is_resuming=request.is_resuming)
     answer = Answer(plan, request, backend="docker")
     images = Images(engine.client, platform=plan.container.platform, say=answer.step)
     networks = Networks(engine.client, plan, default=NETWORK if spec.is_local else None)
 
-    if request.is_dry_run:
-        images.look_at(plan.images)
-    else:
-        _make_ready(plan, engine, images, is_local=spec.is_local)
+    if not spec.is_local:
+        is_needed_here = spec.is_provisioning_here
+        check_account(api_url, credential, is_needed_here=is_needed_here, say=answer.step)
+    _make_ready(plan, engine, images, is_local=spec.is_local, is_dry_run=request.is_dry_run)
     budget = make_budget(plan, api_url, credential)
     budget.check(request.max_identities)
     answer.step(budget.line())
@@ -91,10 +95,16 @@ def launch(engine: DockerEngine, request: RunRequest) -> int:
     return exit_code_of(fleet.agents, is_detached=request.is_detached)
 
 
-def _make_ready(plan: Plan, engine: DockerEngine, images: Images, *, is_local: bool) -> None:
-    """Prepare what the engine needs before the cost of a run can be looked up."""
-    images.make_ready(plan.images, plan.container.pull)
-    if is_local:
+def _make_ready(
+    plan: Plan, engine: DockerEngine, images: Images, *, is_local: bool, is_dry_run: bool
+) -> None:
+    """Prepare what the engine needs before the cost of a run can be looked up, and check it."""
+    if is_dry_run:
+        images.look_at(plan.images)
+    else:
+        images.make_ready(plan.images, plan.container.pull)
+    check_run(engine, plan, images)
+    if is_local and not is_dry_run:
         start_local_ravi(engine, [plan.container.network or NETWORK])
 
 

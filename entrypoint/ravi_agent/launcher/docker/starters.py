@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from ravi_agent.errors import EngineError, RaviError
+from ravi_agent.errors import EngineError, RaviError, RefusedError
 from ravi_agent.launcher.docker.calls import EngineGoneError
 from ravi_agent.launcher.docker.engine import DockerEngine
 from ravi_agent.launcher.docker.handovers import Handovers
@@ -127,7 +127,8 @@ class Starters:
                     self._emit(Refused(index=task.index, error=str(exc)))
                     return
             except RaviError as exc:
-                self._emit(Refused(index=task.index, error=str(exc)))
+                ends_run = isinstance(exc, RefusedError) and exc.status in {401, 402}
+                self._emit(Refused(index=task.index, error=str(exc), ends_run=ends_run))
                 return
             else:
                 self._emit(Started(index=task.index, container=container))

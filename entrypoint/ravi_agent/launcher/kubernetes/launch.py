@@ -11,6 +11,7 @@ from ravi_agent.launcher.kubernetes.fleet import KubernetesFleet
 from ravi_agent.launcher.kubernetes.names import Object
 from ravi_agent.launcher.kubernetes.planning import make_job_plan
 from ravi_agent.launcher.kubernetes.statuses import list_statuses
+from ravi_agent.launcher.model.account import check_account
 from ravi_agent.launcher.model.agents import State
 from ravi_agent.launcher.model.budget import make_budget
 from ravi_agent.launcher.model.exit_codes import EXIT_AGENTS_FAILED
@@ -68,6 +69,7 @@ def _make(plan: Plan, request: RunRequest, api: KubernetesApi, answer: Answer) -
     is_key_needed = secret is None or request.max_identities is not None
     credential = _host_key(request) if is_key_needed else None
     if credential:
+        check_account(plan.api_url, credential, is_needed_here=False, say=answer.step)
         budget = make_budget(plan, plan.api_url, credential)
         budget.check(request.max_identities)
         answer.step(budget.line())

@@ -8,6 +8,7 @@ from ravi_agent.launcher.kubernetes.task_files import tasks_config
 from ravi_agent.launcher.model.request import JobOptions
 from ravi_agent.launcher.planning.container import ContainerOptions
 from ravi_agent.launcher.planning.plan import Plan
+from ravi_agent.launcher.planning.preflight import check_settings, check_words
 
 # A host name has 63 characters, and an Indexed Job's pods are called <job>-<index>.
 _HOST_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -45,6 +46,8 @@ def check(plan: Plan, options: JobOptions) -> None:
             f"the run has {len(plan.tasks)} agents",
             f"--successes {len(plan.tasks)}, or less",
         )
+    check_words(plan)
+    check_settings(plan, {}, plan.image)
     _check_tasks(plan)
     _check_container(plan.container)
 

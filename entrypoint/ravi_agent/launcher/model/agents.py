@@ -1,7 +1,7 @@
 """What has become of each agent of a run, and the events that say so."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -34,6 +34,7 @@ class Agent:
 
     ready_s: from asking the engine for the container to the agent's start with its identity.
     attempt: which start this is, from 1. deaths: codes of containers not known to be its own yet.
+    is_account_refused: the service took no key of the account, or asked for money (401, 402).
     doubtful_error: what the entrypoint, or an agent that plays it, has said after the start.
     """
 
@@ -51,6 +52,7 @@ class Agent:
     is_out_of_memory: bool = False
     is_timed_out: bool = False
     is_output_over: bool = False
+    is_account_refused: bool = False
     deaths: dict[str, int] = field(default_factory=dict)
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
 
@@ -75,6 +77,8 @@ class Agent:
     @property
     def is_worth_retrying(self) -> bool:
         """Whether another start may end differently from this one, which failed."""
+        if self.is_account_refused:
+            return False
         return can_retry(self.exit_code, has_started=self.identity is not None)
 
     @property
@@ -91,6 +95,13 @@ class Agent:
         self.error = self.doubtful_error = None
         self.is_out_of_memory = self.is_timed_out = self.is_output_over = False
         self.lines.clear()
+
+
+def still_running(agents: Sequence[Agent], run: str) -> str:
+    """The agents that have been started and have not ended, in words."""
+    left = [one.task.id for one in agents if not one.is_final and one.asked_at]
+    names = ", ".join(left[:10]) + (f" and {len(left) - 10} more" if len(left) > 10 else "")
+    return f"{names} running; ravi-launch stop {run}" if left else "no agent behind"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,10 +131,14 @@ class TakenOver:
 
 @dataclass(frozen=True, kw_only=True)
 class Refused:
-    """The engine would not create or start the container; nothing of it is left."""
+    """The container was not created or not started; nothing of it is left.
+
+    ends_run: the service refuses the account, so that it will refuse all the others.
+    """
 
     index: int
     error: str
+    ends_run: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 One table: both engines, the Job's podFailurePolicy and the reference pages read it.
 """
 
+import re
 from dataclasses import dataclass
 
 from ravi_agent import contract
@@ -72,7 +73,13 @@ EXIT_CODES = (
 FINAL_BEFORE_AGENT = frozenset(
     one.code for one in EXIT_CODES if not one.can_retry and not one.is_agents
 )
+_ACCOUNT_REFUSED = re.compile(r"\bstatus 40[12]\b")
 FINAL_FOR_AGENT = frozenset(one.code for one in EXIT_CODES if not one.can_retry and one.is_agents)
+
+
+def is_account_refused(error: str) -> bool:
+    """Whether the entrypoint's error is the service's refusal of the whole account."""
+    return _ACCOUNT_REFUSED.search(error) is not None
 
 
 def can_retry(exit_code: int | None, *, has_started: bool) -> bool:

@@ -183,6 +183,11 @@ def workspace_of(environment: Mapping[str, str]) -> str:
     return environment.get("RAVI_WORKSPACE") or contract.DEFAULT_WORKSPACE
 
 
+def mounts_of(task: Task) -> list[str]:
+    """Where in a task's container something of the user's is mounted."""
+    return [os.path.normpath(volume.split(":")[1]) for volume in task.volumes]
+
+
 def _workspace_volume(directory: str, target: str) -> str:
     if ":" in directory:
         raise UsageError(
