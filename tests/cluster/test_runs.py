@@ -164,3 +164,21 @@ def test_the_recipes_are_taken_by_the_server(cluster: Cluster) -> None:
         if manifest.name == "env-files.yaml":  # of a feature that 1.34 has not switched on
             continue
         cluster.kubectl("apply", "--dry-run=server", "--filename", str(manifest))
+
+
+def test_the_server_takes_a_pod_template_with_a_patch(
+    launcher: Launcher, cluster: Cluster, tmp_path: Path
+) -> None:
+    patch = tmp_path / "patch.yaml"
+    patch.write_text("spec: {containers: [{name: agent, env: [{name: EXTRA, value: seen}]}]}\n")
+    flags = ["--count", "1", "--name", "patched", "--priority-class", "system-node-critical"]
+    flags += ["--topology-spread", "kubernetes.io/hostname", "--patch", str(patch)]
+
+    rendered = launcher.render(*flags, "--", "true")
+
+    cluster.kubectl("apply", "--dry-run=server", "--filename", "-", stdin=rendered)
+    ended = launcher.run(
+        *("--count", "1", "--name", "patched", "--rm", "--patch", str(patch)),
+        *("--", "sh", "-c", 'echo "EXTRA is $EXTRA"'),
+    )
+    assert "EXTRA is seen" in ended.stdout + ended.stderr

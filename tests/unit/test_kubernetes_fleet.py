@@ -600,3 +600,16 @@ def test_pages_of_a_list_are_put_together(
     fleet.run(until_ready=True)
 
     assert {agent.state for agent in fleet.agents} == {State.RUNNING}
+
+
+def test_a_list_keeps_of_pods_what_is_read_of_them(
+    api: KubernetesApi, fake: FakeKubernetes, play: Play
+) -> None:
+    play(lambda _index, _attempt: Outcome(is_held=True))
+    carry_out(api, make_plan(1), until_ready=True)
+
+    (pod,), _ = api.list("pods")
+    (job,), _ = api.list("jobs")
+
+    assert pod.keys() & {"metadata", "spec", "status"} == {"metadata", "status"}
+    assert "template" in job["spec"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ravi_agent.errors import UsageError
 from ravi_agent.launcher.backend import KUBERNETES
-from ravi_agent.launcher.commands.flags import Group, flag
+from ravi_agent.launcher.commands.flags import Completion, Group, flag
 from ravi_agent.launcher.commands.run_options import ENGINES
 from ravi_agent.launcher.model.request import JobOptions
 from ravi_agent.launcher.planning.values import parse_seconds
@@ -71,6 +71,32 @@ class KubernetesOptions:
         only_on=KUBERNETES,
         fixed_on=ENGINES,
     )
+    priority_class: str | None = flag(
+        "--priority-class",
+        metavar="NAME",
+        group=Group.KUBERNETES,
+        help="Priority class of the pods.",
+        only_on=KUBERNETES,
+        fixed_on=ENGINES,
+    )
+    topology_spread: tuple[str, ...] = flag(
+        "--topology-spread",
+        default=(),
+        metavar="KEY",
+        group=Group.KUBERNETES,
+        help="Spread the pods evenly over values of this node label.",
+        only_on=KUBERNETES,
+        fixed_on=ENGINES,
+    )
+    patch: str | None = flag(
+        "--patch",
+        metavar="FILE",
+        group=Group.KUBERNETES,
+        help="Strategic merge patch for the pod template, in YAML or JSON.",
+        completion=Completion.FILE,
+        only_on=KUBERNETES,
+        fixed_on=ENGINES,
+    )
     successes: int | None = flag(
         "--successes",
         metavar="N",
@@ -110,6 +136,9 @@ class KubernetesOptions:
             tolerations=parse_tolerations(self.toleration),
             service_account=self.service_account,
             pull_secrets=self.pull_secret,
+            priority_class=self.priority_class,
+            topology_spread=self.topology_spread,
+            patch=self.patch,
         )
 
 

@@ -7,7 +7,13 @@ import json
 
 from ravi_agent import contract
 from ravi_agent.launcher.kubernetes.cel import Expression, typed
-from ravi_agent.launcher.kubernetes.names import INIT, KEY_FOLDER, SECRET_KEY, Object
+from ravi_agent.launcher.kubernetes.names import (
+    INIT,
+    KEY_FOLDER,
+    KEY_VOLUME,
+    SECRET_KEY,
+    Object,
+)
 from ravi_agent.launcher.model.request import InjectionOptions
 from ravi_agent.settings import PHONE_POLICIES
 
@@ -204,7 +210,7 @@ def _init(options: InjectionOptions) -> Object:
         },
         "volumeMounts": [
             workspace,
-            {"name": "ravi-key", "mountPath": KEY_FOLDER, "readOnly": True},
+            {"name": KEY_VOLUME, "mountPath": KEY_FOLDER, "readOnly": True},
         ],
     }
 
@@ -242,7 +248,7 @@ def _variable(options: InjectionOptions, name: str) -> Object:
 def _volumes(options: InjectionOptions) -> Expression:
     path = "Object.spec.volumes"
     key = {
-        "name": "ravi-key",
+        "name": KEY_VOLUME,
         "secret": {
             "secretName": options.secret,
             "defaultMode": 0o440,

@@ -3,6 +3,7 @@
 import re
 
 from ravi_agent.errors import UsageError
+from ravi_agent.launcher.kubernetes.manifests import job
 from ravi_agent.launcher.kubernetes.names import COMPLETIONS_LIMIT, job_name
 from ravi_agent.launcher.kubernetes.task_files import tasks_config
 from ravi_agent.launcher.model.request import JobOptions
@@ -46,6 +47,8 @@ def check(plan: Plan, options: JobOptions) -> None:
             f"the run has {len(plan.tasks)} agents",
             f"--successes {len(plan.tasks)}, or less",
         )
+    if options.patch:
+        job(plan, options)
     check_words(plan)
     check_settings(plan, {}, plan.image)
     _check_tasks(plan)

@@ -10,6 +10,7 @@ from ravi_agent.launcher.kubernetes.names import (
     job_name,
     metadata,
 )
+from ravi_agent.launcher.kubernetes.patch import patched
 from ravi_agent.launcher.kubernetes.pod_template import pod_spec
 from ravi_agent.launcher.model.exit_codes import FINAL_BEFORE_AGENT, FINAL_FOR_AGENT
 from ravi_agent.launcher.model.request import JobOptions
@@ -17,7 +18,7 @@ from ravi_agent.launcher.planning.plan import Plan
 
 
 def job(plan: Plan, options: JobOptions) -> Object:
-    """The Indexed Job of a run."""
+    """The Indexed Job of a run; raises UsageError for a patch that does not fit."""
     spec: Object = {
         "completionMode": "Indexed",
         "completions": len(plan.tasks),
@@ -44,7 +45,8 @@ def job(plan: Plan, options: JobOptions) -> Object:
         spec["activeDeadlineSeconds"] = options.deadline_s
     if options.ttl_s is not None:
         spec["ttlSecondsAfterFinished"] = options.ttl_s
-    spec["template"] = {"metadata": metadata(plan, None), "spec": pod_spec(plan, options)}
+    template = {"metadata": metadata(plan, None), "spec": pod_spec(plan, options)}
+    spec["template"] = patched(template, options.patch) if options.patch else template
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",

@@ -8,6 +8,7 @@ from ravi_agent.launcher.planning.plan import Plan
 Object = dict[str, Any]
 
 INIT = "ravi-init"  # the init container, and its image
+KEY_VOLUME = "ravi-key"  # holds the management key, for the init container alone
 KEY_FOLDER = "/run/ravi-key"
 SECRET_KEY = "management_key"  # noqa: S105 - its name in the Secret
 # Where a task finds the file with its own settings.

@@ -4,6 +4,7 @@ from ravi_agent import contract
 from ravi_agent.launcher.kubernetes.names import (
     INIT,
     KEY_FOLDER,
+    KEY_VOLUME,
     SECRET_KEY,
     TASK_FILE,
     Object,
@@ -44,6 +45,18 @@ def pod_spec(plan: Plan, options: JobOptions) -> Object:
         pod["nodeSelector"] = dict(options.node_selector)
     if options.tolerations:
         pod["tolerations"] = [dict(one) for one in options.tolerations]
+    if options.priority_class:
+        pod["priorityClassName"] = options.priority_class
+    if options.topology_spread:
+        pod["topologySpreadConstraints"] = [
+            {
+                "maxSkew": 1,
+                "topologyKey": key,
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": {contract.LABEL_RUN: plan.run}},
+            }
+            for key in options.topology_spread
+        ]
     if options.pull_secrets:
         pod["imagePullSecrets"] = [{"name": name} for name in options.pull_secrets]
     has_file = has_files(plan)
@@ -52,7 +65,7 @@ def pod_spec(plan: Plan, options: JobOptions) -> Object:
     pod["volumes"] = [
         {"name": "workspace", "emptyDir": {}},
         {
-            "name": "ravi-key",
+            "name": KEY_VOLUME,
             "secret": {
                 "secretName": options.secret or job_name(plan.run),
                 "items": [{"key": SECRET_KEY, "path": SECRET_KEY}],
@@ -83,7 +96,7 @@ def _init(plan: Plan, options: JobOptions, has_file: bool) -> Object:
     }
     container["volumeMounts"] = [
         *_mounts(has_file),
-        {"name": "ravi-key", "mountPath": KEY_FOLDER, "readOnly": True},
+        {"name": KEY_VOLUME, "mountPath": KEY_FOLDER, "readOnly": True},
     ]
     return container
 

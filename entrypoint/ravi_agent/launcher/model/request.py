@@ -35,6 +35,8 @@ class JobOptions:
     secret: an existing Secret that has the key as `management_key`; None creates one.
     successes: agents that are enough for the run to succeed. deadline_s: seconds for the whole
     run. ttl_s: seconds the Job stays after its end. tolerations: as a pod has them.
+    topology_spread: labels of nodes over which pods spread evenly. patch: a file that is merged
+    onto the pod template.
     """
 
     secret: str | None = None
@@ -46,6 +48,9 @@ class JobOptions:
     tolerations: Sequence[Mapping[str, str]] = ()
     service_account: str | None = None
     pull_secrets: Sequence[str] = ()
+    priority_class: str | None = None
+    topology_spread: Sequence[str] = ()
+    patch: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
