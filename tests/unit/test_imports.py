@@ -43,7 +43,7 @@ BELOW = {
     "container": {"root", "service", "workspace", "container"},
     "command": {"root", "service", "workspace", "container", "command"},
     "launcher": {"root", "service", "workspace", "container", "launcher"},
-    "local": {"root", "service", "container", "local"},
+    "local": {"root", "service", "container", "command", "local"},
 }
 
 

@@ -65,6 +65,7 @@ def create_app(
     options = options or Options()
     callers = Callers(store, management_key, refresh_token)
     logins = logins or Logins(approve_all=options.approve_logins)
+    logins.on_change = store.events.changed
     service = Service(store=store, callers=callers, logins=logins, options=options)
     described = document(ENDPOINTS)
 

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -26,6 +26,8 @@ class Database:
         self.path = path
         self._lock = threading.RLock()
         self._depth = 0
+        # Called after every change that is kept, by the thread that made it.
+        self.on_change: Callable[[], None] = lambda: None
         try:
             self._connection = self._open(path, schema)
         except OSError as exc:
@@ -84,11 +86,14 @@ class Database:
                     self._connection.execute("COMMIT")
             finally:
                 self._depth -= 1
+        self._tell()
 
     def run(self, statement: str, parameters: Sequence[object] = ()) -> int:
         """Carry out one statement; returns how many rows it changed."""
         with self._lock:
-            return self._connection.execute(statement, parameters).rowcount
+            count = self._connection.execute(statement, parameters).rowcount
+        self._tell()
+        return count
 
     def insert(self, table: str, /, **values: object) -> int:
         """Add a row; returns its id. Names of tables and columns come from the code alone."""
@@ -97,6 +102,7 @@ class Database:
         with self._lock:
             added = self._connection.execute(statement, list(values.values())).lastrowid
         assert added is not None
+        self._tell()
         return added
 
     def update(self, table: str, row_id: int, /, **values: object) -> None:
@@ -106,6 +112,10 @@ class Database:
             f"UPDATE {table} SET {changes} WHERE id = ?",  # noqa: S608
             [*values.values(), row_id],
         )
+
+    def _tell(self) -> None:
+        if self._depth == 0:
+            self.on_change()
 
     def all(self, query: str, parameters: Sequence[object] = ()) -> list[Row]:
         with self._lock:

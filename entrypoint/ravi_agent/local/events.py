@@ -33,13 +33,14 @@ class Listener:
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
 
-    async def wait(self, timeout_s: float | None = None) -> None:
-        """Until something came since the last wait, or the time is up."""
+    async def wait(self, timeout_s: float | None = None) -> bool:
+        """Until something came since the last wait; False when the time is up."""
         try:
             await asyncio.wait_for(self._news.wait(), timeout_s)
         except TimeoutError:
-            return
+            return False
         self._news.clear()
+        return True
 
     def tell(self) -> None:
         """From any thread."""
@@ -53,6 +54,8 @@ class EventLog:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._listeners: defaultdict[Scope, set[Listener]] = defaultdict(set)
+        self._watchers: set[Listener] = set()
+        db.on_change = self.changed
         self.is_closing = False
 
     def add(self, identity_uuid: str, kind: str, data: dict[str, object]) -> None:
@@ -111,6 +114,12 @@ class EventLog:
         for listeners in list(self._listeners.values()):
             for listener in list(listeners):
                 listener.tell()
+        self.changed()
+
+    def changed(self) -> None:
+        """Tell every watcher, from any thread, that there is something else to see."""
+        for watcher in list(self._watchers):
+            watcher.tell()
 
     def last(self) -> int:
         """The newest event's `seq`; 0 where there is none."""
@@ -128,6 +137,16 @@ class EventLog:
             self._listeners[scope].discard(listener)
             if not self._listeners[scope]:
                 del self._listeners[scope]
+
+    @contextmanager
+    def watching(self) -> Iterator[Listener]:
+        """A listener that is told of every change: of events, and of all else that is kept."""
+        watcher = Listener()
+        self._watchers.add(watcher)
+        try:
+            yield watcher
+        finally:
+            self._watchers.discard(watcher)
 
 
 def envelope(row: Row) -> Envelope:

@@ -12,6 +12,7 @@ from ravi_agent.local.endpoints import Call, Endpoint, Who
 from ravi_agent.local.fields import number, text
 from ravi_agent.local.mailbox import Upload
 from ravi_agent.local.refusals import RefusalError, not_found
+from ravi_agent.local.sealed import Seal
 
 UPLOADS = "/local/uploads/"
 MAX_BYTES = 10 * 1024 * 1024
@@ -20,13 +21,19 @@ _SIGNED = {"expires": number(0, 10**12).required(), "signature": text(limit=64).
 
 
 def download_url(call: Call, file_uuid: str) -> str:
-    return _signed_url(call, "GET", f"/local/downloads/{file_uuid}/")
+    return call.url(download_path(call.store.seal, file_uuid))
 
 
-def _signed_url(call: Call, method: str, path: str) -> str:
-    expires = int(time.time()) + _VALID_S
-    signature = call.store.seal.sign(f"{method} {path} {expires}")
-    return call.url(f"{path}?expires={expires}&signature={signature}")
+def download_path(seal: Seal, file_uuid: str) -> str:
+    """Where a file is to be had on this server, signed."""
+    return _signed_path(seal, "GET", f"/local/downloads/{file_uuid}/")
+
+
+def _signed_path(seal: Seal, method: str, path: str) -> str:
+    # The same for an hour: a page that shows it again has not changed.
+    expires = (int(time.time()) // _VALID_S + 2) * _VALID_S
+    signature = seal.sign(f"{method} {path} {expires}")
+    return f"{path}?expires={expires}&signature={signature}"
 
 
 def _require_signature(call: Call, method: str) -> None:
@@ -50,7 +57,7 @@ def _presign(call: Call) -> object:
     file_uuid = call.store.mailbox.expect_file(owner.uuid if owner else None, upload, size)
     return {
         "uuid": file_uuid,
-        "upload_url": _signed_url(call, "PUT", f"{UPLOADS}{file_uuid}/"),
+        "upload_url": call.url(_signed_path(call.store.seal, "PUT", f"{UPLOADS}{file_uuid}/")),
         "storage_key": f"local/{file_uuid}",
     }
 

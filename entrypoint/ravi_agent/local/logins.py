@@ -4,8 +4,12 @@ import asyncio
 import secrets
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ravi_agent.local.refusals import RefusalError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 VALID_S = 600
 INTERVAL_S = 1
@@ -30,6 +34,8 @@ class Logins:
 
     def __init__(self, *, approve_all: bool) -> None:
         self._approve_all = approve_all
+        # Called after every change of what waits.
+        self.on_change: Callable[[], None] = lambda: None
         self._waiting: dict[str, Login] = {}
 
     def start(self) -> Login:
@@ -47,6 +53,7 @@ class Logins:
         self._waiting[login.device_code] = login
         if self._approve_all:
             login.approved.set()
+        self.on_change()
         return login
 
     def waiting(self) -> list[Login]:
@@ -59,6 +66,7 @@ class Logins:
         for login in self.waiting():
             if secrets.compare_digest(login.user_code.encode(), user_code.upper().encode()):
                 login.approved.set()
+                self.on_change()
                 return True
         return False
 

@@ -3,6 +3,7 @@
 import re
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from urllib.parse import parse_qs, quote
 
 from starlette.requests import Request
@@ -12,13 +13,13 @@ from starlette.routing import Route
 from ravi_agent.local import page_html
 from ravi_agent.local.endpoints import Service
 from ravi_agent.local.mailbox import Mail
-from ravi_agent.local.page_html import Entry
-from ravi_agent.local.record import Record, record_of, shown
+from ravi_agent.local.page_data import SHOWN, PageData
+from ravi_agent.local.record import Record, shown
 from ravi_agent.local.refusals import RefusalError, not_found
+from ravi_agent.local.request_log import ENTRIES
 from ravi_agent.local.schema import DOMAIN
 
 _COOKIE = "ravi_local_page"
-_SHOWN = 100  # entries of a list
 _KEEP_ALIVE_S = 15.0
 _HEADERS = {
     "content-security-policy": (
@@ -26,20 +27,11 @@ _HEADERS = {
         "connect-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
         "frame-ancestors 'none'"
     ),
-    "referrer-policy": "no-referrer",
+    # With "no-referrer" a browser sends the page's own forms with `Origin: null`.
+    "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",
     "cache-control": "no-store",
 }
-_UNREAD = """
-SELECT i.*,
-    (SELECT COUNT(*) FROM mails WHERE identity_uuid = i.uuid AND NOT is_read)
-    + (SELECT COUNT(*) FROM sms WHERE identity_uuid = i.uuid AND NOT is_read) AS unread
-FROM identities i WHERE ?1 = '' OR instr(lower(i.name || ' ' || i.email), lower(?1))
-    OR EXISTS (SELECT 1 FROM mails WHERE identity_uuid = i.uuid
-        AND instr(lower(subject || ' ' || text_content || ' ' || from_email), lower(?1)))
-    OR EXISTS (SELECT 1 FROM sms WHERE identity_uuid = i.uuid AND instr(lower(body), lower(?1)))
-ORDER BY i.id DESC LIMIT ?2
-"""
 Answer = Callable[[Request], Awaitable[Response]]
 
 
@@ -49,6 +41,7 @@ class Page:
     def __init__(self, service: Service, *, is_open: bool) -> None:
         self._service = service
         self._store = service.store
+        self._data = PageData(service.store)
         self._is_open = is_open
 
     def routes(self) -> list[Route]:
@@ -58,10 +51,11 @@ class Page:
             Route("/local/page/login", self._login, methods=["POST"]),
             Route("/local/page/mail", self._seen(self._send_mail), methods=["POST"]),
             Route("/local/page/sms", self._seen(self._send_sms), methods=["POST"]),
+            Route("/local/page/outbox", self._seen(self._outbox)),
             Route("/local/page/log", self._seen(self._log)),
             Route("/local/page/events", self._seen(self._events)),
-            Route("/local/page/style.css", _static(page_html.STYLE, "text/css")),
-            Route("/local/page/script.js", _static(page_html.SCRIPT, "text/javascript")),
+            Route("/local/page/page.css", _static("page.css", "text/css")),
+            Route("/local/page/page.js", _static("page.js", "text/javascript")),
         ]
 
     def _seen(self, answer: Answer) -> Answer:
@@ -86,20 +80,19 @@ class Page:
 
     async def _home(self, request: Request) -> Response:
         asked = request.query_params.get("identity")
+        query = _query(request)
         if asked is not None:
-            return self._identity(self._record(asked), request.query_params.get("note", ""))
-        query = request.query_params.get("q", "")[:200]
-        rows = self._store.db.all(_UNREAD, (query, _SHOWN))
-        entries = [{**shown(record_of(row)), "unread": row["unread"]} for row in rows]
+            record = self._record(asked)
+            note = request.query_params.get("note", "")[:200]
+            messages = self._data.messages(record, query)
+            return _html(page_html.identity(shown(record), messages, query, note))
         codes = [login.user_code for login in self._service.logins.waiting()]
-        return _html(page_html.identities(entries, codes, query))
+        return _html(page_html.identities(self._data.identities(query), codes, query))
 
-    def _identity(self, record: Record, note: str) -> Response:
-        store = self._store
-        messages = [_mail(one) for one in store.mailbox.mail_listing(record).rows(_SHOWN)]
-        messages += [_sms(one) for one in store.phones.sms_listing(record).rows(_SHOWN)]
-        messages.sort(key=lambda one: str(one["created_dt"]), reverse=True)
-        return _html(page_html.identity(shown(record), messages[:_SHOWN], note[:200]))
+    async def _outbox(self, request: Request) -> Response:
+        query = _query(request)
+        messages = self._data.messages(None, query, direction="outgoing")
+        return _html(page_html.outbox(messages, query))
 
     async def _send_mail(self, request: Request) -> Response:
         form = await _form(request)
@@ -124,15 +117,10 @@ class Page:
         self._store.phones.add_sms(record, peer=peer, body=form.get("text", ""))
         return _back(record, "Sent.")
 
-    async def _log(self, _request: Request) -> Response:
-        calls = self._store.db.all("SELECT * FROM calls ORDER BY id DESC LIMIT ?", (_SHOWN,))
-        deliveries = self._store.db.all(
-            "SELECT d.*, e.type AS event_type, w.url AS endpoint_url FROM deliveries d"
-            " JOIN webhooks w ON w.id = d.webhook_id JOIN events e ON e.seq = d.event_seq"
-            " ORDER BY d.id DESC LIMIT ?",
-            (_SHOWN,),
-        )
-        return _html(page_html.log([dict(row) for row in calls], [dict(row) for row in deliveries]))
+    async def _log(self, request: Request) -> Response:
+        requests = reversed(list(request.scope.get(ENTRIES, ())))
+        asked = [one for one in requests if str(one["path"]).startswith("/api/")]
+        return _html(page_html.log(self._data.calls(), self._data.deliveries(), asked[:SHOWN]))
 
     async def _device(self, request: Request) -> Response:
         if request.method == "GET":
@@ -147,14 +135,11 @@ class Page:
 
     async def _changes(self) -> AsyncIterator[str]:
         log = self._store.events
-        seen = log.last()
         yield ": connected\n\n"
-        with log.listening(None) as listener:
+        with log.watching() as watcher:
             while not log.is_closing:
-                await listener.wait(_KEEP_ALIVE_S)
-                last = log.last()
-                yield "event: change\ndata: \n\n" if last > seen else ": still here\n\n"
-                seen = last
+                is_told = await watcher.wait(_KEEP_ALIVE_S)
+                yield "event: change\ndata: \n\n" if is_told else ": still here\n\n"
 
     def _record(self, identity_uuid: str) -> Record:
         record = self._store.identity(identity_uuid)
@@ -172,9 +157,15 @@ async def _form(request: Request) -> dict[str, str]:
     return {name: values[0] for name, values in fields.items()}
 
 
-def _static(text: str, media_type: str) -> Answer:
+def _query(request: Request) -> str:
+    return request.query_params.get("q", "")[:200]
+
+
+def _static(name: str, media_type: str) -> Answer:
+    content = (Path(__file__).parent / name).read_bytes()
+
     async def respond(_request: Request) -> Response:
-        return Response(text, media_type=media_type, headers=_HEADERS)
+        return Response(content, media_type=media_type, headers=_HEADERS)
 
     return respond
 
@@ -185,27 +176,3 @@ def _html(text: str, status: int = 200) -> Response:
 
 def _back(record: Record, note: str) -> Response:
     return RedirectResponse(f"/?identity={record.uuid}&note={quote(note)}", 303, _HEADERS)
-
-
-def _mail(one: Entry) -> Entry:
-    is_in = one["direction"] == "incoming"
-    return {
-        "kind": "mail",
-        "subject": one["subject"],
-        "peer": one["from_email"] if is_in else one["to_email"],
-        "text": one["text_content"],
-        "html": one["html_content"],
-        **{name: one[name] for name in ("direction", "is_read", "created_dt")},
-    }
-
-
-def _sms(one: Entry) -> Entry:
-    is_in = one["direction"] == "incoming"
-    return {
-        "kind": "SMS",
-        "subject": "",
-        "peer": one["from_number"] if is_in else one["to_number"],
-        "text": one["body"],
-        "html": "",
-        **{name: one[name] for name in ("direction", "is_read", "created_dt")},
-    }

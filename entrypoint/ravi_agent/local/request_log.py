@@ -9,6 +9,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # Requests that are remembered: by a service inside a test, and where they are printed as well.
 _KEPT, _KEPT_PRINTED = 100_000, 1_000
+# Where in the scope of a request its handler finds what was asked before.
+ENTRIES = "ravi_local.requests"
 
 
 class RequestLog:
@@ -37,6 +39,7 @@ class RequestLog:
             "client": scope["client"][0] if scope.get("client") else None,
         }
         self.entries.append(entry)
+        scope[ENTRIES] = self.entries
 
         async def note_status(message: Message) -> None:
             entry["status"] = message.get("status", entry["status"])
