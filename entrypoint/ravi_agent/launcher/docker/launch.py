@@ -6,6 +6,7 @@ from dataclasses import replace
 from ravi_agent.contract import LOCAL_URL
 from ravi_agent.credential import Credential, host_account
 from ravi_agent.errors import UsageError
+from ravi_agent.identity import Identity
 from ravi_agent.launcher.docker import capacity
 from ravi_agent.launcher.docker.engine import DockerEngine
 from ravi_agent.launcher.docker.fleet import Fleet
@@ -70,8 +71,9 @@ def launch(engine: DockerEngine, request: RunRequest) -> int:
     if spec.is_local and networks.names:
         start_local_ravi(engine, networks.names)
     remove_all(engine, unfinished)
-    handovers = _handovers(plan, settings, api_url, credential, spec)
-    fleet = Fleet(plan, engine, networks, handovers, answer.reporter, there=there)
+    known = dict(budget.identities or {})
+    handovers = _handovers(plan, settings, api_url, credential, spec, known)
+    fleet = Fleet(plan, engine, networks, handovers, answer.reporter, there=there, known=known)
     interrupts = Interrupts(
         say=answer.reporter.stopping,
         stop=fleet.interrupt,
@@ -196,7 +198,12 @@ def _check_service(run: str, spec: RunSpec, api_url: str) -> None:
 
 
 def _handovers(
-    plan: Plan, settings: Settings, api_url: str, credential: Credential, spec: RunSpec
+    plan: Plan,
+    settings: Settings,
+    api_url: str,
+    credential: Credential,
+    spec: RunSpec,
+    known: dict[str, Identity],
 ) -> Handovers:
     if not spec.is_provisioning_here:
         return KeyHandovers(plan, credential)
@@ -207,4 +214,5 @@ def _handovers(
         phone_policy=settings.phone_policy,
         timeout_s=settings.provision_timeout_s,
         log=settings.log_for("ravi-launch"),
+        known=known,
     )
