@@ -290,9 +290,8 @@ class Fleet:
         delay_s = min(_RETRY_LIMIT_S, _RETRY_S * 2 ** (agent.attempt - 1))
         start = f"start {agent.attempt + 1} of {self.plan.flow.retries + 1} in {delay_s:.0f} s"
         self._reporter.note(f"{agent.task.id} failed: {agent.cause}; {start}")
-        replaced = agent.container or ""
+        again = partial(self._starters.start, agent.task, replaced=agent.container or "")
         agent.begin_again()
-        again = partial(self._starters.start, agent.task, replaced=replaced)
         self._timers.enter(delay_s, 0, again)
         self._reporter.changed(agent)
 

@@ -56,8 +56,9 @@ def launch(engine: DockerEngine, request: RunRequest) -> int:
     networks = Networks(engine.client, plan, default=NETWORK if spec.is_local else None)
 
     if not spec.is_local:
-        is_needed_here = spec.is_provisioning_here
-        check_account(api_url, credential, is_needed_here=is_needed_here, say=answer.step)
+        check_account(
+            api_url, credential, is_needed_here=spec.is_provisioning_here, say=answer.step
+        )
     _make_ready(plan, engine, images, is_local=spec.is_local, is_dry_run=request.is_dry_run)
     budget = make_budget(plan, api_url, credential)
     budget.check(request.max_identities)
@@ -92,9 +93,8 @@ def launch(engine: DockerEngine, request: RunRequest) -> int:
     finally:
         limit_s = _END_WAIT_S if interrupts.count else None
         answer.end(fleet.agents, time.monotonic() - started_at, limit_s=limit_s)
-    if interrupts.count:
-        return EXIT_INTERRUPTED
-    return exit_code_of(fleet.agents, is_detached=request.is_detached)
+    code = exit_code_of(fleet.agents, is_detached=request.is_detached)
+    return EXIT_INTERRUPTED if interrupts.count else code
 
 
 def _make_ready(
