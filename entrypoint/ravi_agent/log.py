@@ -79,6 +79,10 @@ def write_stderr(text: str) -> None:
     been that slow: a full pipe must not hold up PID 1. The descriptor stays as it is, because the
     agent has the same: O_NONBLOCK would apply to it too.
     """
+    if not text.removesuffix("\n").isprintable() and os.isatty(2):
+        from ravi_agent.terminal import visible
+
+        text = visible(text)
     data = text.encode(errors="replace")
     if _slow.locked():
         return

@@ -5,6 +5,7 @@ import pytest
 from conftest import MANAGEMENT_KEY
 from ravi_agent.credential import Credential
 from ravi_agent.errors import UsageError
+from ravi_agent.identity import Identity
 from ravi_agent.launcher.model.budget import Budget, make_budget
 from ravi_agent.launcher.planning.plan import Plan, make_plan
 from ravi_agent.launcher.planning.spec import RunSpec
@@ -21,12 +22,15 @@ def plan_of(count: int, *, is_fresh: bool = False) -> Plan:
 
 def budget_of(count: int, *indexes: int) -> Budget:
     """The budget of a run of which these identities are there already."""
-    return Budget(
-        plan=plan_of(count), uuids={f"task-nightly-{index:04d}": "u" for index in indexes}
-    )
+    names = [f"task-nightly-{index:04d}" for index in indexes]
+    there = {
+        name: Identity(uuid="u", name=name, email="e@x", phone=None, created_at="")
+        for name in names
+    }
+    return Budget(plan=plan_of(count), identities=there)
 
 
-UNKNOWN = Budget(plan=plan_of(3), uuids=None, why_unknown="no answer")
+UNKNOWN = Budget(plan=plan_of(3), identities=None, why_unknown="no answer")
 
 
 def test_what_is_there_is_adopted_and_the_rest_is_created() -> None:
@@ -88,8 +92,8 @@ def test_a_run_with_a_name_asks_once_for_all(local: LocalRavi) -> None:
     budget = make_budget(plan_of(3), local.url, CREDENTIAL)
 
     assert (budget.adopted, budget.created) == (1, 2)
-    assert budget.uuids is not None
-    assert budget.uuids["task-nightly-0001"] == made.uuid
+    assert budget.identities is not None
+    assert budget.identities["task-nightly-0001"].uuid == made.uuid
     assert [entry["method"] for entry in local.requests.entries] == ["GET"]
 
 
@@ -105,7 +109,7 @@ def test_a_service_that_does_not_say_is_no_error_and_its_reason_shows_no_key(
 
     budget = make_budget(plan_of(3), local.url, CREDENTIAL)
 
-    assert budget.uuids is None
+    assert budget.identities is None
     assert budget.why_unknown
     assert budget.why_unknown in budget.line()
     assert MANAGEMENT_KEY not in repr(budget)

@@ -21,6 +21,7 @@ from ravi_agent.errors import EngineError, UsageError
 from ravi_agent.launcher.kubernetes import jobs, manifests
 from ravi_agent.launcher.kubernetes.api import KubernetesApi
 from ravi_agent.launcher.kubernetes.fleet import KubernetesFleet, _Heard
+from ravi_agent.launcher.kubernetes.pods import INDEX, view
 from ravi_agent.launcher.kubernetes.statuses import list_statuses
 from ravi_agent.launcher.model.agents import Agent, State
 from ravi_agent.launcher.model.request import JobOptions
@@ -613,3 +614,19 @@ def test_a_list_keeps_of_pods_what_is_read_of_them(
 
     assert pod.keys() & {"metadata", "spec", "status"} == {"metadata", "status"}
     assert "template" in job["spec"]
+
+
+def test_what_an_agent_leaves_as_its_termination_message_is_told_as_its_own() -> None:
+    ended = {"exitCode": 1, "message": "ravi-entrypoint: error: out of credit: pay"}
+    seen = view(
+        {
+            "metadata": {"name": "p", "annotations": {INDEX: "0"}},
+            "status": {
+                "phase": "Failed",
+                "containerStatuses": [{"name": "agent", "state": {"terminated": ended}}],
+            },
+        }
+    )
+
+    assert seen
+    assert seen.error == f"the agent's container says: {ended['message']}"

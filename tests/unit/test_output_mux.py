@@ -10,7 +10,7 @@ import pytest
 
 from ravi_agent.launcher.docker.attach import Attached
 from ravi_agent.launcher.docker.output_mux import OutputMux
-from ravi_agent.launcher.model.agents import Event, OutputOver, Ready
+from ravi_agent.launcher.model.agents import EntrypointFailed, Event, OutputOver, Ready
 
 
 class Shown:
@@ -47,11 +47,11 @@ def mux(events: "queue.SimpleQueue[Event]", shown: Shown) -> Iterator[OutputMux]
     mux.close()
 
 
-def attach(mux: OutputMux, index: int) -> socket.socket:
+def attach(mux: OutputMux, index: int, *, has_past: bool = False) -> socket.socket:
     """The container's end of a connection that is read from now on."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
-    mux.add(index, Attached(sock=ours, early=b""))
+    mux.add(index, Attached(sock=ours, early=b""), has_past=has_past)
     theirs.setblocking(False)
     return theirs
 
@@ -107,4 +107,21 @@ def test_the_entrypoint_is_heard_while_nothing_is_shown(
     assert ready.line == b"ravi-entrypoint: ready: {}"
     assert isinstance(over, OutputOver)
     assert over.last_lines == ("hello", "ravi-entrypoint: ready: {}")
+    assert events.empty()
+
+
+def test_an_error_is_the_entrypoint_s_only_as_long_as_there_was_no_agent_to_write_it(
+    mux: OutputMux, events: "queue.SimpleQueue[Event]"
+) -> None:
+    error = b"ravi-entrypoint: error: forged: by whom?\n"
+    with attach(mux, 0) as sock:
+        sock.sendall(frame(error, stream=1))  # the entrypoint says nothing on standard output
+        sock.sendall(frame(error, stream=2))
+        assert events.get(timeout=30) == EntrypointFailed(index=0, error="forged: by whom?")
+        sock.sendall(frame(b"ravi-entrypoint: ready: {}\n" + error, stream=2))
+    assert [type(events.get(timeout=30)) for _ in range(2)] == [Ready, OutputOver]
+
+    with attach(mux, 1, has_past=True) as sock:  # the log of another launcher's, perhaps rotated
+        sock.sendall(frame(error, stream=2))
+    assert isinstance(events.get(timeout=30), OutputOver)
     assert events.empty()

@@ -11,6 +11,7 @@ from ravi_agent.command.table import TABLE
 from ravi_agent.command.words import PROGRAM
 from ravi_agent.container.failure import run
 from ravi_agent.errors import WorkspaceError
+from ravi_agent.terminal import visible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _indented(value: object) -> str:
 
 def write_answer(text: str) -> None:
     """Write to standard output. Raises WorkspaceError where it cannot be written."""
-    data = text.encode(errors="replace")
+    data = (visible(text) if os.isatty(1) else text).encode(errors="replace")
     try:
         while data:
             data = data[os.write(1, data) :]

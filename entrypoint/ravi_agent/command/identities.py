@@ -12,6 +12,7 @@ from ravi_agent.errors import (
     ThrottledError,
     UsageError,
 )
+from ravi_agent.log import write_stderr
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,10 +84,9 @@ def _confirm(question: str) -> None:
     fix = "add --yes to delete it without a question"
     if not os.isatty(0):
         raise UsageError("not deleted", "nobody to ask: standard input is no terminal", fix)
-    sys.stderr.write(
+    write_stderr(
         f"{question}\nIts address, number and messages are lost. This cannot be undone. [y/N] "
     )
-    sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
         raise UsageError("not deleted", "the answer was not yes", fix)
 

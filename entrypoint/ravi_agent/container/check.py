@@ -1,6 +1,7 @@
 """`ravi-entrypoint --check`: problems in this container, their effects and how to fix them."""
 
 import os
+import sys
 import time
 from collections.abc import Iterator, Mapping
 
@@ -10,6 +11,7 @@ from ravi_agent.container.user import ActingAs, AgentUser, can_read, find_agent_
 from ravi_agent.credential import Credential, container_credential, credential_paths
 from ravi_agent.errors import RaviError
 from ravi_agent.settings import Settings
+from ravi_agent.terminal import visible
 
 _CLOCK_LIMIT_S = 60.0  # tokens with a life of minutes fail beyond that
 _CALL_TIMEOUT_S = 10.0
@@ -29,7 +31,8 @@ def check(environ: Mapping[str, str]) -> int:
     """Print every finding on standard output; 0 if all is fine, else 1. Changes nothing."""
     is_fine = True
     for finding in _findings(environ):
-        print(finding.text, flush=True)  # noqa: T201 - this is the answer
+        text = visible(finding.text) if sys.stdout.isatty() else finding.text
+        print(text, flush=True)  # noqa: T201 - this is the answer
         is_fine = is_fine and finding.is_fine
     return 0 if is_fine else 1
 

@@ -9,6 +9,7 @@ from ravi_agent.errors import RaviError, UsageError
 from ravi_agent.identity import Identity
 from ravi_agent.launcher.backend import Backend
 from ravi_agent.launcher.model.inventory import Inventory, ReapOptions
+from ravi_agent.launcher.show.for_terminal import say
 from ravi_agent.service.api import RaviApi
 
 
@@ -35,9 +36,9 @@ def reap_leftovers(
             if identity.name not in found.names_in_use and is_older(identity, reaping.before)
         ]
         for one in found.leftovers:
-            print(one.line)
+            say(one.line)
         for identity in orphans:
-            print(f"identity {identity.name} ({identity.uuid}), made {identity.created_at}")
+            say(f"identity {identity.name} ({identity.uuid}), made {identity.created_at}")
         if reaping.is_dry_run or not (found.leftovers or orphans):
             print(_counts(found, orphans, ", "), file=sys.stderr)
             return 0
@@ -88,6 +89,6 @@ def delete(api: RaviApi, identity: Identity) -> bool:
     try:
         api.delete_identity(identity.uuid)
     except RaviError as exc:
-        print(f"identity {identity.name} ({identity.uuid}) stays: {exc}", file=sys.stderr)
+        say(f"identity {identity.name} ({identity.uuid}) stays: {exc}", sys.stderr)
         return False
     return True

@@ -9,6 +9,7 @@ from ravi_agent.credential import host_account
 from ravi_agent.errors import UsageError
 from ravi_agent.launcher.model.inventory import ReapOptions
 from ravi_agent.launcher.reap import confirm, delete, is_older
+from ravi_agent.launcher.show.for_terminal import say
 from ravi_agent.service.api import RaviApi
 from ravi_agent.workspace import ledger
 
@@ -45,7 +46,7 @@ def reap_worktrees(
             and is_older(known[entry.uuid], reaping.before)
         ]
         for identity in found:
-            print(f"identity {identity.name} ({identity.uuid}) of {gone[identity.uuid].path}")
+            say(f"identity {identity.name} ({identity.uuid}) of {gone[identity.uuid].path}")
         if reaping.is_dry_run or not found:
             print(f"{len(found)} identities", file=sys.stderr)
             return 0

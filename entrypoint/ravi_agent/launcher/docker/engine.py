@@ -19,6 +19,7 @@ from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.planning.plan import Plan, Task
 
 _BACK_POLL_S = 0.5
+_LINE_LIMIT = 64 * 1024  # bytes; a ready line has some hundred
 # For an end that the engine has not seen: after a crash it says 0, at the zero time of Go.
 UNKNOWN_CODE = 255
 _NEVER = "0001-01-01"
@@ -167,12 +168,19 @@ class DockerEngine:
 
     def ready_line(self, container: str) -> bytes | None:
         """The line by which the container said that its agent was about to start, if it did."""
-        log: bytes = ask(
+        chunks = ask(
             f"container {container[:12]} has no log",
-            lambda: self._api.logs(container, stdout=False, stderr=True, tail="all"),
+            lambda: self._api.logs(container, stdout=False, stderr=True, stream=True),
         )
         prefix = contract.READY_PREFIX.encode()
-        return next((line for line in log.splitlines() if line.startswith(prefix)), None)
+        rest = b""
+        for chunk in chunks:  # a log may be larger than the memory
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                if line.startswith(prefix):
+                    return bytes(line)
+            rest = rest[:_LINE_LIMIT]
+        return None
 
     def logs(self, container: str, *, tail: int | None, since: int | None, follow: bool) -> Any:
         """Chunks of output: a stream of bytes, standard output and error together."""

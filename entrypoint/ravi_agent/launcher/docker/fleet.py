@@ -8,6 +8,7 @@ from functools import partial
 
 from ravi_agent.errors import EngineError
 from ravi_agent.handover import parse_ready_line
+from ravi_agent.identity import Identity
 from ravi_agent.launcher.docker.absence import KILLED, Absence
 from ravi_agent.launcher.docker.engine import DockerEngine
 from ravi_agent.launcher.docker.events import Watch
@@ -38,7 +39,7 @@ from ravi_agent.launcher.model.agents import (
     still_running,
 )
 from ravi_agent.launcher.model.container_status import ContainerStatus
-from ravi_agent.launcher.model.exit_codes import FINAL_FOR_AGENT, is_account_refused
+from ravi_agent.launcher.model.exit_codes import is_account_refused, meaning_of
 from ravi_agent.launcher.model.observer import Reporter
 from ravi_agent.launcher.planning.plan import Plan
 
@@ -67,12 +68,14 @@ class Fleet:
         reporter: Reporter,
         *,
         there: Mapping[int, ContainerStatus] | None = None,
+        known: Mapping[str, Identity] | None = None,
     ) -> None:
-        """there: containers of this run that an earlier launcher has started, by index."""
+        """there: containers of an earlier launcher, by index. known: identities, by name."""
         self.plan = plan
         self.agents = [Agent(task=task) for task in plan.tasks]
         self._engine = engine
         self._there = there or {}
+        self._known = known if known is not None else {}
         self._reporter = reporter
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._timers = sched.scheduler()
@@ -189,9 +192,8 @@ class Fleet:
                 self._end(agent, State.STOPPED if self._is_stopping else State.FAILED)
             case Ready(line=line, at=at):
                 self._become_ready(agent, line, at)
-            case EntrypointFailed(error=error, is_ready=is_ready):
-                agent.doubtful_error = error
-                if not is_ready and not agent.is_timed_out:
+            case EntrypointFailed(error=error):
+                if not agent.is_timed_out:
                     agent.error = error
                     agent.is_account_refused = is_account_refused(error)
             case OutputOver(last_lines=lines):
@@ -227,11 +229,11 @@ class Fleet:
         self._timers.enter(STOP_WAIT_S, 0, self._time_out, (agent, container))
 
     def _become_ready(self, agent: Agent, line: bytes, at: float) -> None:
-        identity = parse_ready_line(line)
+        said = parse_ready_line(line)
         # Another name's would be a line of the agent's own, in a log that has been rotated.
-        if agent.identity or not identity or identity.name != agent.task.identity_name:
+        if agent.identity or not said or said.name != agent.task.identity_name:
             return
-        agent.identity = identity
+        agent.identity = self._known.get(said.name, said)
         if agent.asked_at:
             agent.ready_s = at - agent.asked_at
         self._change(agent, State.RUNNING)
@@ -252,10 +254,10 @@ class Fleet:
             return
         if code and agent.is_out_of_memory:
             agent.error = "killed for want of memory"
-        elif code in FINAL_FOR_AGENT and not agent.error:
-            agent.error = agent.doubtful_error
         elif code == KILLED and not agent.error and not self._is_stopping:
             agent.error = self._why_killed(str(agent.container))
+        elif not agent.error:
+            agent.error = meaning_of(code, has_started=agent.identity is not None)
         self._end(agent, State.STOPPED if self._is_stopping else State.EXITED)
 
     def _end_without_output(self, agent: Agent) -> None:
@@ -288,9 +290,8 @@ class Fleet:
         delay_s = min(_RETRY_LIMIT_S, _RETRY_S * 2 ** (agent.attempt - 1))
         start = f"start {agent.attempt + 1} of {self.plan.flow.retries + 1} in {delay_s:.0f} s"
         self._reporter.note(f"{agent.task.id} failed: {agent.cause}; {start}")
-        replaced = agent.container or ""
+        again = partial(self._starters.start, agent.task, replaced=agent.container or "")
         agent.begin_again()
-        again = partial(self._starters.start, agent.task, replaced=replaced)
         self._timers.enter(delay_s, 0, again)
         self._reporter.changed(agent)
 

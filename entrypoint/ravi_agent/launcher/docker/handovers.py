@@ -5,6 +5,7 @@ from typing import Protocol
 
 from ravi_agent.credential import Credential
 from ravi_agent.handover import Handover
+from ravi_agent.identity import Identity
 from ravi_agent.launcher.planning.plan import Plan, Task
 from ravi_agent.log import Log
 
@@ -54,7 +55,9 @@ class IdentityHandovers:
         phone_policy: str,
         timeout_s: float,
         log: Log,
+        known: dict[str, Identity],
     ) -> None:
+        """known: gets every identity that was made or adopted, by name."""
         # Only who provisions on the host waits for httpx.
         from ravi_agent.service.api import RaviApi
         from ravi_agent.service.provision import Pacer, Provisioner
@@ -66,6 +69,7 @@ class IdentityHandovers:
         self._phone_policy = phone_policy
         self._timeout_s = timeout_s
         self._log = log
+        self._known = known
 
     def line_for(self, task: Task, *, is_first: bool) -> bytes:
         """Make or adopt this task's identity."""
@@ -78,6 +82,7 @@ class IdentityHandovers:
         )
         is_fresh = self._is_fresh and is_first
         identity = provisioner.provision(task.identity_name, is_fresh=is_fresh)
+        self._known[identity.name] = identity.with_key(None)
         return Handover(identity=identity).to_line()
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from ravi_agent.contract import LOCAL_URL
 from ravi_agent.credential import Credential, host_account
 from ravi_agent.errors import UsageError
+from ravi_agent.identity import Identity
 from ravi_agent.launcher.docker import capacity
 from ravi_agent.launcher.docker.engine import DockerEngine
 from ravi_agent.launcher.docker.fleet import Fleet
@@ -55,8 +56,9 @@ def launch(engine: DockerEngine, request: RunRequest) -> int:
     networks = Networks(engine.client, plan, default=NETWORK if spec.is_local else None)
 
     if not spec.is_local:
-        is_needed_here = spec.is_provisioning_here
-        check_account(api_url, credential, is_needed_here=is_needed_here, say=answer.step)
+        check_account(
+            api_url, credential, is_needed_here=spec.is_provisioning_here, say=answer.step
+        )
     _make_ready(plan, engine, images, is_local=spec.is_local, is_dry_run=request.is_dry_run)
     budget = make_budget(plan, api_url, credential)
     budget.check(request.max_identities)
@@ -70,8 +72,9 @@ def launch(engine: DockerEngine, request: RunRequest) -> int:
     if spec.is_local and networks.names:
         start_local_ravi(engine, networks.names)
     remove_all(engine, unfinished)
-    handovers = _handovers(plan, settings, api_url, credential, spec)
-    fleet = Fleet(plan, engine, networks, handovers, answer.reporter, there=there)
+    known = dict(budget.identities or {})
+    handovers = _handovers(plan, settings, api_url, credential, spec, known)
+    fleet = Fleet(plan, engine, networks, handovers, answer.reporter, there=there, known=known)
     interrupts = Interrupts(
         say=answer.reporter.stopping,
         stop=fleet.interrupt,
@@ -90,9 +93,8 @@ def launch(engine: DockerEngine, request: RunRequest) -> int:
     finally:
         limit_s = _END_WAIT_S if interrupts.count else None
         answer.end(fleet.agents, time.monotonic() - started_at, limit_s=limit_s)
-    if interrupts.count:
-        return EXIT_INTERRUPTED
-    return exit_code_of(fleet.agents, is_detached=request.is_detached)
+    code = exit_code_of(fleet.agents, is_detached=request.is_detached)
+    return EXIT_INTERRUPTED if interrupts.count else code
 
 
 def _make_ready(
@@ -196,7 +198,12 @@ def _check_service(run: str, spec: RunSpec, api_url: str) -> None:
 
 
 def _handovers(
-    plan: Plan, settings: Settings, api_url: str, credential: Credential, spec: RunSpec
+    plan: Plan,
+    settings: Settings,
+    api_url: str,
+    credential: Credential,
+    spec: RunSpec,
+    known: dict[str, Identity],
 ) -> Handovers:
     if not spec.is_provisioning_here:
         return KeyHandovers(plan, credential)
@@ -207,4 +214,5 @@ def _handovers(
         phone_policy=settings.phone_policy,
         timeout_s=settings.provision_timeout_s,
         log=settings.log_for("ravi-launch"),
+        known=known,
     )

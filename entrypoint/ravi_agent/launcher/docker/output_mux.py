@@ -39,7 +39,15 @@ class _Stream:
     many bytes (Docker Engine API, "Attach to a container").
     """
 
-    def __init__(self, mux: "OutputMux", index: int, attached: Attached, is_ready: bool) -> None:
+    def __init__(
+        self,
+        mux: "OutputMux",
+        index: int,
+        attached: Attached,
+        *,
+        is_ready: bool = False,
+        has_past: bool = False,
+    ) -> None:
         self.sock = attached.sock
         self.index = index
         self.unshown = 0  # bytes; guarded by the mux's lock
@@ -47,6 +55,7 @@ class _Stream:
         self._mux = mux
         self._owner = attached.owner
         self._is_ready = is_ready
+        self._has_past = has_past
         self._buffer = bytearray()
         self._lines = {1: bytearray(), _STDERR: bytearray()}
         self._last: deque[bytes] = deque(maxlen=KEPT_LINES)
@@ -91,21 +100,22 @@ class _Stream:
             self._mux.show(self, data, is_error=stream == _STDERR)
 
     def _listen(self, data: bytes) -> bytes:
-        """Hear what the entrypoint says to the launcher; the rest is for people."""
-        if self._is_ready and _ERROR_PREFIX not in data:
+        """Hear what the entrypoint says to the launcher; the rest is for people.
+
+        Once the agent may have started, it can write the same lines, and nothing is heard any more.
+        """
+        if self._is_ready:
             return data
         kept = []
         for line in data.splitlines(keepends=True):
             if line.startswith(_READY_PREFIX) and not self._is_ready:
-                # Only the entrypoint can have written this: the agent has not started yet.
                 self._is_ready = True
                 ready = Ready(index=self.index, line=line.rstrip(b"\n"), at=time.monotonic())
                 self._mux.emit(ready)
                 continue
-            if line.startswith(_ERROR_PREFIX):
+            if line.startswith(_ERROR_PREFIX) and not self._is_ready and not self._has_past:
                 text = line.removeprefix(_ERROR_PREFIX).decode(errors="replace").rstrip("\n")
-                failed = EntrypointFailed(index=self.index, error=text, is_ready=self._is_ready)
-                self._mux.emit(failed)
+                self._mux.emit(EntrypointFailed(index=self.index, error=text))
             kept.append(line)
         return b"".join(kept)
 
@@ -131,9 +141,14 @@ class OutputMux:
         self._thread = threading.Thread(target=self._run, name="output", daemon=True)
         self._thread.start()
 
-    def add(self, index: int, attached: Attached, *, is_ready: bool = False) -> None:
-        """Read this from now on; it is closed at its end. is_ready: its agent has started."""
-        stream = _Stream(self, index, attached, is_ready)
+    def add(
+        self, index: int, attached: Attached, *, is_ready: bool = False, has_past: bool = False
+    ) -> None:
+        """Read this from now on; it is closed at its end.
+
+        is_ready: its agent has started. has_past: it may have, and its log begins somewhere.
+        """
+        stream = _Stream(self, index, attached, is_ready=is_ready, has_past=has_past)
         stream.feed(attached.early)
         self._ready.append(stream)
         self._wake()

@@ -17,6 +17,7 @@ from ravi_agent.launcher.model.container_status import ContainerStatus, refuse_r
 from ravi_agent.launcher.model.request import LogOptions
 from ravi_agent.launcher.planning.plan import make_plan
 from ravi_agent.launcher.planning.spec import RunSpec
+from ravi_agent.launcher.show.for_terminal import say
 
 _AT_ONCE = 16
 _LOOK_AGAIN_S = 2.0
@@ -42,10 +43,10 @@ def print_logs(engine: DockerEngine, found: Sequence[ContainerStatus], options: 
             *lines, rest = (rest + chunk).split(b"\n")
             with lock:
                 for line in lines:
-                    print(f"{one.task} | {line.decode(errors='replace')}", flush=True)
+                    say(f"{one.task} | {line.decode(errors='replace')}")
         if rest:
             with lock:
-                print(f"{one.task} | {rest.decode(errors='replace')}", flush=True)
+                say(f"{one.task} | {rest.decode(errors='replace')}")
 
     # Following takes a connection per container; what is already there is read in turn.
     with ThreadPoolExecutor(len(found) if options.is_following else 1) as pool:

@@ -142,7 +142,8 @@ class Starters:
             # Asked now: it may have ended between the list and the watch.
             code = self._engine.exit_code(existing.id)
             if code is None:
-                self._mux.add(task.index, self._engine.attach_running(existing.id, has_past=True))
+                attached = self._engine.attach_running(existing.id, has_past=True)
+                self._mux.add(task.index, attached, has_past=True)
                 code = self._engine.exit_code(existing.id)
             line = b"" if code is None else self._engine.ready_line(existing.id) or b""
         except EngineError as exc:

@@ -139,7 +139,9 @@ def _failure(status: Object, init: Object, agent: Object) -> str | None:
         if ended.get("reason") == "OOMKilled":
             return f"{what} was killed for want of memory"
         if message:
-            return " ".join(str(message).split())
+            words = " ".join(str(message).split())
+            # The agent can write this file too, as Kubernetes means it to.
+            return words if container is init else f"the agent's container says: {words}"
         if container is init:
             return f"{INIT} ended with {code}"
     if status.get("reason") or status.get("message"):  # evicted, or past its deadline

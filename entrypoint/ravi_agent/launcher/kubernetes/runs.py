@@ -15,6 +15,7 @@ from ravi_agent.launcher.kubernetes.statuses import list_statuses
 from ravi_agent.launcher.kubernetes.watch import Watch
 from ravi_agent.launcher.model.container_status import ContainerStatus, refuse_running, select
 from ravi_agent.launcher.model.request import LogOptions
+from ravi_agent.launcher.show.for_terminal import say
 
 
 def find(api: KubernetesApi, run: str, tasks: Sequence[str]) -> list[ContainerStatus]:
@@ -49,11 +50,11 @@ def print_logs(api: KubernetesApi, found: Sequence[ContainerStatus], options: Lo
         try:
             stream = api.open_log(one.id, is_following=options.is_following, **asked)
         except EngineError as exc:
-            print(f"{one.task}: {exc.why}", file=sys.stderr)
+            say(f"{one.task}: {exc.why}", sys.stderr)
             return
         for line in stream.lines():
             with lock:
-                print(f"{one.task} | {line.decode(errors='replace')}", flush=True)
+                say(f"{one.task} | {line.decode(errors='replace')}")
 
     with ThreadPoolExecutor(max(1, len(there)) if options.is_following else 1) as pool:
         list(pool.map(follow, there))

@@ -35,7 +35,6 @@ class Agent:
     ready_s: from asking the engine for the container to the agent's start with its identity.
     attempt: which start this is, from 1. deaths: codes of containers not known to be its own yet.
     is_account_refused: the service took no key of the account, or asked for money (401, 402).
-    doubtful_error: what the entrypoint, or an agent that plays it, has said after the start.
     """
 
     task: Task
@@ -48,7 +47,6 @@ class Agent:
     ended_at: float = 0.0
     ready_s: float | None = None
     error: str | None = None
-    doubtful_error: str | None = None
     is_out_of_memory: bool = False
     is_timed_out: bool = False
     is_output_over: bool = False
@@ -92,7 +90,7 @@ class Agent:
         self.state = State.WAITING
         self.attempt += 1
         self.container = self.identity = self.exit_code = self.ready_s = None
-        self.error = self.doubtful_error = None
+        self.error = None
         self.is_out_of_memory = self.is_timed_out = self.is_output_over = False
         self.lines.clear()
 
@@ -152,14 +150,10 @@ class Ready:
 
 @dataclass(frozen=True, kw_only=True)
 class EntrypointFailed:
-    """A line that reads like an error of the entrypoint's.
-
-    is_ready: the agent has started, so it may have written the line itself.
-    """
+    """The entrypoint has said why it fails, before there was an agent that could have said it."""
 
     index: int
     error: str
-    is_ready: bool
 
 
 @dataclass(frozen=True, kw_only=True)

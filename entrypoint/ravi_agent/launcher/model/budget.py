@@ -5,23 +5,24 @@ from dataclasses import dataclass
 
 from ravi_agent.credential import Credential
 from ravi_agent.errors import RaviError, UsageError
+from ravi_agent.identity import Identity
 from ravi_agent.launcher.planning.plan import Plan
 
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """uuids: the identity that each name already has, by name; None where that is not known.
+    """identities: those that the names have already, by name; None where that is not known.
 
     why_unknown: what the service, or the way to it, said instead.
     """
 
     plan: Plan
-    uuids: Mapping[str, str] | None
+    identities: Mapping[str, Identity] | None
     why_unknown: str = ""
 
     @property
     def adopted(self) -> int:
-        names = self.uuids or {}
+        names = self.identities or {}
         return sum(task.identity_name in names for task in self.plan.tasks)
 
     @property
@@ -30,14 +31,14 @@ class Budget:
 
     def action(self, name: str) -> str:
         """`create`, `adopt` or `unknown`: what a start does for an identity of that name."""
-        if self.uuids is None:
+        if self.identities is None:
             return "unknown"
-        return "adopt" if name in self.uuids else "create"
+        return "adopt" if name in self.identities else "create"
 
     def line(self) -> str:
         """For people, before anything is done."""
         agents = f"run {self.plan.run}: {len(self.plan.tasks)} agents"
-        if self.uuids is None:
+        if self.identities is None:
             return f"{agents}; identities are adopted or created ({self.why_unknown})"
         return f"{agents}; {self.created} identities to create, {self.adopted} to adopt"
 
@@ -46,7 +47,7 @@ class Budget:
         if limit is None:
             return
         flag = f"--max-identities {limit}"
-        if self.uuids is None:
+        if self.identities is None:
             raise UsageError(flag, f"nobody knows how many there are: {self.why_unknown}")
         if self.created > limit:
             raise UsageError(
@@ -62,13 +63,13 @@ def make_budget(plan: Plan, api_url: str, credential: Credential) -> Budget:
     No error where the service does not answer: it may well answer in the containers.
     """
     if plan.is_fresh:
-        return Budget(plan=plan, uuids={})
+        return Budget(plan=plan, identities={})
     # httpx is imported only where the service is asked.
     from ravi_agent.service.api import RaviApi
 
     try:
         with RaviApi(api_url, credential) as api:
-            uuids = {one.name: one.uuid for one in api.list_identities("")}
+            found = {one.name: one for one in api.list_identities("")}
     except RaviError as exc:
-        return Budget(plan=plan, uuids=None, why_unknown=str(exc))
-    return Budget(plan=plan, uuids=uuids)
+        return Budget(plan=plan, identities=None, why_unknown=str(exc))
+    return Budget(plan=plan, identities=found)

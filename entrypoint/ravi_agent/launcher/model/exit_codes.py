@@ -82,6 +82,14 @@ def is_account_refused(error: str) -> bool:
     return _ACCOUNT_REFUSED.search(error) is not None
 
 
+def meaning_of(exit_code: int, *, has_started: bool) -> str | None:
+    """What such a code says where nothing else does; None where it may be the agent's own."""
+    for one in EXIT_CODES:
+        if one.code == exit_code and (one.is_agents or not has_started):
+            return f"{one.meaning}, by its exit code"
+    return None
+
+
 def can_retry(exit_code: int | None, *, has_started: bool) -> bool:
     """Whether another start may end differently.
 

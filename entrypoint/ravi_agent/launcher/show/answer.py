@@ -11,6 +11,7 @@ from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.model.exit_codes import EXIT_AGENTS_FAILED
 from ravi_agent.launcher.model.request import RunRequest
 from ravi_agent.launcher.planning.plan import Plan
+from ravi_agent.launcher.show.for_terminal import VisibleObserver, plain_text, say
 from ravi_agent.launcher.show.json_lines import JsonLines
 from ravi_agent.launcher.show.log_files import LogFiles
 from ravi_agent.launcher.show.presenter import Presenter
@@ -57,9 +58,11 @@ class Answer:
         observers: list[Observer] = []
         if self._err.isatty() and not view.is_quiet:
             self._live = LiveProgress(len(plan.tasks), self._err, shown)
-            observers.append(self._live)
+            observers.append(VisibleObserver(self._live))
         else:
-            observers.append(PlainProgress(self._err, shown, is_quiet=view.is_quiet))
+            shown = shown and plain_text(shown)
+            plain = PlainProgress(plain_text(self._err), shown, is_quiet=view.is_quiet)
+            observers.append(plain)
         if self._lines:
             observers.append(self._lines)
         if view.log_dir and not request.is_dry_run:
@@ -69,8 +72,7 @@ class Answer:
     def step(self, text: str) -> None:
         """Something about to happen, before any agent is started."""
         if not self._request.view.is_quiet:
-            self._err.write(f"{text}\n")
-            self._err.flush()
+            say(text, self._err)
 
     def dry_run(self, budget: Budget, there: Mapping[int, ContainerStatus]) -> None:
         """What would be done, instead of doing it."""
@@ -132,5 +134,5 @@ class Answer:
             if self._backend != "docker":
                 what, flag = "the Job stays", f" --backend {self._backend}"
             lines.append(f"{what}: ravi-launch{flag} rm {self._plan.run}")
-        self._err.write("".join(f"{line}\n" for line in lines))
-        self._err.flush()
+        if lines:
+            say("\n".join(lines), self._err)

@@ -5,6 +5,8 @@ import os
 import sys
 from typing import TextIO
 
+from ravi_agent.terminal import visible
+
 _BUFFER = 64 * 1024  # bytes
 _CLEAR_LINE = "\r\x1b[2K"  # ECMA-48: to the line's start, and erase it
 
@@ -64,7 +66,8 @@ def write_now(text: str) -> None:
     if sys.__stderr__ is None:  # closed: its descriptor may be somebody else's by now
         return
     try:
-        start = _CLEAR_LINE if os.isatty(2) else ""
-        os.write(2, (start + text).encode(errors="replace"))
+        if os.isatty(2):
+            text = _CLEAR_LINE + visible(text)
+        os.write(2, text.encode(errors="replace"))
     except OSError:
         return  # there is nobody to tell

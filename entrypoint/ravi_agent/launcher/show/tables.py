@@ -10,6 +10,7 @@ from rich.table import Table
 
 from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.model.findings import Finding, Verdict
+from ravi_agent.terminal import visible
 
 
 def print_table(
@@ -17,9 +18,9 @@ def print_table(
 ) -> None:
     """A table on `out`, or standard output; lines are wrapped for a terminal only."""
     table = Table(*columns, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*row)
     console = Console(file=out, highlight=False, markup=False, emoji=False)
+    for row in rows:
+        table.add_row(*(map(visible, row) if console.is_terminal else row))
     if not console.is_terminal:
         console = Console(file=out, highlight=False, markup=False, emoji=False, width=10_000)
     console.print(table)
