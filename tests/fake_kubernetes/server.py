@@ -365,11 +365,14 @@ def _delete_options() -> set[str]:
 
 
 def selected(one: Object, query: dict[str, str]) -> bool:
-    """Whether label and field selectors of the forms `a`, `a=b` and `a=b,c=d` match."""
+    """Whether label and field selectors of the forms `a`, `!a`, `a=b` and `a=b,c=d` match."""
     labels = one["metadata"].get("labels") or {}
     for term in filter(None, query.get("labelSelector", "").split(",")):
         key, equals, value = term.partition("=")
-        if key not in labels or (equals and labels[key] != value):
+        if key.startswith("!"):
+            if key[1:] in labels:
+                return False
+        elif key not in labels or (equals and labels[key] != value):
             return False
     for term in filter(None, query.get("fieldSelector", "").split(",")):
         path, _, value = term.partition("=")

@@ -5,7 +5,10 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -189,3 +192,52 @@ def test_the_command_checks_the_account_too(
     assert found["service"] == "good"
     assert found["cluster" if has_cluster else "engine"] == ("good" if has_cluster else "bad")
     assert MANAGEMENT_KEY not in done.stdout + done.stderr
+
+
+def put_quota(fake: FakeKubernetes, hard: dict[str, str], used: dict[str, str]) -> None:
+    quota = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "team", "namespace": "default"},
+        "status": {"hard": hard, "used": used},
+    }
+    fake.cluster.put("resourcequotas", quota, "ADDED")
+
+
+def test_a_quota_that_is_used_up_is_bad(fake: FakeKubernetes, examine: Diagnose) -> None:
+    put_quota(fake, {"pods": "5", "secrets": "9"}, {"pods": "5", "secrets": "1"})
+
+    found = examine()
+
+    assert bad(found) == ["quota team"]
+    assert found["quota team"].says == "used up: pods: 5 of 5"
+    assert found["quota team"].fix == "kubectl describe resourcequota team --namespace default"
+
+
+def test_a_quota_on_limits_names_the_flags_that_a_run_needs(
+    fake: FakeKubernetes, examine: Diagnose
+) -> None:
+    put_quota(fake, {"limits.cpu": "8", "limits.memory": "8Gi"}, {})
+
+    found = examine()
+
+    assert found["quota team"].verdict == Verdict.NOTE
+    assert "--cpus and --memory" in found["quota team"].says
+
+
+def test_quotas_that_may_not_be_read_are_no_hindrance(
+    fake: FakeKubernetes, examine: Diagnose
+) -> None:
+    fake.faults.append(Fault("list", "resourcequotas", 403, "Forbidden", "forbidden"))
+
+    assert bad(examine()) == []
+
+
+@pytest.mark.parametrize(("off_s", "verdict"), [(5, Verdict.GOOD), (-4000, Verdict.BAD)])
+def test_a_clock_that_is_wrong_is_bad(
+    examine: Diagnose, monkeypatch: pytest.MonkeyPatch, off_s: int, verdict: Verdict
+) -> None:
+    now = formatdate(time.time() + off_s, usegmt=True)
+    monkeypatch.setattr(BaseHTTPRequestHandler, "date_time_string", lambda *_: now)
+
+    assert examine()["time"].verdict == verdict

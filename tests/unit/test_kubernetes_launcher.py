@@ -28,6 +28,7 @@ def fake() -> Iterator[FakeKubernetes]:
     assert server.violations == []
 
 
+UUID = "11111111-2222-4333-8444-555555555555"
 Play = Callable[[Outcome], Controllers]
 
 
@@ -249,6 +250,29 @@ def test_what_is_left_over_is_listed_and_reaped(
     assert [job["metadata"]["name"] for job in of_kind(fake, "jobs")] == ["ravi-agent-new"]
     left = {record.name for record in local.store.identities()}
     assert left == {"task-new-0", "production"}
+
+
+def test_the_identities_of_pods_that_no_run_made_are_spared(
+    launch: Launch, environ: dict[str, str], fake: FakeKubernetes, local: LocalRavi
+) -> None:
+    environ["RAVI_API_URL"] = local.url
+    for name in ("task-web-0", "task-gone-0"):
+        local.store.create(name=name, email=None, with_phone=False)
+    told = json.dumps({"uuid": UUID, "name": "task-web-0", "email": "a@b.c", "created_at": ""})
+    ended = {"exitCode": 0, "message": told}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "web-0", "namespace": "default"},
+        "status": {
+            "initContainerStatuses": [{"name": "ravi-init", "state": {"terminated": ended}}]
+        },
+    }
+    fake.cluster.put("pods", pod, "ADDED")
+
+    kubernetes(launch, "reap", "--older-than", "0s", "--force")
+
+    assert {record.name for record in local.store.identities()} == {"task-web-0"}
 
 
 def test_a_secret_that_is_there_is_used(launch: Launch, fake: FakeKubernetes, play: Play) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from ravi_agent.errors import RaviError
+from ravi_agent.launcher.kubernetes import checks
 from ravi_agent.launcher.kubernetes.api import KubernetesApi
 from ravi_agent.launcher.kubernetes.names import SECRET_KEY
 from ravi_agent.launcher.kubernetes.refusal import KubernetesError
@@ -31,7 +32,9 @@ def diagnose(api: KubernetesApi, target: DoctorTarget) -> Iterator[Finding]:
     except RaviError as exc:
         yield failure("cluster", exc)
         return
+    yield from checks.clock(api)
     yield from _namespace(api)
+    yield from checks.quotas(api)
     yield _rights(api, target)
     if target.secret:
         yield _secret(api, target.secret)
