@@ -23,6 +23,7 @@ demo-signup: images ## twenty agents sign up at a shop, each with its own two co
 
 test: images ## every test, on a real engine
 	scripts/tools
+	scripts/harnesses
 	$(VENV)/bin/pytest tests/unit --numprocesses 2 --dist loadfile
 	$(VENV)/bin/pytest --ignore tests/unit
 

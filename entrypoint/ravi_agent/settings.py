@@ -151,13 +151,13 @@ class Settings:
                 f"{environ['JOB_NAME']}-{environ['JOB_COMPLETION_INDEX']}",
                 "JOB_NAME",
             )
-        self._prefix = given("RAVI_NAME_PREFIX")
+        self.name_prefix: str = given("RAVI_NAME_PREFIX")
         self.is_name_asked_for = bool(asked or task)
         self.is_name_of_workspace = False
-        self.identity_name: str = asked or self._prefix + (task or os.uname().nodename)
+        self.identity_name: str = asked or self.name_prefix + (task or os.uname().nodename)
         variable = "RAVI_IDENTITY_NAME"
         if not asked:
-            variable = task_source if is_plain(self._prefix) else "RAVI_NAME_PREFIX"
+            variable = task_source if is_plain(self.name_prefix) else "RAVI_NAME_PREFIX"
         _check_name(self.identity_name, variable)
 
     def name_after(self, key: str) -> None:
@@ -165,10 +165,14 @@ class Settings:
 
         A workspace that has an identity keeps it. Raises SettingsError for a prefix too long.
         """
-        self.identity_name = self._prefix + key
+        self.take_name(self.name_prefix + key)
+        _check_name(self.identity_name, "RAVI_NAME_PREFIX")
+
+    def take_name(self, name: str) -> None:
+        """Name a new identity so, though nobody asked for that name."""
+        self.identity_name = name
         self.is_name_asked_for = False
         self.is_name_of_workspace = True
-        _check_name(self.identity_name, "RAVI_NAME_PREFIX")
 
     @property
     def asked_name(self) -> str | None:

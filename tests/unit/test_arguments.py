@@ -24,7 +24,7 @@ def flag(variable: str) -> str:
 
 
 def refused(program: str, *words: str) -> UsageError:
-    switches = {"--delete": "delete"} if program == "ravi-release" else {}
+    switches = {"ravi-init": init.SWITCHES, "ravi-release": release.SWITCHES}[program]
     with pytest.raises(UsageError) as caught:
         parse_settings(Parser(prog=program), COMMANDS[program], list(words), {}, switches)
     return caught.value

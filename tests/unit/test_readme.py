@@ -119,12 +119,9 @@ def test_a_call_that_the_launcher_does_not_understand_would_be_seen(
 @pytest.mark.parametrize("words", calls("ravi-init", "ravi-release"))
 def test_a_call_that_provisions_or_releases_is_understood(words: list[str]) -> None:
     program, *arguments = words
-    command, switches = {
-        "ravi-init": (init, {}),
-        "ravi-release": (release, {"--delete": ""}),
-    }[program]
+    command = {"ravi-init": init, "ravi-release": release}[program]
 
-    parse_settings(Parser(prog=program), command.VARIABLES, arguments, {}, switches)
+    parse_settings(Parser(prog=program), command.VARIABLES, arguments, {}, command.SWITCHES)
 
 
 @pytest.mark.parametrize("words", calls("ravi"))

@@ -6,6 +6,8 @@ import sys
 from ravi_agent.container.stop import StopWatch, block_signals
 
 PROGRAM = "ravi-init"
+_REUSE = "--reuse"
+SWITCHES = {_REUSE: "take over the identity of a work tree of this repository that is gone"}
 # The settings it reads, each with a flag. A key has none: command lines are public.
 VARIABLES = (
     "RAVI_API_URL",
@@ -52,7 +54,7 @@ def init(argv: list[str], watch: StopWatch) -> int:
         prog=PROGRAM,
         description="Make sure that a workspace has its Ravi identity, then exit.",
     )
-    environ, given = parse_settings(parser, VARIABLES, argv, initial_environ())
+    environ, given = parse_settings(parser, VARIABLES, argv, initial_environ(), SWITCHES)
     settings = settings_of(environ, given)
     log = settings.log_for(PROGRAM)
     # On a host root provisions for root; only an image has a user of ours to provision for.
@@ -63,6 +65,10 @@ def init(argv: list[str], watch: StopWatch) -> int:
     if identity:
         keep_credential_files(settings, identity, user, log, watch)
     else:
+        if _REUSE in given:
+            from ravi_agent.container.takeover import take_over
+
+            take_over(settings, environ, log)
         identity, origin = provision_workspace(settings, environ, user, log, watch, None)
         log.info(f"{settings.workspace} is provisioned: {identity.name} is {identity.email}")
     if os.getpid() != 1:  # what a container calls its workspace says nothing on the host

@@ -45,6 +45,7 @@ VARIABLES = (
     "RAVI_LOG_FORMAT",
     "RAVI_LOG_LEVEL",
 )
+SWITCHES = {"--delete": "delete the identity first; if the service refuses, both stay"}
 _TIMEOUT_S = 30.0
 # Behind the agent's grace, and inside the 10 s after which Docker kills: 8 s and this.
 _ON_EXIT_TIMEOUT_S = 1.5
@@ -75,7 +76,7 @@ def release_command(argv: list[str], environ: "Mapping[str, str]") -> int:
         VARIABLES,
         argv,
         environ,
-        {"--delete": "delete the identity first; if the service refuses, both stay"},
+        SWITCHES,
     )
     is_deleting = "--delete" in given
     settings = settings_of(environ, given)
