@@ -95,6 +95,10 @@ def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
         except Exception:
             write_status(status, phase="failed")
             raise
+        if settings.skill_files:
+            from ravi_agent.container.ensure import keep_skill_files
+
+            keep_skill_files(settings, user, log, watch)
         environment = _prepare(settings, environ, identity, user)
         if settings.is_handover_expected:
             from ravi_agent.handover import ready_line

@@ -25,6 +25,7 @@ VARIABLES = (
     "RAVI_PROVISION_TIMEOUT",
     "RAVI_EXPORT_API_KEY",
     "RAVI_CREDENTIAL_FILES",
+    "RAVI_SKILL",
     "RAVI_AGENT_USER",
     "RAVI_LOG_FORMAT",
     "RAVI_LOG_LEVEL",
@@ -48,6 +49,7 @@ def init(argv: list[str], watch: StopWatch) -> int:
     from ravi_agent.container.ensure import (
         FOUND,
         keep_credential_files,
+        keep_skill_files,
         load_provisioned,
         provision_workspace,
     )
@@ -73,6 +75,7 @@ def init(argv: list[str], watch: StopWatch) -> int:
     else:
         identity, origin = provision_workspace(settings, environ, user, log, watch, None)
         log.info(f"{settings.workspace} is provisioned: {identity.name} is {identity.email}")
+    keep_skill_files(settings, user, log, watch)
     if os.getpid() != 1:  # what a container calls its workspace says nothing on the host
         _note(settings, environ, identity, origin, log)
     # Who watches the pods learns of the identities with them, and need not read a log each.
