@@ -27,6 +27,7 @@ RUN rm -rf /opt/ravi/lib/ravi_agent/launcher /opt/ravi/lib/ravi_agent/local \
     && if ! env --block-signal true 2>/dev/null; then \
         sed -i '1s|^#!.*|#!/opt/ravi/bin/python -IS|' /opt/ravi/bin/ravi-entrypoint /opt/ravi/bin/ravi-init; \
     fi \
+    && ln -s ../lib/ravi_agent/workspace/SKILL.md /opt/ravi/share/SKILL.md \
     && install -d /opt/ravi/fallback && ln -s ../bin/ravi /opt/ravi/fallback/ravi \
     && /opt/ravi/bin/ravi-entrypoint --help >/dev/null
 

@@ -13,6 +13,10 @@ JSON, DOTENV, FRONT_MATTER = "json", "dotenv", "yaml-front-matter"
 LALPH = "lalph"
 _SHORT_FORMS = {LALPH: (".lalph/ravi.json", JSON)}
 
+# Where each looks for the skills of a project: https://code.claude.com/docs/en/skills,
+# https://developers.openai.com/codex/skills, https://cursor.com/docs/context/skills
+_SKILLS = {"claude": ".claude/skills", "codex": ".agents/skills", "cursor": ".cursor/skills"}
+
 CredentialFile = tuple[str, str]  # a path below the workspace, and its form
 
 
@@ -111,3 +115,11 @@ def _credential_file(entry: str, workspace: str) -> CredentialFile:
     if inside.partition("/")[0] in {contract.RAVI_DIR, contract.STAGING_DIR, ".git"}:
         raise ValueError(f"{path!r} is no place for a file of yours")
     return inside, form
+
+
+def skill_files(text: str) -> list[str]:
+    """`claude,codex` as the paths of their skill files below the workspace."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if unknown := [name for name in names if name not in _SKILLS]:
+        raise ValueError(f"{unknown[0]!r} is none of {', '.join(_SKILLS)}")
+    return [f"{_SKILLS[name]}/ravi-inbox/SKILL.md" for name in dict.fromkeys(names)]

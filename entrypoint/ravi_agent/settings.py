@@ -16,6 +16,7 @@ from ravi_agent.setting_values import (
     one_of,
     seconds,
     signal_map,
+    skill_files,
 )
 
 TYPE_CHECKING = False
@@ -83,6 +84,10 @@ VARIABLES = {
         "",
         "list of `lalph`, `PATH:json`, `PATH:dotenv`, `PATH:yaml-front-matter`",
     ),
+    "RAVI_SKILL": (
+        "",
+        "list of `claude`, `codex`, `cursor`: put the skill file where they look in the workspace",
+    ),
     "RAVI_AGENT_USER": ("agent", "user of the agent if PID 1 is root: a name, `uid` or `uid:gid`"),
     "RAVI_LOG_FORMAT": ("text", "`text` or `json`"),
     "RAVI_LOG_LEVEL": ("info", "`debug`, `info`, `warning` or `error`"),
@@ -136,6 +141,7 @@ class Settings:
         self.credential_files: list[CredentialFile] = parsed(
             "RAVI_CREDENTIAL_FILES", lambda text: credential_files(text, self.workspace)
         )
+        self.skill_files: list[str] = parsed("RAVI_SKILL", skill_files)
         self.is_api_key_exported = parsed("RAVI_EXPORT_API_KEY", one_of(("1", "0"))) == "1"
         self.has_cli_shim = parsed("RAVI_CLI_SHIM", one_of(("", "0", "1"))) == "1"
         self.agent_user: str = given("RAVI_AGENT_USER")

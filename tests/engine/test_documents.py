@@ -205,7 +205,7 @@ def test_a_coding_agent_finds_its_skill(folder: Path, image: str, run: Run) -> N
     built = type_in(folder, f"docker build --tag {image} .", os.environ)
     assert built.returncode == 0, built.stderr
 
-    ran = run("sh", "-c", "cat ~/.claude/skills/*/SKILL.md; id -u", image=image)
+    ran = run("sh", "-c", "cat .claude/skills/*/SKILL.md; stat -c %u .claude", image=image)
 
     assert "ravi inbox wait --code" in ran.stdout
     assert ran.stdout.endswith("\n1000\n")

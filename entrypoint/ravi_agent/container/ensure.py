@@ -126,6 +126,32 @@ def keep_credential_files(
             files.write(identity)
 
 
+def keep_skill_files(
+    settings: Settings, user: AgentUser | None, log: "Log", watch: StopWatch
+) -> None:
+    """Give the coding agents that are asked for their skill file, where it is missing or old.
+
+    What keeps it from being written is a warning.
+    """
+    if not settings.skill_files:
+        return
+    from ravi_agent.workspace.claim import Claim
+    from ravi_agent.workspace.skill_files import SkillFiles
+
+    skills = SkillFiles(settings.workspace, settings.skill_files, log)
+    with ActingAs(user):
+        stale = skills.stale()
+        if not stale:
+            return
+        try:
+            with Claim(settings.workspace) as claim:
+                _hold(claim, time.monotonic() + settings.provision_timeout_s, watch)
+                _exclude_from_git(settings.workspace, stale, log)
+                skills.write()
+        except WorkspaceError as exc:
+            log.warning(f"the skill file is missing: {exc}", exc.fix)
+
+
 def _credential_files(settings: Settings) -> "CredentialFiles | None":
     if not settings.credential_files:
         return None

@@ -20,6 +20,7 @@ VARIABLES = (
     "RAVI_PROVISION_TIMEOUT",
     "RAVI_EXPORT_API_KEY",
     "RAVI_CREDENTIAL_FILES",
+    "RAVI_SKILL",
     "RAVI_AGENT_USER",
     "RAVI_LOG_FORMAT",
     "RAVI_LOG_LEVEL",
@@ -43,6 +44,7 @@ def init(argv: list[str], watch: StopWatch) -> int:
     from ravi_agent.container.ensure import (
         FOUND,
         keep_credential_files,
+        keep_skill_files,
         load_provisioned,
         provision_workspace,
     )
@@ -71,6 +73,7 @@ def init(argv: list[str], watch: StopWatch) -> int:
             take_over(settings, environ, log)
         identity, origin = provision_workspace(settings, environ, user, log, watch, None)
         log.info(f"{settings.workspace} is provisioned: {identity.name} is {identity.email}")
+    keep_skill_files(settings, user, log, watch)
     if os.getpid() != 1:  # what a container calls its workspace says nothing on the host
         from ravi_agent.container.record import record
 

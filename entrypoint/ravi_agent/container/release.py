@@ -42,6 +42,7 @@ VARIABLES = (
     "RAVI_ACCESS_TOKEN_FILE",
     "RAVI_NAME_PREFIX",
     "RAVI_CREDENTIAL_FILES",
+    "RAVI_SKILL",
     "RAVI_LOG_FORMAT",
     "RAVI_LOG_LEVEL",
 )
@@ -243,6 +244,10 @@ def _remove_files(settings: Settings, user: AgentUser | None, log: Log) -> None:
     with ActingAs(user):
         if os.path.isdir(settings.workspace):
             CredentialFiles(settings.workspace, settings.credential_files).remove()
+            if settings.skill_files:
+                from ravi_agent.workspace.skill_files import SkillFiles
+
+                SkillFiles(settings.workspace, settings.skill_files, log).remove()
         is_removed = remove(settings.workspace)
     if is_removed:
         log.info(f"removed {os.path.join(settings.workspace, contract.RAVI_DIR)}")

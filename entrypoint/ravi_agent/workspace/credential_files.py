@@ -7,24 +7,19 @@ with it. As there, no symbolic link is followed.
 import errno
 import json
 import os
-import stat
 
 from ravi_agent import contract
 from ravi_agent.errors import WorkspaceError
 from ravi_agent.identity import Identity
 from ravi_agent.setting_values import FRONT_MATTER, JSON, CredentialFile
 from ravi_agent.workspace.git import Worktree
-from ravi_agent.workspace.removal import remove_dir
+from ravi_agent.workspace.inside import open_folder, read_text, replace_file, unlink_file, why_not
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _DOTENV_NAMES = ("RAVI_IDENTITY_UUID", "RAVI_EMAIL", "RAVI_PHONE", "RAVI_CONFIG_DIR")
-_SIZE_LIMIT = 1024 * 1024  # bytes; a WORKFLOW.md holds a prompt
-_OPEN_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_CREATE_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 _SAMPLE = Identity(uuid="u", name="n", email="e", phone=None, created_at="")
 
@@ -44,7 +39,7 @@ class CredentialFiles:
         """The paths, below the workspace, where no file is yet."""
         found: list[str] = []
         self._for_each(
-            lambda root, path, _form: found.append(path) if _read(root, path) is None else None
+            lambda root, path, _form: found.append(path) if read_text(root, path) is None else None
         )
         return found
 
@@ -53,7 +48,7 @@ class CredentialFiles:
         stale: list[str] = []
 
         def compare(root: int, path: str, form: str) -> None:
-            text = _read(root, path)
+            text = read_text(root, path)
             if text != _content(form, text, self._fields(identity)):
                 stale.append(path)
 
@@ -68,10 +63,10 @@ class CredentialFiles:
         """
 
         def write(root: int, path: str, form: str) -> None:
-            text = _read(root, path)
+            text = read_text(root, path)
             wanted = _content(form, text, self._fields(identity))
             if text != wanted:
-                _replace(root, path, wanted)
+                replace_file(root, path, wanted)
 
         self._for_each(write)
 
@@ -79,16 +74,16 @@ class CredentialFiles:
         """Take back what `write` has written; what holds something else is left alone."""
 
         def remove(root: int, path: str, form: str) -> None:
-            text = _read(root, path)
+            text = read_text(root, path)
             try:
                 rest = None if text is None else _without(form, text)
             except ValueError:
                 return  # somebody else's by now
             if rest:
                 if rest != text:
-                    _replace(root, path, rest)
+                    replace_file(root, path, rest)
             elif text is not None:
-                _unlink(root, path)
+                unlink_file(root, path)
 
         self._for_each(remove)
 
@@ -109,8 +104,8 @@ class CredentialFiles:
             worktree = Worktree.find(self._workspace)
             if worktree and worktree.tracks(path):
                 raise ValueError("git tracks it")
-        _content(form, _read(root, path), self._fields(_SAMPLE))
-        folder = _open_folder(root, os.path.dirname(path), is_partial=True)
+        _content(form, read_text(root, path), self._fields(_SAMPLE))
+        folder = open_folder(root, os.path.dirname(path), is_partial=True)
         try:
             if not os.access(".", os.W_OK | os.X_OK, dir_fd=folder, effective_ids=True):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
@@ -126,15 +121,9 @@ class CredentialFiles:
         }
 
     def _refused(self, path: str, exc: OSError | ValueError) -> WorkspaceError:
-        why = str(exc)
-        if isinstance(exc, UnicodeDecodeError):
-            why = "it is no UTF-8 text"
-        elif isinstance(exc, OSError):
-            is_link = exc.errno in {errno.ELOOP, errno.ENOTDIR}
-            why = "a symbolic link or no directory is in its path" if is_link else str(exc.strerror)
         return WorkspaceError(
             f"credential file {os.path.join(self._workspace, path)}",
-            why,
+            why_not(exc),
             "name another file in RAVI_CREDENTIAL_FILES, or mend this one",
         )
 
@@ -172,91 +161,3 @@ def _without(form: str, text: str) -> str:
     if not is_ours:
         raise ValueError("it holds something else")
     return ""
-
-
-def _open_folder(root: int, path: str, *, is_made: bool = False, is_partial: bool = False) -> int:
-    """A directory below `root`: made where it is missing, or else its last part that is there."""
-    folder = os.dup(root)
-    for part in path.split("/") if path else []:
-        try:
-            try:
-                below = os.open(part, _OPEN_DIR, dir_fd=folder)
-            except FileNotFoundError:
-                if is_partial:
-                    return folder
-                if not is_made:
-                    raise
-                os.mkdir(part, 0o755, dir_fd=folder)
-                below = os.open(part, _OPEN_DIR, dir_fd=folder)
-        except OSError:
-            os.close(folder)
-            raise
-        os.close(folder)
-        folder = below
-    return folder
-
-
-def _read(root: int, path: str) -> str | None:
-    """A file's text, None where there is none; raises OSError for what is no plain file."""
-    try:
-        folder = _open_folder(root, os.path.dirname(path))
-    except FileNotFoundError:
-        return None
-    try:
-        descriptor = os.open(os.path.basename(path), _OPEN_FILE, dir_fd=folder)
-    except FileNotFoundError:
-        return None
-    finally:
-        os.close(folder)
-    with open(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "it is no regular file")
-        if status.st_size > _SIZE_LIMIT:
-            raise OSError(errno.EFBIG, f"it has {status.st_size} bytes")
-        return file.read().decode()
-
-
-def _replace(root: int, path: str, text: str) -> None:
-    """Write a file through the staging directory, which git ignores and a release removes."""
-    name = os.path.basename(path)
-    folder = _open_folder(root, os.path.dirname(path), is_made=True)
-    try:
-        try:
-            mode = stat.S_IMODE(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
-        except FileNotFoundError:
-            mode = 0o640 if os.fstat(root).st_mode & stat.S_ISGID else 0o600
-        remove_dir(contract.STAGING_DIR, root)
-        os.mkdir(contract.STAGING_DIR, 0o700, dir_fd=root)
-        staging = os.open(contract.STAGING_DIR, _OPEN_DIR, dir_fd=root)
-        try:
-            with open(os.open(name, _CREATE_FILE, 0o600, dir_fd=staging), "wb") as file:
-                file.write(text.encode())
-                file.flush()
-                os.fchmod(file.fileno(), mode)  # whatever the umask
-                os.fsync(file.fileno())
-            os.rename(name, name, src_dir_fd=staging, dst_dir_fd=folder)
-        finally:
-            os.close(staging)
-        os.fsync(folder)
-        os.rmdir(contract.STAGING_DIR, dir_fd=root)
-    finally:
-        os.close(folder)
-
-
-def _unlink(root: int, path: str) -> None:
-    """Remove a file, and the directories on its way that are empty then."""
-    while path:
-        parent, name = os.path.split(path)
-        folder = _open_folder(root, parent)
-        try:
-            if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
-                try:
-                    os.rmdir(name, dir_fd=folder)
-                except OSError:
-                    return  # other files are in it
-            else:
-                os.unlink(name, dir_fd=folder)
-        finally:
-            os.close(folder)
-        path = parent
