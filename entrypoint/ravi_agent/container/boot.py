@@ -111,17 +111,22 @@ def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
             keep_skill_files(settings, user, log, watch)
         environment = _prepare(settings, environ, identity, user)
         _warn_of_official_cli(settings, environment, log, is_on_a_host=is_on_a_host)
-        if settings.is_handover_expected:
-            from ravi_agent.handover import ready_line
-            from ravi_agent.log import write_stderr
-
-            write_stderr(ready_line(identity))
-        else:
-            phone = identity.phone or "no phone"
-            log.info(f"{identity.name} is {identity.email}, {phone}, {identity.uuid}")
+        _say_ready(settings, identity, log)
         if not is_load_only:  # there, whoever runs the hooks runs the agent: docs/harnesses.md
             _warn_of_readable_key(environ, user, log)
     _exec_supervise(settings, user, status, on_exit, command, environment)
+
+
+def _say_ready(settings: "Settings", identity: "Identity", log: "Log") -> None:
+    """Answer the launcher where one has handed the identity over; else tell whoever reads."""
+    if settings.is_handover_expected:
+        from ravi_agent.handover import ready_line
+        from ravi_agent.log import write_stderr
+
+        write_stderr(ready_line(identity))
+    else:
+        phone = identity.phone or "no phone"
+        log.info(f"{identity.name} is {identity.email}, {phone}, {identity.uuid}")
 
 
 def _identify(
