@@ -88,6 +88,7 @@ VARIABLES = {
         "",
         "list of `claude`, `codex`, `cursor`: put the skill file where they look in the workspace",
     ),
+    "RAVI_CONFIRM_ABOVE": ("100", "identities that `ravi-launch` creates without asking"),
     "RAVI_AGENT_USER": ("agent", "user of the agent if PID 1 is root: a name, `uid` or `uid:gid`"),
     "RAVI_LOG_FORMAT": ("text", "`text` or `json`"),
     "RAVI_LOG_LEVEL": ("info", "`debug`, `info`, `warning` or `error`"),

@@ -156,6 +156,7 @@ def environ(service: LocalRavi, key_file: Path, tmp_path: Path) -> dict[str, str
         "HOME": str(tmp_path),
         "RAVI_API_URL": service.url,
         "RAVI_MANAGEMENT_KEY_FILE": str(key_file),
+        "RAVI_CONFIRM_ABOVE": "1000000",
         **{name: value for name, value in os.environ.items() if name.startswith("DOCKER_")},
     }
 

@@ -16,7 +16,7 @@ import docker
 import psutil
 import pytest
 
-from engine.conftest import LAUNCH, Launching, containers, of_run
+from engine.conftest import LAUNCH, Launching, containers, launch, of_run
 
 FLOOD = ["sh", "-c", "echo up; exec yes"]
 # A Python of the launcher's, 50 attached containers and what they may have unshown.
@@ -191,3 +191,32 @@ def test_streams_that_were_closed_before_the_start_stop_nothing(
 
     assert done.returncode == 0
     assert states(client, run_name) == ["exited"]
+
+
+LONG = """
+import sys
+sys.stdout.write('{"log": "' + "ü" * 100_000 + '"}\\n')
+for percent in range(0, 101, 10):
+    sys.stdout.write(f"\\r{percent}%")
+print()
+print("x" * 5_000_000)
+"""
+
+
+def test_long_lines_and_progress_are_shown_as_they_were_written(
+    environ: dict[str, str], run_name: str
+) -> None:
+    arguments = ["--count", "1", "--name", run_name, "--quiet"]
+    done = launch(environ, *arguments, "--", "python3", "-c", LONG)
+    logs = launch(environ, "logs", run_name)
+
+    for text in (done.stdout, logs.stdout):
+        lines = [one.removeprefix("0000 | ") for one in text.splitlines() if "0000 | " in one]
+        (long,) = [one for one in lines if one.startswith('{"log')]
+        # The engine's own log breaks a character at each 16 KiB, for `docker logs` too.
+        assert long.endswith('"}')
+        assert len(long) >= 100_000
+        assert "\ufffd" not in long or text is logs.stdout
+        assert "100%" in lines
+        assert "50%" not in lines
+        assert "".join(one for one in lines if one.startswith("xx")) == "x" * 5_000_000

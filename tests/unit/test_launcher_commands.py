@@ -17,6 +17,7 @@ import pytest
 import fake_backend
 from conftest import MANAGEMENT_KEY
 from ravi_agent.credential import Credential
+from ravi_agent.identity import Identity
 from ravi_agent.launcher import cli
 from ravi_agent.launcher.backend import DOCKER, KUBERNETES
 from ravi_agent.launcher.commands.engine_options import EngineOptions
@@ -24,6 +25,7 @@ from ravi_agent.launcher.commands.flags import Command, Declared, declared
 from ravi_agent.launcher.commands.registry import COMMANDS
 from ravi_agent.local.server import LocalRavi
 from ravi_agent.service.api import RaviApi
+from ravi_agent.workspace import ledger
 
 LAUNCH = str(Path(sys.executable).with_name("ravi-launch"))
 COMMAND = {command.name: command for command in COMMANDS}
@@ -40,10 +42,12 @@ LINES = {
     "doctor": [],
     "kubernetes": ["install"],
     "completion": ["bash"],
+    "identities": [],
 }
 # Values for flags whose text has a form.
 SAMPLES = {
     "--env": "A=B",
+    "--filter": "run=other",
     "--memory": "64m",
     "--shm-size": "64m",
     "--timeout": "30m",
@@ -68,6 +72,8 @@ BESIDE = {
     ("run", "--tasks"): ["--name", "base"],
     ("run", "--resume"): [],
     ("run", "--name"): ["--count", "9"],
+    ("rm", "--local"): ["base", "--delete-identities"],
+    ("rm", "--api-url"): ["base", "--delete-identities"],
     ("reap", "--force"): [],
     # Another Ravi, if there is one at all: nothing may be removed from it.
     ("reap", "--local"): ["--dry-run", "--older-than", "0s"],
@@ -105,6 +111,9 @@ def launch(
     monkeypatch.setenv("RAVI_API_URL", service.url)
     monkeypatch.setenv("RAVI_MANAGEMENT_KEY", MANAGEMENT_KEY)
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    made = Identity(uuid="u-1", name="task-base-0000", email="a@x", phone=None, created_at="")
+    ledger.note({"HOME": str(tmp_path)}, ledger.CREATE, made, service.url, run="base")
 
     def launch(*words: str) -> Outcome:
         fake_backend.asked.clear()

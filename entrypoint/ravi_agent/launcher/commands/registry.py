@@ -5,6 +5,7 @@ from typing import Any
 from ravi_agent.launcher.commands import (
     completion,
     doctor,
+    identities,
     kubernetes,
     logs,
     ps,
@@ -26,6 +27,7 @@ COMMANDS: tuple[Command[Any], ...] = (
     stop.COMMAND,
     rm.COMMAND,
     reap.COMMAND,
+    identities.COMMAND,
     doctor.COMMAND,
     kubernetes.COMMAND,
     completion.COMMAND,

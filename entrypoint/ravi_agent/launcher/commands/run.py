@@ -11,12 +11,12 @@ from ravi_agent.launcher.commands.container_options import (
 )
 from ravi_agent.launcher.commands.engine_options import EngineOptions
 from ravi_agent.launcher.commands.flags import Call, Command, Completion, Group, declared, flag
+from ravi_agent.launcher.commands.identity_options import IdentityOptions
 from ravi_agent.launcher.commands.kubernetes_options import KubernetesOptions
 from ravi_agent.launcher.commands.run_options import (
     DEFAULT_PREFIX,
     AgentOptions,
     FailureOptions,
-    IdentityOptions,
     LocalOptions,
     OutputOptions,
     ServiceOptions,
@@ -115,6 +115,8 @@ class RunOptions:
             ignores_hangup=start.is_hangup_ignored,
             is_dry_run=start.is_dry_run,
             max_identities=self.identities.max_identities,
+            confirm_above=self.identities.ask_above(environ),
+            is_confirmed=self.identities.is_confirmed,
         )
 
     def _spec(self, environ: dict[str, str], command: tuple[str, ...] | None) -> RunSpec:
@@ -165,7 +167,7 @@ class RunOptions:
 
     def _check_detached(self, call: Call) -> None:
         """What the launcher has to stay for; a cluster does all but the removal."""
-        flags = {"--rm"}
+        flags = {"--rm", "--delete-identities"}
         if self.engine.backend == DOCKER:
             flags |= {"--retries", "--timeout", "--max-failures", "--fail-fast"}
         for one in sorted(flags & call.given):
@@ -178,7 +180,13 @@ def run(options: RunOptions, call: Call) -> int:
     """0 if every agent succeeded, else 1; detached, 0 if every agent runs or has succeeded."""
     request = options.request(call)
     with options.engine.open() as backend:
-        return backend.launch(request)
+        code = backend.launch(request)
+    if options.identities.is_deleting and not request.is_dry_run:
+        from ravi_agent.launcher.identities import delete_of_run  # it loads httpx
+
+        is_local = options.local.is_local
+        return delete_of_run(request.run, request.environ, is_local=is_local) or code
+    return code
 
 
 COMMAND = Command(

@@ -1,4 +1,4 @@
-"""What a run is, whose identities it uses, and what its failures do: for `run` and `render`."""
+"""What a run is, which service it uses, and what its failures do: for `run` and `render`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -161,43 +161,6 @@ class LocalOptions:
         if self.is_local and service.api_url:
             raise UsageError(
                 "--local and --api-url", "both say which Ravi to use", "leave one of them out"
-            )
-
-
-@dataclass(frozen=True, kw_only=True)
-class IdentityOptions:
-    """Who creates the identities, and how many at most."""
-
-    provision: str | None = flag(
-        "--provision",
-        choices=("container", "host"),
-        group=Group.IDENTITIES,
-        default_text="host; container on Kubernetes",
-        help="Where identities are created. With host, the launcher creates all of them and no"
-        " management key enters a container; with container, each container creates its own.",
-        fixed_on=ENGINES,
-    )
-    max_identities: int | None = flag(
-        "--max-identities",
-        metavar="N",
-        minimum=0,
-        group=Group.IDENTITIES,
-        default_text="no limit",
-        help="Start nothing if more than N identities would have to be created.",
-        fixed_on=(KUBERNETES,),
-    )
-
-    def is_on_host(self, backend: str) -> bool:
-        """Whether the launcher creates the identities."""
-        return self.provision == "host" or (self.provision is None and backend == DOCKER)
-
-    def check(self, backend: str) -> None:
-        """Raises UsageError for a way to provision that the engine does not have."""
-        if backend == KUBERNETES and self.provision == "host":
-            raise UsageError(
-                "--provision host on Kubernetes",
-                "the init container of each pod creates its identity",
-                "leave it out",
             )
 
 

@@ -6,6 +6,7 @@ from typing import Protocol
 from ravi_agent.credential import Credential
 from ravi_agent.handover import Handover
 from ravi_agent.identity import Identity
+from ravi_agent.launcher.model.bookkeeping import Books
 from ravi_agent.launcher.planning.plan import Plan, Task
 from ravi_agent.log import Log
 
@@ -56,8 +57,11 @@ class IdentityHandovers:
         timeout_s: float,
         log: Log,
         known: dict[str, Identity],
+        books: Books | None = None,
     ) -> None:
-        """known: gets every identity that was made or adopted, by name."""
+        """known: gets every identity that was made or adopted, by name. books: where to note what
+        is made; None for identities that are not real.
+        """
         # Only who provisions on the host waits for httpx.
         from ravi_agent.service.api import RaviApi
         from ravi_agent.service.provision import Pacer, Provisioner
@@ -70,6 +74,7 @@ class IdentityHandovers:
         self._timeout_s = timeout_s
         self._log = log
         self._known = known
+        self._books = books
 
     def line_for(self, task: Task, *, is_first: bool) -> bytes:
         """Make or adopt this task's identity."""
@@ -83,6 +88,8 @@ class IdentityHandovers:
         is_fresh = self._is_fresh and is_first
         identity = provisioner.provision(task.identity_name, is_fresh=is_fresh)
         self._known[identity.name] = identity.with_key(None)
+        if self._books:
+            self._books.made(identity, is_created=not provisioner.has_adopted)
         return Handover(identity=identity).to_line()
 
     def close(self) -> None:

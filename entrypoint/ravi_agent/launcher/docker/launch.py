@@ -18,6 +18,7 @@ from ravi_agent.launcher.docker.preflight import check_run
 from ravi_agent.launcher.docker.records import forget, load_record, save_record
 from ravi_agent.launcher.docker.runs import remove_all
 from ravi_agent.launcher.model.account import check_account
+from ravi_agent.launcher.model.bookkeeping import Books
 from ravi_agent.launcher.model.budget import make_budget
 from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.model.exit_codes import EXIT_INTERRUPTED
@@ -27,6 +28,7 @@ from ravi_agent.launcher.planning.plan import Plan, make_plan
 from ravi_agent.launcher.planning.preflight import check_words
 from ravi_agent.launcher.planning.spec import Flow, RunSpec
 from ravi_agent.launcher.show.answer import Answer, exit_code_of
+from ravi_agent.launcher.show.confirm import confirm_cost
 from ravi_agent.settings import Settings
 
 # After an interrupt, how long a terminal or pipe that takes nothing is waited for.
@@ -39,7 +41,6 @@ def launch(engine: DockerEngine, request: RunRequest) -> int:
     Raises RaviError before anything is started.
     """
     started_at = time.monotonic()
-    settings = Settings(request.environ)
     record = load_record(engine, request.run) if request.is_resuming else None
     spec = _spec(request, record)
     plan = make_plan(request.run, spec, is_fresh=request.is_new)
@@ -66,6 +67,7 @@ def launch(engine: DockerEngine, request: RunRequest) -> int:
     if request.is_dry_run:
         answer.dry_run(budget, there)
         return 0
+    confirm_cost(budget, request)
     if record is None:  # written once: a record that is replaced can be lost in between
         save_record(engine, plan.run, spec.to_record())
     networks.create()
@@ -73,7 +75,7 @@ def launch(engine: DockerEngine, request: RunRequest) -> int:
         start_local_ravi(engine, networks.names)
     remove_all(engine, unfinished)
     known = dict(budget.identities or {})
-    handovers = _handovers(plan, settings, api_url, credential, spec, known)
+    handovers = _handovers(plan, request, api_url, credential, spec, known)
     fleet = Fleet(plan, engine, networks, handovers, answer.reporter, there=there, known=known)
     interrupts = Interrupts(
         say=answer.reporter.stopping,
@@ -199,7 +201,7 @@ def _check_service(run: str, spec: RunSpec, api_url: str) -> None:
 
 def _handovers(
     plan: Plan,
-    settings: Settings,
+    request: RunRequest,
     api_url: str,
     credential: Credential,
     spec: RunSpec,
@@ -207,6 +209,8 @@ def _handovers(
 ) -> Handovers:
     if not spec.is_provisioning_here:
         return KeyHandovers(plan, credential)
+    settings = Settings(request.environ)
+    books = None if spec.is_local else Books(request.environ, api_url, plan.run)
     return IdentityHandovers(
         plan,
         api_url,
@@ -215,4 +219,5 @@ def _handovers(
         timeout_s=settings.provision_timeout_s,
         log=settings.log_for("ravi-launch"),
         known=known,
+        books=books,
     )

@@ -12,9 +12,9 @@ from typing import Protocol
 from ravi_agent import contract
 from ravi_agent.launcher.docker.attach import Attached
 from ravi_agent.launcher.model.agents import KEPT_LINES, EntrypointFailed, Event, OutputOver, Ready
+from ravi_agent.launcher.model.lines import Lines
 
 _CHUNK = 64 * 1024  # bytes a read
-_LINE_LIMIT = 64 * 1024  # a line without an end is cut here
 # Read of one container and not shown yet. More stays in its socket, and then in the container's
 # pipe: one that writes without end waits for whoever reads, and takes no memory here.
 _UNSHOWN_LIMIT = 64 * 1024  # bytes
@@ -57,7 +57,7 @@ class _Stream:
         self._is_ready = is_ready
         self._has_past = has_past
         self._buffer = bytearray()
-        self._lines = {1: bytearray(), _STDERR: bytearray()}
+        self._lines = {1: Lines(), _STDERR: Lines()}
         self._last: deque[bytes] = deque(maxlen=KEPT_LINES)
 
     def feed(self, data: bytes) -> None:
@@ -72,24 +72,17 @@ class _Stream:
         del self._buffer[:start]
 
     def close(self) -> None:
-        for stream, rest in self._lines.items():
-            if rest:
-                self._pass_on(stream, bytes(rest))
+        for stream, lines in self._lines.items():
+            if rest := lines.end():
+                self._pass_on(stream, rest)
         self.sock.close()
         self._owner = None
         last = tuple(line.decode(errors="replace") for line in self._last)
         self._mux.emit(OutputOver(index=self.index, last_lines=last))
 
     def _add(self, stream: int, payload: bytearray) -> None:
-        rest = self._lines.setdefault(stream, bytearray())
-        rest += payload
-        whole = rest.rfind(b"\n") + 1
-        if whole:
-            self._pass_on(stream, bytes(rest[:whole]))
-            del rest[:whole]
-        if len(rest) > _LINE_LIMIT:
-            self._pass_on(stream, bytes(rest))
-            rest.clear()
+        if whole := self._lines.setdefault(stream, Lines()).feed(bytes(payload)):
+            self._pass_on(stream, whole)
 
     def _pass_on(self, stream: int, data: bytes) -> None:
         if stream == _STDERR:

@@ -14,6 +14,7 @@ from ravi_agent.launcher.docker.events import Watch
 from ravi_agent.launcher.docker.records import forget, load_record
 from ravi_agent.launcher.model.agents import Died, EngineBack, Event
 from ravi_agent.launcher.model.container_status import ContainerStatus, refuse_running, select
+from ravi_agent.launcher.model.lines import Lines, last_state
 from ravi_agent.launcher.model.request import LogOptions
 from ravi_agent.launcher.planning.plan import make_plan
 from ravi_agent.launcher.planning.spec import RunSpec
@@ -37,20 +38,23 @@ def print_logs(engine: DockerEngine, found: Sequence[ContainerStatus], options: 
     lock = threading.Lock()
 
     def follow(one: ContainerStatus) -> None:
-        rest = b""
+        lines = Lines()
         chunks = engine.logs(one.id, tail=options.tail, since=since, follow=options.is_following)
         for chunk in chunks:
-            *lines, rest = (rest + chunk).split(b"\n")
-            with lock:
-                for line in lines:
-                    say(f"{one.task} | {line.decode(errors='replace')}")
-        if rest:
-            with lock:
-                say(f"{one.task} | {rest.decode(errors='replace')}")
+            _print_lines(one.task, lines.feed(chunk), lock)
+        _print_lines(one.task, lines.end(), lock)
 
     # Following takes a connection per container; what is already there is read in turn.
     with ThreadPoolExecutor(len(found) if options.is_following else 1) as pool:
         list(pool.map(follow, found))
+
+
+def _print_lines(task: str, data: bytes, lock: threading.Lock) -> None:
+    if data:
+        lines = data.removesuffix(b"\n").split(b"\n")
+        with lock:
+            for line in lines:
+                say(f"{task} | {last_state(line.decode(errors='replace'))}")
 
 
 def wait(engine: DockerEngine, run: str, tasks: Sequence[str]) -> int:

@@ -19,6 +19,7 @@ from ravi_agent.launcher.model.request import RunRequest
 from ravi_agent.launcher.planning.plan import Plan, Task
 from ravi_agent.launcher.planning.spec import Flow
 from ravi_agent.launcher.show.answer import Answer, exit_code_of
+from ravi_agent.launcher.show.confirm import confirm_cost
 
 # After an interrupt, how long a terminal or pipe that takes nothing is waited for.
 _END_WAIT_S = 2.0
@@ -76,6 +77,7 @@ def _make(plan: Plan, request: RunRequest, api: KubernetesApi, answer: Answer) -
         if request.is_dry_run:
             answer.dry_run(budget, {})
             return None
+        confirm_cost(budget, request)
     elif request.is_dry_run:
         raise UsageError(
             "--dry-run and --secret",

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import urllib3
 
+from ravi_agent.launcher.model.lines import Lines
+
 
 class Stream:
     """An answer that comes line by line; `close` ends it from any thread."""
@@ -15,17 +17,17 @@ class Stream:
 
     def lines(self) -> Iterator[bytes]:
         """Each line as it comes, until the server or `close` ends it."""
-        rest = b""
+        lines = Lines(None)  # an object of a watch, or a line behind its time: never in two
         try:
             for chunk in self._response.stream(amt=None, decode_content=False):
-                *lines, rest = (rest + chunk).split(b"\n")
-                yield from lines
+                if whole := lines.feed(chunk):
+                    yield from whole.removesuffix(b"\n").split(b"\n")
         except (urllib3.exceptions.HTTPError, OSError, ValueError, AttributeError):
             # Cut off, or closed under the reader's hands: there is nothing more to come.
             return
         finally:
             self._response.release_conn()
-        if rest:
+        if rest := lines.end():
             yield rest
 
     def close(self) -> None:

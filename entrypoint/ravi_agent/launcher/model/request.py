@@ -77,6 +77,7 @@ class RunRequest:
     has_tasks: the command line says who the agents are; a resumed run may leave that, and all
     else, to its record. environ: the host's variables, with what flags say instead.
     ignores_hangup: go on when the terminal is closed, instead of stopping the agents.
+    confirm_above: identities that may be created without asking. is_confirmed: any number may.
     """
 
     run: str
@@ -92,6 +93,8 @@ class RunRequest:
     is_dry_run: bool = False
     max_identities: int | None = None
     ignores_hangup: bool = False
+    confirm_above: int = 0
+    is_confirmed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

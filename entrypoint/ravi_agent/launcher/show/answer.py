@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ravi_agent.launcher.model.agents import Agent, State
+from ravi_agent.launcher.model.bookkeeping import Books, BooksObserver
 from ravi_agent.launcher.model.budget import Budget
 from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.model.exit_codes import EXIT_AGENTS_FAILED
@@ -67,6 +68,10 @@ class Answer:
             observers.append(self._lines)
         if view.log_dir and not request.is_dry_run:
             observers.append(LogFiles(view.log_dir))
+        spec = request.spec
+        if not spec.is_local and not spec.is_provisioning_here and not request.is_dry_run:
+            books = Books(request.environ, plan.api_url, plan.run)
+            observers.append(BooksObserver(books, is_fresh=plan.is_fresh))
         self.reporter = Presenter(observers)
 
     def step(self, text: str) -> None:

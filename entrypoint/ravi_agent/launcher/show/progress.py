@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from ravi_agent.launcher.model.agents import FINAL, Agent, State
+from ravi_agent.launcher.model.lines import last_state
 
 _SHOWN = 3  # slowest agents, last failures
 _REDRAW_S = 0.1
@@ -33,7 +34,7 @@ class PlainProgress:
     def output(self, agent: Agent, line: str, *, is_error: bool) -> None:
         if self._agents_out:
             out = self._err if is_error else self._agents_out
-            out.write(f"{agent.task.id} | {line}\n")
+            out.write(f"{agent.task.id} | {last_state(line)}\n")
 
     def note(self, text: str) -> None:
         self._err.write(f"{text}\n")
@@ -113,7 +114,7 @@ class LiveProgress:
     def output(self, agent: Agent, line: str, *, is_error: bool) -> None:
         if not self._agents_out:
             return
-        text = f"{agent.task.id} | {line}"
+        text = f"{agent.task.id} | {last_state(line)}"
         if self._agents_out.isatty() or is_error:
             self._console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:

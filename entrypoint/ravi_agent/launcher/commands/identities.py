@@ -1,0 +1,116 @@
+"""`ravi-launch identities`: list what this host's runs have made."""
+
+import json
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+
+from ravi_agent.errors import EngineError, RaviError
+from ravi_agent.launcher.commands.engine_options import EngineOptions
+from ravi_agent.launcher.commands.filters import Filters
+from ravi_agent.launcher.commands.flags import Call, Command, Group, flag
+
+_KEYS = ("run", "name", "used")
+_UNUSED = "-"
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentitiesOptions:
+    """Which identities, and how they are shown."""
+
+    filter: tuple[str, ...] = flag(
+        "--filter",
+        default=(),
+        metavar="KEY=VALUE",
+        group=Group.OUTPUT,
+        help="Only identities with run=RUN, name=PART, or used=true or false.",
+    )
+    output: str = flag(
+        "--output",
+        "-o",
+        default="table",
+        choices=("table", "json"),
+        group=Group.OUTPUT,
+        help="Format of the list.",
+    )
+    is_quiet: bool = flag(
+        "--quiet", "-q", default=False, group=Group.OUTPUT, help="Print only the UUIDs."
+    )
+    engine: EngineOptions = field(default_factory=EngineOptions)
+
+
+def identities(options: IdentitiesOptions, call: Call) -> int:
+    """Print one row, or one JSON object, for each identity. No service is asked."""
+    from ravi_agent.launcher.identities import made_here
+    from ravi_agent.launcher.show.durations import short
+    from ravi_agent.launcher.show.tables import print_table
+
+    filters = Filters(options.filter, _KEYS)
+    try:
+        made = made_here(call.environ)
+    except OSError as exc:
+        raise EngineError("the ledger", str(exc.strerror), "make it readable") from exc
+    users = _users(options.engine)
+    shown = [
+        (one, users.get(one.name, _UNUSED))
+        for one in made
+        if filters.match(
+            {
+                "run": one.run or "",
+                "name": one.name,
+                "used": str(one.name in users).lower(),
+            }
+        )
+    ]
+    if options.is_quiet:
+        print("".join(f"{one.uuid}\n" for one, _ in shown), end="")
+    elif options.output == "json":
+        records = [
+            {
+                **asdict(one),
+                "made_at": _iso(one.made_at),
+                "used_at": _iso(one.used_at),
+                "used_by": None if user == _UNUSED else user,
+            }
+            for one, user in shown
+        ]
+        print(json.dumps(records, indent=2))
+    else:
+        now = time.time()
+        columns = ("name", "run", "age", "last use", "used by", "uuid")
+        rows = [
+            (
+                one.name,
+                one.run or one.path or "-",
+                short(now - one.made_at),
+                short(now - one.used_at),
+                user,
+                one.uuid,
+            )
+            for one, user in shown
+        ]
+        print_table(columns, rows)
+    return 0
+
+
+def _users(engine: EngineOptions) -> dict[str, str]:
+    """By the name of an identity, the run and state of the agent that has it on the engine."""
+    try:
+        with engine.open() as backend:
+            return {one.identity_name: f"{one.run}: {one.state}" for one in backend.agents()}
+    except RaviError as exc:
+        print(f"ravi-launch: warning: nobody knows what is used: {exc}", file=sys.stderr)
+        return {}
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+COMMAND = Command(
+    name="identities",
+    summary="List the identities that runs on this host have made",
+    options=IdentitiesOptions,
+    execute=identities,
+)
