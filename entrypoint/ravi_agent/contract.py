@@ -27,6 +27,8 @@ STAGING_DIR = ".ravi.new"
 CONFIG_FILE = "config.json"
 ENV_FILE = "env"
 IDENTITY_FILE = "identity.json"
+# Locked by the agent's PID 1 as long as it runs, in a volume that other containers may have.
+HOLDER_FILE = "holder"
 # Holds `*`, so that git ignores the directory whatever the repository's own rules say.
 GITIGNORE_FILE = ".gitignore"
 # Where a start is, for health checks: in /run/ravi in a container, else beside `.ravi`.

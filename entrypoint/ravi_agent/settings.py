@@ -182,6 +182,11 @@ class Settings:
         self.is_name_of_workspace = True
 
     @property
+    def is_name_of_host(self) -> bool:
+        """Whether the name is made of the host's alone, which other agents may have, too."""
+        return not (self.is_name_asked_for or self.is_name_of_workspace)
+
+    @property
     def asked_name(self) -> str | None:
         """The name that a workspace's identity must have; None where nobody asked for one."""
         return self.identity_name if self.is_name_asked_for else None

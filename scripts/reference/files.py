@@ -51,6 +51,10 @@ def page_of_files() -> str:
         table(
             ("path", "content"),
             [
+                (
+                    code(f"<workspace>/{contract.RAVI_DIR}/{contract.HOLDER_FILE}"),
+                    "In a volume: the host name of the container whose agent has it locked.",
+                ),
                 (code(contract.STATUS_PATH), "The state of PID 1, for the health check."),
                 (
                     code(f"<workspace>/{contract.STATUS_FILE}"),

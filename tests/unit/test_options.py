@@ -38,6 +38,7 @@ def fields(options: Options) -> dict[str, object]:
     start_hook=st.one_of(st.none(), WORDS),
     stop_hook=st.one_of(st.none(), WORDS),
     agent=st.one_of(st.none(), NUMBERS),
+    held=st.one_of(st.none(), NUMBERS),
 )
 def test_supervise_reads_what_boot_wrote(
     *,
@@ -54,6 +55,7 @@ def test_supervise_reads_what_boot_wrote(
     start_hook: str | None,
     stop_hook: str | None,
     agent: int | None,
+    held: int | None,
 ) -> None:
     options = Options(
         command,
@@ -68,7 +70,7 @@ def test_supervise_reads_what_boot_wrote(
         start_hook=start_hook,
         stop_hook=stop_hook,
     )
-    options.parent, options.agent = parent, agent
+    options.parent, options.agent, options.held = parent, agent, held
 
     assert fields(Options.from_words(options.to_words())) == fields(options)
 

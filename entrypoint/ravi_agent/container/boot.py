@@ -110,11 +110,17 @@ def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
 
             keep_skill_files(settings, user, log, watch)
         environment = _prepare(settings, environ, identity, user)
-        _warn_of_official_cli(settings, environment, log, is_on_a_host=is_on_a_host)
+        from ravi_agent.container.beside import warn_of_another_agent, warn_of_official_cli
+
+        held = None
+        if status:  # else this is a second start in a container, or on a host
+            is_found = origin == FOUND
+            held = warn_of_another_agent(settings, identity, user, log, is_found=is_found)
+        warn_of_official_cli(settings, environment, log, is_on_a_host=is_on_a_host)
         _say_ready(settings, identity, log)
         if not is_load_only:  # there, whoever runs the hooks runs the agent: docs/harnesses.md
             _warn_of_readable_key(environ, user, log)
-    _exec_supervise(settings, user, status, on_exit, command, environment)
+    _exec_supervise(settings, user, status, on_exit, command, environment, held)
 
 
 def _say_ready(settings: "Settings", identity: "Identity", log: "Log") -> None:
@@ -244,26 +250,6 @@ def _warn_of_readable_key(
         log.warning(f"the agent can read the account's credential in {path}", fix)
 
 
-def _warn_of_official_cli(
-    settings: "Settings", environment: "Mapping[str, str]", log: "Log", *, is_on_a_host: bool
-) -> None:
-    try:
-        if settings.has_cli_shim or os.path.samefile(".", settings.workspace):
-            return
-    except OSError:
-        return  # the current directory cannot be looked at, nor will the CLI be able to
-    from ravi_agent.container.official_cli import find_gap
-
-    gap = find_gap(
-        settings.workspace,
-        environment.get("HOME"),
-        environment["RAVI_IDENTITY_NAME"],
-        is_on_a_host=is_on_a_host,
-    )
-    if gap:
-        log.warning(*gap)
-
-
 def _close_stdin() -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
@@ -277,6 +263,7 @@ def _exec_supervise(
     on_exit: dict[str, str],
     command: list[str],
     environment: dict[str, str],
+    held: int | None,
 ) -> "NoReturn":
     """Become supervise: this program's memory and environment, keys and all, are gone with it."""
     from ravi_agent.container.early import exec_supervise
@@ -296,5 +283,6 @@ def _exec_supervise(
         start_hook=settings.start_hook,
         stop_hook=settings.stop_hook,
     )
+    options.held = held
     options.parent = _PARENT if settings.dies_with_parent else None
     exec_supervise(options, environment, settings.log_for(PROGRAM))

@@ -22,19 +22,25 @@ def open_standard() -> None:
                 return  # an image without /dev/null
 
 
-def close_others() -> None:
-    """Close all but 0, 1 and 2: whoever waits for the end of a pipe would wait for us.
+def close_others(held: int | None = None) -> None:
+    """Close all but 0, 1, 2 and `held`: whoever waits for the end of a pipe would wait for us.
+
+    held: a descriptor of this program's own; no program that it starts gets it.
 
     Those that are open, and not every number there may be: where an engine refuses close_range(2)
     and sets the highest limit, that would be 2^30 calls.
     """
+    if held is not None:
+        os.set_inheritable(held, False)
     try:
         numbers = [int(name) for name in os.listdir("/proc/self/fd")]
     except OSError:
-        os.closerange(3, min(_HIGHEST, os.sysconf("SC_OPEN_MAX")))
+        highest = min(_HIGHEST, os.sysconf("SC_OPEN_MAX"))
+        os.closerange(3, held or highest)
+        os.closerange((held or highest) + 1, highest)
         return
     for number in numbers:
-        if number > 2:
+        if number > 2 and number != held:
             try:
                 os.close(number)
             except OSError:

@@ -26,6 +26,8 @@ def exec_supervise(options: Options, environment: dict[str, str], log: Log) -> "
     pipe, which the kernel closes at execve(2) once the new memory is there (fs/exec.c,
     begin_new_exec). Raises ExecError.
     """
+    if options.held is not None:
+        os.set_inheritable(options.held, True)
     if not _can_start_early(options):
         exec_phase("supervise", options.to_words(), environment)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would lose the agent's code

@@ -93,6 +93,12 @@ def provision_workspace(
                 log=log,
                 status=status,
             )
+        if origin == ADOPTED and settings.is_name_of_host:
+            log.warning(
+                f"{identity.name} was there already, and this host's name is all that led to it: "
+                "another container or workspace of a host with that name is the same identity",
+                "set RAVI_IDENTITY_NAME, one for each agent",
+            )
         with watch.uninterrupted:
             claim.save(identity, api_url=settings.api_url, has_api_key=settings.is_api_key_exported)
             if files:

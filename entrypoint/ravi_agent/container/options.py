@@ -25,7 +25,7 @@ class Options:
     file, None for none. user: ids to run the agent as, None to stay. on_exit: what release is told
     once the agent has ended; with nothing in it there is no release phase. parent: the pid of the
     process whose end ends the agent, None for nobody's. start_hook, stop_hook: programs, None for
-    none. agent: its pid where it runs already.
+    none. agent: its pid where it runs already. held: a descriptor to keep open, None for none.
     """
 
     __slots__ = (
@@ -33,6 +33,7 @@ class Options:
         "command",
         "exit_remap",
         "grace_s",
+        "held",
         "log",
         "on_exit",
         "parent",
@@ -72,6 +73,7 @@ class Options:
         self.stop_hook = stop_hook
         self.parent: int | None = None
         self.agent: int | None = None
+        self.held: int | None = None
 
     def to_words(self) -> list[str]:
         """The command line of supervise."""
@@ -91,6 +93,7 @@ class Options:
             "start": self.start_hook,
             "stop": self.stop_hook,
             "agent": self.agent,
+            "held": self.held,
         }
         words += [f"{name}={value}" for name, value in more.items() if value is not None]
         words += [f"{_ON_EXIT}{name}={value}" for name, value in self.on_exit.items()]
@@ -125,6 +128,7 @@ class Options:
         )
         options.parent = int(values["parent"]) if "parent" in values else None
         options.agent = int(values["agent"]) if "agent" in values else None
+        options.held = int(values["held"]) if "held" in values else None
         return options
 
 

@@ -45,8 +45,8 @@ def main(argv: list[str]) -> "NoReturn":
 
 def _supervise(argv: list[str]) -> int:
     open_standard()
-    close_others()
     options = Options.from_words(argv)
+    close_others(options.held)
     level, form = options.log
     log = Log(PROGRAM, level=level, is_json=form == "json")
     pending = signal.sigpending()

@@ -22,6 +22,22 @@ def is_started_by_engine() -> bool:
     return cgroups != b"" and cgroups != _cgroups(os.getpid())
 
 
+def is_mounted(path: str) -> bool:
+    """Whether a path is, or is below, something mounted into the container: a volume of any kind.
+
+    By the kernel's list: with some storage drivers a volume is on the device of the root.
+    """
+    try:
+        with open("/proc/self/mountinfo", "rb", buffering=0) as file:
+            lines = file.read().splitlines()
+    except OSError:
+        return True  # nobody can tell
+    escaped = (line.split()[4] for line in lines)  # proc(5): a blank is \\040
+    points = (point.decode("unicode-escape").encode("latin-1") for point in escaped)
+    whole = os.fsencode(path) + b"/"
+    return any(point != b"/" and whole.startswith(point + b"/") for point in points)
+
+
 def _cgroups(pid: int) -> bytes:
     try:
         with open(f"/proc/{pid}/cgroup", "rb", buffering=0) as file:
