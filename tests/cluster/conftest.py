@@ -1,4 +1,7 @@
-"""Runs on a real control plane and a real node, which `scripts/cluster` brings up here."""
+"""Runs on a real control plane and a real node, which `scripts/cluster` brings up here.
+
+`RAVI_TEST_KIND` names a cluster of kind to use instead; kubectl and kind are then on PATH.
+"""
 
 import json
 import os
@@ -19,6 +22,7 @@ from ravi_agent.local.server import LocalRavi
 
 ROOT = Path(__file__).parents[2]
 IMAGES = ("ravi-init", "ravi-agent-base")
+KIND = os.environ.get("RAVI_TEST_KIND")
 STATE = Path(os.environ.get("RAVI_CLUSTER_STATE", "/run/ravi-cluster"))
 LAUNCHER = str(Path(sys.executable).with_name("ravi-launch"))
 
@@ -33,10 +37,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 class Cluster:
     """The control plane of `scripts/cluster`, in a namespace that the test has to itself."""
 
-    def __init__(self, namespace: str) -> None:
+    def __init__(self, namespace: str, kubeconfig: Path) -> None:
         self.namespace = namespace
-        self.kubeconfig = STATE / "kubeconfig"
-        self._kubectl = next(Path.home().glob(".cache/ravi-agent-base/kubernetes-*/bin/kubectl"))
+        self.kubeconfig = kubeconfig
+        built = Path.home().glob(".cache/ravi-agent-base/kubernetes-*/bin/kubectl")
+        self._kubectl = "kubectl" if KIND else str(next(built))
 
     def kubectl(self, *arguments: str, stdin: str = "", code: int | None = 0) -> str:
         """What kubectl prints, errors included; `code` None takes any."""
@@ -58,6 +63,11 @@ class Cluster:
 
     def restart_api_server(self, number: int = signal.SIGTERM) -> None:
         """End the API server by that signal, and have it back."""
+        if KIND:
+            kill = f"kill -{int(number)} $(pidof kube-apiserver)"
+            node = ["docker", "exec", f"{KIND}-control-plane", "sh", "-c", kill]
+            subprocess.run(node, check=True)
+            return  # the kubelet starts it again
         subprocess.run(
             [ROOT / "scripts/cluster", "restart-api-server", str(int(number))], check=True
         )
@@ -119,22 +129,31 @@ def run_ravi_launch(environ: dict[str, str], *arguments: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def control_plane() -> Iterator[None]:
-    """The whole cluster with our images, for one test session; what was up stays up."""
+def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """That of the whole cluster with our images, for one test session; what was up stays up."""
+    if KIND:
+        path = tmp_path_factory.mktemp("kind") / "kubeconfig"
+        for words in (
+            ["export", "kubeconfig", "--kubeconfig", path],
+            ["load", "docker-image", *IMAGES],
+        ):
+            subprocess.run(["kind", *words, "--name", KIND], check=True)
+        yield path
+        return
     script = str(ROOT / "scripts/cluster")
     was_up = (STATE / "kubeconfig").exists()
     subprocess.run([script, "start", "--node"], stdout=subprocess.DEVNULL, check=True)
     subprocess.run([script, "load", *IMAGES], check=True)
-    yield
+    yield STATE / "kubeconfig"
     if not was_up:
         subprocess.run([script, "stop"], check=True)
 
 
 @pytest.fixture
-def cluster(control_plane: None, request: pytest.FixtureRequest) -> Iterator[Cluster]:
+def cluster(kubeconfig: Path, request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """A namespace of the test's own; it goes with all that is in it."""
     namespace = f"ravi-agent-test-{abs(hash(request.node.nodeid)) % 10**8}"
-    cluster = Cluster(namespace)
+    cluster = Cluster(namespace, kubeconfig)
     cluster.kubectl("create", "namespace", namespace)
     yield cluster
     cluster.kubectl("delete", "namespace", namespace, "--wait=false")
