@@ -31,7 +31,7 @@ def test_identities_are_listed_with_who_uses_them_and_rm_deletes_them(
     table = launch(environ, "identities").stdout.splitlines()
     assert sorted(uuids) == sorted(one["uuid"] for one in listed)
     assert {one["used_by"] for one in listed} == {f"{run_name}: running"}
-    assert table[0].split() == ["name", "run", "age", "last", "use", "used", "by", "uuid"]
+    assert table[0].split() == ["NAME", "RUN", "AGE", "LAST", "USE", "USED", "BY", "UUID"]
     assert len(table) == 3
     assert launch(environ, "identities", "-q", "--filter", "used=false").stdout == ""
 

@@ -1,6 +1,7 @@
 """Two engines that record what commands ask of them, and refuse what real ones refuse."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -9,6 +10,7 @@ from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.model.findings import Finding, Verdict
 from ravi_agent.launcher.model.inventory import Inventory, Leftover, ReapOptions
 from ravi_agent.launcher.model.request import Connection, DoctorTarget, LogOptions, RunRequest
+from ravi_agent.launcher.model.usage import Usage
 
 AGENT = ContainerStatus(
     id="c" * 64,
@@ -41,6 +43,15 @@ class FakeBackend:
         if run not in {None, AGENT.run}:
             raise UsageError(f"run {run!r}", "there is no such run", "ravi-launch ps")
         return [AGENT]
+
+    def describe(self, agents: Sequence[ContainerStatus]) -> list[ContainerStatus]:
+        return [replace(one, email="a@x", restarts=0) for one in agents]
+
+    def usage(self, agents: Sequence[ContainerStatus]) -> list[Usage]:
+        asked.append(("usage", tuple(agents)))
+        return [
+            Usage(run="base", task="0000", cpu_percent=1.0, memory=1, memory_limit=2, processes=3)
+        ]
 
     def logs(self, agents: Sequence[ContainerStatus], options: LogOptions) -> None:
         asked.append(("logs", (tuple(agents), options)))

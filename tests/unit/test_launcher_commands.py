@@ -42,12 +42,14 @@ LINES = {
     "doctor": [],
     "kubernetes": ["install"],
     "completion": ["bash"],
-    "identities": [],
+    "identities": ["-o", "json"],
+    "top": ["base"],
 }
 # Values for flags whose text has a form.
 SAMPLES = {
     "--env": "A=B",
     "--filter": "run=other",
+    "--format": "{{.Task}}",
     "--memory": "64m",
     "--shm-size": "64m",
     "--timeout": "30m",
@@ -72,6 +74,9 @@ BESIDE = {
     ("run", "--tasks"): ["--name", "base"],
     ("run", "--resume"): [],
     ("run", "--name"): ["--count", "9"],
+    ("identities", "--output"): [],
+    ("identities", "--quiet"): [],
+    ("ps", "--watch"): ["--filter", "status=exited"],  # else it would not end
     ("rm", "--local"): ["base", "--delete-identities"],
     ("rm", "--api-url"): ["base", "--delete-identities"],
     ("reap", "--force"): [],

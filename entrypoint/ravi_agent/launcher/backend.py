@@ -19,6 +19,7 @@ from ravi_agent.launcher.model.request import (
     LogOptions,
     RunRequest,
 )
+from ravi_agent.launcher.model.usage import Usage
 
 DOCKER, KUBERNETES = "docker", "kubernetes"
 # The extras that `pip` installs for each engine, and packages that are missing without them.
@@ -41,6 +42,12 @@ class Backend(Protocol):
 
     def agents(self, run: str | None = None, tasks: Sequence[str] = ()) -> list[ContainerStatus]:
         """The agents of a run, of some of its tasks, or of all runs, in task order."""
+
+    def describe(self, agents: Sequence[ContainerStatus]) -> list[ContainerStatus]:
+        """The same agents with their email, restarts and why they ended, as far as is known."""
+
+    def usage(self, agents: Sequence[ContainerStatus]) -> list[Usage]:
+        """What those of them use that run; UsageError where the engine does not measure."""
 
     def logs(self, agents: Sequence[ContainerStatus], options: LogOptions) -> None:
         """Print what agents have written, each line behind its task's name."""

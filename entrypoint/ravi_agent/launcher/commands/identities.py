@@ -10,6 +10,8 @@ from ravi_agent.errors import EngineError, RaviError
 from ravi_agent.launcher.commands.engine_options import EngineOptions
 from ravi_agent.launcher.commands.filters import Filters
 from ravi_agent.launcher.commands.flags import Call, Command, Group, flag
+from ravi_agent.launcher.show.durations import short
+from ravi_agent.launcher.show.listing import table
 
 _KEYS = ("run", "name", "used")
 _UNUSED = "-"
@@ -43,8 +45,6 @@ class IdentitiesOptions:
 def identities(options: IdentitiesOptions, call: Call) -> int:
     """Print one row, or one JSON object, for each identity. No service is asked."""
     from ravi_agent.launcher.identities import made_here
-    from ravi_agent.launcher.show.durations import short
-    from ravi_agent.launcher.show.tables import print_table
 
     filters = Filters(options.filter, _KEYS)
     try:
@@ -90,7 +90,7 @@ def identities(options: IdentitiesOptions, call: Call) -> int:
             )
             for one, user in shown
         ]
-        print_table(columns, rows)
+        print(table(columns, rows), end="")
     return 0
 
 

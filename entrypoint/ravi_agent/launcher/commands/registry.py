@@ -14,6 +14,7 @@ from ravi_agent.launcher.commands import (
     rm,
     run,
     stop,
+    top,
     wait,
 )
 from ravi_agent.launcher.commands.flags import Command
@@ -22,6 +23,7 @@ COMMANDS: tuple[Command[Any], ...] = (
     run.COMMAND,
     render.COMMAND,
     ps.COMMAND,
+    top.COMMAND,
     logs.COMMAND,
     wait.COMMAND,
     stop.COMMAND,

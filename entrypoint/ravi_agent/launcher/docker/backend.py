@@ -5,13 +5,14 @@ from types import TracebackType
 from typing import Self
 
 from ravi_agent.errors import UsageError
-from ravi_agent.launcher.docker import doctor, inventory, launch, runs
+from ravi_agent.launcher.docker import details, doctor, inventory, launch, runs
 from ravi_agent.launcher.docker.capacity import MOST_STARTS
 from ravi_agent.launcher.docker.engine import DockerEngine
 from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.model.findings import Finding
 from ravi_agent.launcher.model.inventory import Inventory, ReapOptions
 from ravi_agent.launcher.model.request import Connection, DoctorTarget, LogOptions, RunRequest
+from ravi_agent.launcher.model.usage import Usage
 
 # Each start takes two connections: one attaches, one asks.
 _CONNECTIONS = 2 * MOST_STARTS
@@ -28,6 +29,12 @@ class DockerBackend:
 
     def agents(self, run: str | None = None, tasks: Sequence[str] = ()) -> list[ContainerStatus]:
         return self._engine.containers() if run is None else runs.find(self._engine, run, tasks)
+
+    def describe(self, agents: Sequence[ContainerStatus]) -> list[ContainerStatus]:
+        return details.describe(self._engine, agents)
+
+    def usage(self, agents: Sequence[ContainerStatus]) -> list[Usage]:
+        return details.usage(self._engine, agents)
 
     def logs(self, agents: Sequence[ContainerStatus], options: LogOptions) -> None:
         runs.print_logs(self._engine, agents, options)

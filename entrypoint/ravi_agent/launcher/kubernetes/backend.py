@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
+from ravi_agent import contract
 from ravi_agent.errors import UsageError
 from ravi_agent.launcher.kubernetes import doctor, inventory, launch, runs, statuses
 from ravi_agent.launcher.kubernetes.api import KubernetesApi
@@ -11,6 +12,7 @@ from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.model.findings import Finding
 from ravi_agent.launcher.model.inventory import Inventory, ReapOptions
 from ravi_agent.launcher.model.request import Connection, DoctorTarget, LogOptions, RunRequest
+from ravi_agent.launcher.model.usage import Usage
 
 
 class KubernetesBackend:
@@ -25,6 +27,17 @@ class KubernetesBackend:
     def agents(self, run: str | None = None, tasks: Sequence[str] = ()) -> list[ContainerStatus]:
         return (
             statuses.list_statuses(self._api) if run is None else runs.find(self._api, run, tasks)
+        )
+
+    def describe(self, agents: Sequence[ContainerStatus]) -> list[ContainerStatus]:
+        return list(agents)  # the list has all of it
+
+    def usage(self, agents: Sequence[ContainerStatus]) -> list[Usage]:
+        selector = f" --selector {contract.LABEL_RUN}={agents[0].run}" if agents else ""
+        raise UsageError(
+            "top on Kubernetes",
+            "the cluster's own metrics server measures pods",
+            f"kubectl top pods{selector}",
         )
 
     def logs(self, agents: Sequence[ContainerStatus], options: LogOptions) -> None:

@@ -14,6 +14,9 @@ _DOCKER_ID = 64  # hex digits; a pod's name has at most 63 characters here
 class ContainerStatus:
     """`exit_code` None while it has not ended, and where it ended without a container.
 
+    email, restarts, why: what has to be asked of each container, filled in by `Backend.describe`;
+    None, or empty, where it is not known. why: the cause of its end.
+
     id: the container's ID or the pod's name, empty while there is none. state, status: in the
     engine's words ("exited", "Up 3 minutes").
     """
@@ -28,6 +31,9 @@ class ContainerStatus:
     state: str
     status: str
     exit_code: int | None
+    email: str | None = None
+    restarts: int | None = None
+    why: str = ""
 
     @property
     def has_ended(self) -> bool:

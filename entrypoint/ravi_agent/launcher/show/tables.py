@@ -8,7 +8,6 @@ from typing import TextIO
 from rich.console import Console
 from rich.table import Table
 
-from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.model.findings import Finding, Verdict
 from ravi_agent.terminal import visible
 
@@ -24,18 +23,6 @@ def print_table(
     if not console.is_terminal:
         console = Console(file=out, highlight=False, markup=False, emoji=False, width=10_000)
     console.print(table)
-
-
-def show_agents(agents: Sequence[ContainerStatus], *, is_json: bool) -> None:
-    """`ps`: one row for each agent."""
-    if is_json:
-        print(json.dumps([asdict(one) for one in agents], indent=2))
-        return
-    columns = ("run", "task", "identity", "container", "status")
-    print_table(
-        columns,
-        [(one.run, one.task, one.identity_name, one.short_id, one.status) for one in agents],
-    )
 
 
 def show_findings(findings: Sequence[Finding], *, is_json: bool) -> int:
