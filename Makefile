@@ -10,7 +10,7 @@ SOURCES := scripts images entrypoint tests .ci Dockerfile
 SCRIPTS = $(shell grep -rlIE --exclude-dir=__pycache__ --exclude-dir=node_modules '^\#!.*[ /](ba)?sh$$' $(SOURCES)) images/base/profile.sh
 DOCKERFILES = $(shell find $(SOURCES) -name Dockerfile)
 
-.PHONY: help demo demo-signup test test-cluster cluster soak lint format engine images reference picture clean
+.PHONY: help demo demo-signup test test-cluster cluster soak lint format engine images images-agents reference picture clean
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1  \t/p' Makefile
@@ -21,7 +21,7 @@ demo: images ## fifty agents, fifty identities, against a local Ravi
 demo-signup: images ## twenty agents sign up at a shop, each with its own two codes
 	scripts/demo-signup
 
-test: images ## every test, on a real engine
+test: images images-agents ## every test, on a real engine
 	scripts/tools
 	scripts/harnesses
 	$(VENV)/bin/pytest tests/unit --numprocesses 2 --dist loadfile
@@ -55,6 +55,9 @@ engine: ## get a Docker engine that answers
 
 images: engine $(STAMP) ## build the images
 	scripts/images
+
+images-agents: images ## build the images of Claude Code and Codex
+	scripts/images agents
 
 reference: $(STAMP) ## write docs/reference from the code
 	PYTHONPATH=scripts $(VENV)/bin/python -m reference

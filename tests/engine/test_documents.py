@@ -6,19 +6,17 @@ import shutil
 import smtplib
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Iterator, Mapping
 from email.message import EmailMessage
 from pathlib import Path
-from threading import Thread
 
 import docker
 import docker.errors
 import pytest
 
 from conftest import MANAGEMENT_KEY
-from engine.conftest import PREFIX, Run, containers, launch, wait_for_output
+from engine.conftest import PREFIX, Ran, Run, Start, containers, launch, wait_for_output
 from ravi_agent.local.server import LocalRavi
 
 ROOT = Path(__file__).parents[2]
@@ -82,45 +80,26 @@ def type_in(
     )
 
 
-def test_the_image_of_the_readme_is_built_and_its_agent_gets_its_code(
-    client: docker.DockerClient,
-    folder: Path,
-    image: str,
-    service: LocalRavi,
-    environ: dict[str, str],
-) -> None:
-    part = section(README, "In a Dockerfile")
-    agent, lines = snippets(part, "sh")
-    assert agent.startswith("# agent.sh\n")
-    (folder / "agent.sh").write_text(agent)
-    (folder / "Dockerfile").write_text(snippet(part, "dockerfile"))
-    lines = lines.replace("my-agent", image)
-    # The reader has an account; the test has a Ravi of its own.
-    lines = lines.replace("docker run", f"docker run --env RAVI_API_URL={service.url}")
-    shop = Thread(target=mail_a_code, args=(service, client, image))
-    shop.start()
+def test_an_agent_in_a_shell_gets_its_code_and_its_link(start: Start, service: LocalRavi) -> None:
+    lines = snippets(section(AGENTS, "In a shell"), "sh")[0]
 
-    done = type_in(folder, lines, environ)
+    agent = start("sh", "-ec", f'{lines}echo "the code is $code, the link is $link"')
 
-    shop.join()
-    assert done.returncode == 0, done.stderr
+    wait_for_output(agent, "signing up as")
     (identity,) = service.store.identities()
-    assert f"signing up as {identity.email}" in done.stdout
-    assert "the code is 271828" in done.stdout
+    mail_to(service, identity.email, "Your verification code is 271828.")
+    mail_to(service, identity.email, "Confirm your address: https://shop.example/confirm?t=8Gh3")
+    ran = Ran(agent)
+    assert ran.code == 0, ran.stderr
+    assert f"signing up as {identity.email}" in ran.stdout
+    assert "the code is 271828, the link is https://shop.example/confirm?t=8Gh3" in ran.stdout
 
 
-def mail_a_code(service: LocalRavi, client: docker.DockerClient, image: str) -> None:
-    """Mail a code to the agent of that image as soon as it has signed up."""
-    deadline = time.monotonic() + 120
-    while not (found := client.containers.list(filters={"ancestor": image})):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    wait_for_output(found[0], "signing up as")
-    (identity,) = service.store.identities()
+def mail_to(service: LocalRavi, address: str, text: str) -> None:
     mail = EmailMessage()
-    mail["From"], mail["To"] = "no-reply@shop.example", identity.email
+    mail["From"], mail["To"] = "no-reply@shop.example", address
     mail["Subject"] = "Welcome"
-    mail.set_content("Your verification code is 271828.")
+    mail.set_content(text)
     with smtplib.SMTP(service.host, service.smtp_port, timeout=10) as smtp:
         smtp.send_message(mail)
 
@@ -139,7 +118,8 @@ def test_the_runs_of_the_readme_start_run_on_and_go(
     # The demo has fifty; here what matters is that each line does what it says.
     lines = lines.replace("--count 50", "--count 3").replace("nightly", run_name)
     lines = lines.replace("my-agent", "ravi-agent-example")
-    lines = lines.replace("sh /app/agent.sh", "python3 /app/agent.py")
+    assert "-- claude --print" in lines
+    lines = re.sub("-- claude .*", "-- python3 /app/agent.py", lines)
     lines = lines.replace("ravi-launch rm", f"ravi-launch wait {run_name}\nravi-launch rm")
 
     done = type_in(folder, lines, environ)
