@@ -71,3 +71,27 @@ def test_a_dev_container_has_an_identity_and_keeps_it_when_it_is_built_anew(
 
     assert json.loads(devcontainer("exec", "ravi-whoami"))["uuid"] == identity.uuid
     assert len(service.requests.entries) == calls
+
+
+@pytest.mark.parametrize("path", [None, "/nonexistent"], ids=["unset", "no file"])
+def test_a_key_that_is_not_given_is_a_sentence_and_not_an_empty_mount(
+    environ: dict[str, str], project: Path, path: str | None
+) -> None:
+    assert DEVCONTAINER.exists(), "no dev containers' command line here: scripts/tools"
+    given = {name: value for name, value in environ.items() if name != "RAVI_MANAGEMENT_KEY_FILE"}
+    if path:
+        given["RAVI_MANAGEMENT_KEY_FILE"] = path
+
+    done = subprocess.run(
+        [DEVCONTAINER, "up", "--buildkit", "never", "--workspace-folder", project],
+        env=given,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    said = "error: no management key: RAVI_MANAGEMENT_KEY_FILE names no file on this host\n  fix: "
+    assert said in done.stderr
+    assert "source=," not in done.stderr

@@ -125,3 +125,48 @@ def test_workspaces_have_identities_of_their_own(board: Host) -> None:
     emails = [run[1] for run in board.runs("npx")]
     assert sorted(emails) == sorted(board.emails().values())
     assert len(set(emails)) == 3
+
+
+REAP = ("ravi-launch", "reap", "--force", "--older-than", "0s", "--worktrees")
+
+
+@pytest.mark.parametrize("repositories", [("app",), ("app", "web")], ids=["one", "two"])
+def test_a_deleted_workspace_leaves_its_identity_to_reap_and_an_expired_one_keeps_it(
+    board: Host, repositories: tuple[str, ...]
+) -> None:
+    living, expired, deleted = (Workspace(board, number, *repositories) for number in "123")
+    for workspace in (living, expired, deleted):
+        workspace.script(SETUP)
+        workspace.turn()
+    shutil.rmtree(expired.path)
+    shutil.rmtree(deleted.path)
+    board.git("worktree", "prune")
+    for tree in deleted.trees:
+        board.git("branch", "--quiet", "-D", f"vk/{deleted.path.name}-{tree.name}")
+
+    said = board.run(*REAP, board.repository).stdout
+
+    assert f"of {deleted.path}\n" in said
+    assert sorted(board.emails()) == ["task-vk-0a1b1", "task-vk-0a1b2"]
+    expired.add()
+    expired.turn()
+    assert len({run[1] for run in board.runs("npx") if run[0] == board.runs("npx")[-1][0]}) == 1
+
+
+def test_a_branch_in_another_repository_of_the_workspace_keeps_its_identity(board: Host) -> None:
+    other = board.path / "other"
+    board.git("clone", "--quiet", board.repository, other)
+    workspace = Workspace(board, "1")
+    board.git("worktree", "add", "--quiet", "-b", "vk/web", workspace.path / "web", cwd=other)
+    workspace.trees.append(workspace.path / "web")
+    workspace.script(SETUP)
+    shutil.rmtree(workspace.path)
+    board.git("worktree", "prune")
+    board.git("branch", "--quiet", "-D", "vk/1-slug-app")
+
+    assert board.run(*REAP, board.repository).stdout == "0 identities\n"
+
+    board.git("worktree", "prune", cwd=other)
+    board.git("branch", "--quiet", "-D", "vk/web", cwd=other)
+    board.run(*REAP, board.repository)
+    assert board.emails() == {}

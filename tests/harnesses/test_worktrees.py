@@ -127,3 +127,19 @@ def test_nobody_to_ask_and_no_repository_change_nothing(host: Host) -> None:
     said = host.run("ravi-launch", *REAP, str(host.path / "bin"), code=64).stdout
     assert "not a git repository" in said
     assert list(host.emails()) == ["task-gone"]
+
+
+def test_a_workspace_of_no_repository_is_seen_once_its_directory_is_gone(host: Host) -> None:
+    """A clone that was its own repository, and a plain directory; a disk that is not mounted."""
+    clone = host.path / "places/clone"
+    host.git("clone", "--quiet", host.repository, clone)
+    for path in (clone, host.path / "places/plain", host.path / "disk/plain"):
+        path.mkdir(parents=True, exist_ok=True)
+        host.run("ravi-init", "--workspace", str(path), "--key", f"{path.parent.name}-{path.name}")
+    assert reap(host, "--force") == "0 identities\n"
+
+    for path in (clone, host.path / "places/plain", host.path / "disk"):
+        host.run("rm", "-rf", str(path))
+    reap(host, "--force")
+
+    assert list(host.emails()) == ["task-disk-plain"]

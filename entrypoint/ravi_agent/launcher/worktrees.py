@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import cache
 
 from ravi_agent.credential import host_account
 from ravi_agent.errors import UsageError
@@ -27,7 +28,8 @@ def reap_worktrees(
     """Print the identities whose work tree is gone and, unless this is a dry run, delete them.
 
     A work tree is gone if `ravi-init` noted it on this host, the repository has no such work tree,
-    and no branch of its name to create it from again. Returns 1 if an identity could not be
+    and no branch of its name to create it from again. A workspace of no repository is gone if its
+    directory is and the one around that is not. Returns 1 if an identity could not be
     deleted; it is named on standard error. Raises RaviError, UsageError for a directory that is no
     repository.
     """
@@ -62,27 +64,54 @@ def reap_worktrees(
 def _gone(
     repository: str, environ: Mapping[str, str], common_dir: str, api_url: str
 ) -> dict[str, ledger.Entry]:
-    """The identities whose work tree is gone, by UUID."""
+    """The identities whose workspace is gone, by UUID."""
     listed = _git(repository, "worktree", "list", "--porcelain").splitlines()
     trees = [
         os.path.realpath(line.removeprefix("worktree ")) + "/"
         for line in listed
         if line.startswith("worktree ")
     ]
-    refs = _git(repository, "for-each-ref", "--format=%(refname)", "refs/heads")
-    branches = set(refs.splitlines())
-    entries = [
-        entry
-        for entry in ledger.owned(environ)
-        if entry.repository == os.path.realpath(common_dir) and entry.is_of_here(api_url)
-    ]
-    living = {
-        entry.uuid
-        for entry in entries
-        if entry.branch in branches
-        or (entry.path and os.path.isdir(entry.path) and f"{entry.path}/".startswith(tuple(trees)))
+    common_dir = os.path.realpath(common_dir)
+    workspaces: dict[str, list[ledger.Entry]] = {}
+    for entry in ledger.owned(environ):
+        if entry.is_of_here(api_url):
+            workspaces.setdefault(entry.uuid, []).append(entry)
+    return {
+        uuid: entries[-1]
+        for uuid, entries in workspaces.items()
+        if _is_in_question(entries, common_dir)
+        and not any(_is_living(entry, common_dir, trees) for entry in entries)
     }
-    return {entry.uuid: entry for entry in entries if entry.uuid not in living}
+
+
+def _is_in_question(entries: list[ledger.Entry], common_dir: str) -> bool:
+    """Whether an identity is one of the repository's, or of no repository that is still there."""
+    return any(entry.repository == common_dir for entry in entries) or not any(
+        entry.repository and os.path.isdir(entry.repository) for entry in entries
+    )
+
+
+def _is_living(entry: ledger.Entry, common_dir: str, trees: list[str]) -> bool:
+    """Whether a workspace is there, or can come back: from its branch, or with its file system."""
+    if entry.path is None:
+        return False
+    if entry.repository and entry.branch and _has_branch(entry.repository, entry.branch):
+        return True
+    if not os.path.isdir(entry.path):
+        # Where what was around it is gone as well, a disk may not be mounted.
+        return entry.repository != common_dir and not os.path.isdir(os.path.dirname(entry.path))
+    if entry.repository != common_dir:
+        return True
+    path = f"{entry.path}/"
+    # vibe-kanban's workspace is above its work trees.
+    return any(path.startswith(tree) or tree.startswith(path) for tree in trees)
+
+
+@cache
+def _has_branch(repository: str, branch: str) -> bool:
+    if not os.path.isdir(repository):
+        return False
+    return bool(_git(repository, "for-each-ref", "--format=%(refname)", branch).strip())
 
 
 def _git(repository: str, *arguments: str) -> str:

@@ -108,7 +108,7 @@ def entry_of(
     run: str | None = None,
 ) -> Entry:
     """A line of here and now. Raises OSError for a workspace whose `.git` makes no sense."""
-    worktree = Worktree.find(workspace) if workspace else None
+    worktree = _worktree(workspace) if workspace else None
     return Entry(
         at=time.strftime(TIME_FORMAT, time.gmtime()),
         action=action,
@@ -121,6 +121,17 @@ def entry_of(
         branch=worktree.branch() if worktree else None,
         run=run,
     )
+
+
+def _worktree(workspace: str) -> Worktree | None:
+    """The work tree around a workspace, or the one in it where a hook runs."""
+    try:
+        here = os.path.realpath(os.getcwd())
+    except OSError:
+        here = ""  # it has been removed: a release comes after the harness
+    if here.startswith(os.path.realpath(workspace).rstrip("/") + "/"):
+        return Worktree.find(here)
+    return Worktree.find(workspace)
 
 
 def append(environ: Mapping[str, str], *entries: Entry) -> None:
