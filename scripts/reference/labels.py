@@ -24,8 +24,8 @@ def page_of_labels() -> str:
         "`ravi-launch` keeps no state of its own. It finds runs by these.",
         "## On Docker containers",
         _table(run.labels_of(run.tasks[0])),
-        "The volume `ravi-run-RUN` and the networks of a run also have "
-        f"{code(contract.LABEL_RUN)}.",
+        "The volume `ravi-run-RUN`, the volumes `ravi-KIND-ID-RUN` and the networks of a run also "
+        f"have {code(contract.LABEL_RUN)}.",
         f"A container with {code(contract.LABEL_PROBE)} is one that the launcher creates to look"
         " into an image. It is never started, and removed at once.",
         "## On Kubernetes objects",

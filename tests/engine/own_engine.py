@@ -34,7 +34,8 @@ class OwnEngine:
     def start(self, attempts: int = 5) -> None:
         """Start it, and wait until it answers."""
         assert attempts, self.log()
-        if not Path("/sys/class/net", _BRIDGE).exists():
+        shown = subprocess.run(["ip", "link", "show", _BRIDGE], check=False, capture_output=True)
+        if shown.returncode:
             subprocess.run(["ip", "link", "add", _BRIDGE, "type", "bridge"], check=True)
             subprocess.run(["ip", "address", "add", "10.213.0.1/24", "dev", _BRIDGE], check=True)
         (self._directory / "pid").unlink(missing_ok=True)

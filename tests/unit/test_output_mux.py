@@ -10,7 +10,13 @@ import pytest
 
 from ravi_agent.launcher.docker.attach import Attached
 from ravi_agent.launcher.docker.output_mux import OutputMux
-from ravi_agent.launcher.model.agents import EntrypointFailed, Event, OutputOver, Ready
+from ravi_agent.launcher.model.agents import (
+    EntrypointFailed,
+    Event,
+    OutputCut,
+    OutputOver,
+    Ready,
+)
 
 
 class Shown:
@@ -51,7 +57,11 @@ def attach(mux: OutputMux, index: int, *, has_past: bool = False) -> socket.sock
     """The container's end of a connection that is read from now on."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
-    mux.add(index, Attached(sock=ours, early=b""), has_past=has_past)
+    attached = Attached(sock=ours, early=b"", has_past=has_past)
+    if has_past:
+        mux.go_on(index, attached)
+    else:
+        mux.add(index, attached)
     theirs.setblocking(False)
     return theirs
 
@@ -101,6 +111,8 @@ def test_the_entrypoint_is_heard_while_nothing_is_shown(
         sock.sendall(frame(b"ravi-entrypoint: ready: {}\nhello\n", stream=2))
         sock.sendall(frame(b"ravi-entrypoint: ready: {}\n", stream=2))  # an agent that plays it
         ready = events.get(timeout=30)
+    assert isinstance(events.get(timeout=30), OutputCut)
+    mux.finish(0)
     over = events.get(timeout=30)
 
     assert isinstance(ready, Ready)
@@ -119,9 +131,81 @@ def test_an_error_is_the_entrypoint_s_only_as_long_as_there_was_no_agent_to_writ
         sock.sendall(frame(error, stream=2))
         assert events.get(timeout=30) == EntrypointFailed(index=0, error="forged: by whom?")
         sock.sendall(frame(b"ravi-entrypoint: ready: {}\n" + error, stream=2))
-    assert [type(events.get(timeout=30)) for _ in range(2)] == [Ready, OutputOver]
+    assert [type(events.get(timeout=30)) for _ in range(2)] == [Ready, OutputCut]
 
     with attach(mux, 1, has_past=True) as sock:  # the log of another launcher's, perhaps rotated
         sock.sendall(frame(error, stream=2))
-    assert isinstance(events.get(timeout=30), OutputOver)
+    assert isinstance(events.get(timeout=30), OutputCut)
     assert events.empty()
+
+
+# --- a connection that is cut --------------------------------------------------------------------
+
+
+def chunked(data: bytes, size: int) -> bytes:
+    """A body as HTTP sends it, in chunks of that size."""
+    parts = [data[at : at + size] for at in range(0, len(data), size)]
+    return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in [*parts, b""])
+
+
+def go_on(mux: OutputMux, data: bytes, *, size: int | None = None, is_last: bool = False) -> None:
+    """Have the log read, in chunks of `size` where there is one, up to its end."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    attached = Attached(sock=ours, early=b"", is_chunked=size is not None, has_past=True)
+    mux.go_on(0, attached, is_last=is_last)
+    with theirs:
+        theirs.sendall(data if size is None else chunked(data, size))
+
+
+@pytest.mark.parametrize("size", [None, 1, 7, 4096])
+def test_what_follows_a_cut_is_read_once_from_the_log(
+    mux: OutputMux, events: "queue.SimpleQueue[Event]", shown: Shown, size: int | None
+) -> None:
+    lines = [b"%d\n" % number for number in range(100)]
+    with attach(mux, 0) as sock:
+        sock.sendall(b"".join(map(frame, lines[:40])))
+        sock.sendall(frame(b"error 1\n", stream=2))
+        sock.sendall(frame(b"40")[:9])  # cut in the middle of a frame
+    assert isinstance(events.get(timeout=30), OutputCut)
+    # The log has the two streams in another order, and cuts them elsewhere.
+    log = frame(b"error 1\n", stream=2) + frame(b"".join(lines[:50])) + frame(b"50\n")
+    go_on(mux, log, size=size)
+    assert isinstance(events.get(timeout=30), OutputCut)
+    log += b"".join(map(frame, lines[51:])) + frame(b"error 2\n", stream=2)
+    go_on(mux, log, size=size, is_last=True)
+    over = events.get(timeout=30)
+
+    assert isinstance(over, OutputOver)
+    assert over.last_lines[-1] == "error 2"
+    assert sorted(shown.data[0].splitlines()) == sorted(
+        b"".join([*lines, b"error 1\n", b"error 2\n"]).splitlines()
+    )
+
+
+def test_a_log_that_has_lost_its_beginning_is_read_behind_the_last_line(
+    mux: OutputMux,
+    events: "queue.SimpleQueue[Event]",
+    shown: Shown,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ravi_agent.launcher.docker.joint._WHOLE_LOG", 1000)
+    lines = [b"line %d\n" % number for number in range(1000)]
+    with attach(mux, 0) as sock:
+        sock.sendall(frame(b"".join(lines[:900])))
+    assert isinstance(events.get(timeout=30), OutputCut)
+
+    go_on(mux, b"".join(frame(line) for line in lines[300:]), size=4096, is_last=True)
+
+    assert isinstance(events.get(timeout=30), OutputOver)
+    assert bytes(shown.data[0]) == b"".join(lines)
+
+
+def test_an_answer_that_makes_no_sense_is_a_cut(
+    mux: OutputMux, events: "queue.SimpleQueue[Event]"
+) -> None:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    with theirs:
+        mux.go_on(0, Attached(sock=ours, early=b"<html>\r\n", is_chunked=True))
+        assert isinstance(events.get(timeout=30), OutputCut)

@@ -38,6 +38,14 @@ class StartOptions:
         completion=Completion.RUN,
         help="Continue a run whose launcher has ended.",
     )
+    is_taking_over: bool = flag(
+        "--take-over",
+        default=False,
+        group=Group.RUN,
+        help="With --resume: take the run from a launcher that has died on another host.",
+        only_on=DOCKER,
+        why="a Job needs no launcher",
+    )
     concurrency: int | None = flag(
         "--concurrency",
         metavar="N",
@@ -113,6 +121,7 @@ class RunOptions:
             job=self.kubernetes.job(),
             is_detached=start.is_detached,
             ignores_hangup=start.is_hangup_ignored,
+            is_taking_over=start.is_taking_over,
             is_dry_run=start.is_dry_run,
             max_identities=self.identities.max_identities,
             confirm_above=self.identities.ask_above(environ),
@@ -140,6 +149,10 @@ class RunOptions:
         self.agents.check(self.start.resume)
         if self.start.resume:
             self._check_resumed(self.start.resume, call)
+        elif self.start.is_taking_over:
+            raise UsageError(
+                "--take-over", "a run that begins is nobody else's", "--resume RUN --take-over"
+            )
         self.identities.check(self.engine.backend)
         self.local.check(self.service)
         self.failure.check()

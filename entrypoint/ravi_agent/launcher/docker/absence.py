@@ -3,13 +3,10 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from ravi_agent import contract
-from ravi_agent.launcher.docker.engine import UNKNOWN_CODE
+from ravi_agent.launcher.docker.inspection import KILLED, TERMINATED, UNKNOWN_CODE
 from ravi_agent.launcher.model.agents import Agent
 from ravi_agent.launcher.model.observer import Reporter
 
-# How SIGKILL and SIGTERM end a container.
-KILLED, TERMINATED = contract.EXIT_SIGNAL_BASE + 9, contract.EXIT_SIGNAL_BASE + 15
 _WITH_THE_ENGINE = "the engine stopped, and its container with it"
 _ENGINE_STOP_S = 30.0  # twice what dockerd gives its containers (dockerd, --shutdown-timeout)
 
@@ -27,7 +24,8 @@ class Absence:
         self._reporter.note("the engine went away; waiting for it to come back")
         since = time.monotonic() - _ENGINE_STOP_S
         for agent in self._agents:
-            is_recent = agent.is_final and agent.ended_at > since
+            # Not final: its container has ended, and the rest of its output is still to be read.
+            is_recent = not agent.is_final or agent.ended_at > since
             if is_recent and agent.exit_code in {KILLED, TERMINATED} and not agent.error:
                 self._lost += 1
                 agent.error = _WITH_THE_ENGINE
@@ -37,21 +35,17 @@ class Absence:
         self,
         exit_codes: Mapping[str, int | None],
         *,
-        hear_again: Callable[[int, str], None],
         died: Callable[[Agent, str, int], None],
     ) -> None:
         """Find out what has become of the agents that had been started.
 
-        exit_codes: of each container there is, None while it runs. hear_again: called for those
-        that run on. died: called for those that have ended.
+        exit_codes: of each container there is, None while it runs. died: called for those that
+        have ended.
         """
         for agent in [agent for agent in self._agents if agent.is_up]:
             container = str(agent.container)
             code = exit_codes.get(container, -1)
             if code is None:
-                if agent.is_output_over:
-                    agent.is_output_over = False
-                    hear_again(agent.task.index, container)
                 continue
             if code == -1:
                 agent.error = "its container was removed while the engine was away"
@@ -59,7 +53,6 @@ class Absence:
             elif code in {KILLED, TERMINATED, UNKNOWN_CODE}:
                 agent.error = _WITH_THE_ENGINE
             self._lost += 1
-            agent.is_output_over = True
             died(agent, container, code)
         self._reporter.note(f"the engine is back; {self._lost} agents ended while it was away")
         self._lost = 0

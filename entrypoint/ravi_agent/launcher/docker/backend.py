@@ -5,7 +5,15 @@ from types import TracebackType
 from typing import Self
 
 from ravi_agent.errors import UsageError
-from ravi_agent.launcher.docker import details, doctor, inventory, launch, runs
+from ravi_agent.launcher.docker import (
+    details,
+    doctor,
+    inventory,
+    launch,
+    runs,
+    statuses,
+    waiting,
+)
 from ravi_agent.launcher.docker.capacity import MOST_STARTS
 from ravi_agent.launcher.docker.engine import DockerEngine
 from ravi_agent.launcher.model.container_status import ContainerStatus
@@ -28,7 +36,9 @@ class DockerBackend:
         return launch.launch(self._engine, request)
 
     def agents(self, run: str | None = None, tasks: Sequence[str] = ()) -> list[ContainerStatus]:
-        return self._engine.containers() if run is None else runs.find(self._engine, run, tasks)
+        if run is None:
+            return statuses.list_statuses(self._engine)
+        return runs.find(self._engine, run, tasks)
 
     def describe(self, agents: Sequence[ContainerStatus]) -> list[ContainerStatus]:
         return details.describe(self._engine, agents)
@@ -40,7 +50,7 @@ class DockerBackend:
         runs.print_logs(self._engine, agents, options)
 
     def wait(self, run: str, tasks: Sequence[str]) -> int:
-        return runs.wait(self._engine, run, tasks)
+        return waiting.wait(self._engine, run, tasks)
 
     def stop(self, run: str, agents: Sequence[ContainerStatus], *, grace_s: int) -> None:
         runs.stop(self._engine, run, agents, grace_s=grace_s)

@@ -3,7 +3,8 @@
 import contextlib
 import os
 import threading
-from collections.abc import Mapping
+import time
+from http import HTTPStatus
 from typing import Any
 
 import docker
@@ -11,18 +12,25 @@ import docker.errors
 
 from ravi_agent import contract
 from ravi_agent.errors import EngineError
-from ravi_agent.launcher.docker.attach import Attached, attach
+from ravi_agent.launcher.docker.attach import Attached, attach, attach_log
 from ravi_agent.launcher.docker.calls import SDK_ERRORS, ask, engine_error, engine_words
 from ravi_agent.launcher.docker.container import container_settings
 from ravi_agent.launcher.docker.host import connect
+from ravi_agent.launcher.docker.inspection import KILLED, agent_of, exit_code_of
 from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.planning.plan import Plan, Task
 
 _BACK_POLL_S = 0.5
 _LINE_LIMIT = 64 * 1024  # bytes; a ready line has some hundred
-# For an end that the engine has not seen: after a crash it says 0, at the zero time of Go.
-UNKNOWN_CODE = 255
-_NEVER = "0001-01-01"
+_PRUNED_TIMES, _PRUNED_WAIT_S = 20, 0.1
+
+
+class NameTakenError(EngineError):
+    """There is a container of that name already."""
+
+
+class PrunedError(EngineError):
+    """A container has been removed before it was started."""
 
 
 class DockerEngine:
@@ -60,24 +68,60 @@ class DockerEngine:
 
         Where a step fails, what was created is removed before EngineError is raised.
         """
-        container = self._create(plan, task, network)
+        is_pruned = False
+        for _ in range(_PRUNED_TIMES):
+            try:
+                container = self._create(plan, task, network)
+                return container, self._start(plan, task, container, handover)
+            except PrunedError:
+                is_pruned = True
+            except NameTakenError:
+                if not is_pruned:  # else it is on its way out
+                    raise
+            time.sleep(_PRUNED_WAIT_S)
+        raise EngineError(
+            f"container {plan.container_name(task)} did not start",
+            "somebody removes it each time before it is started",
+        )
+
+    def _start(self, plan: Plan, task: Task, container: str, handover: bytes) -> Attached:
+        """Raises PrunedError where the container is gone: a prune takes what has not started yet.
+
+        Where a step fails, the container is removed before EngineError is raised.
+        """
+        what = f"container {plan.container_name(task)} did not start"
         try:
             attached = attach(self._api, container, handover)
             self._api.start(container)
+        except docker.errors.APIError as exc:
+            if not self._is_there(container):
+                raise PrunedError(what, engine_words(exc)) from exc
+            self.remove(container)
+            raise engine_error(exc, what) from exc
         except (*SDK_ERRORS, OSError) as exc:
             with contextlib.suppress(EngineError):
                 self.remove(container)
-            what = f"container {plan.container_name(task)} did not start"
             raise engine_error(exc, what) from exc
-        return container, attached
+        return attached
+
+    def _is_there(self, container: str) -> bool:
+        """Whether a container is there, and not about to go."""
+        what = f"container {container[:12]}"
+        found = ask(what, lambda: self._api.inspect_container(container), fine=(404,)) or {}
+        state = found.get("State", {})
+        return bool(state) and not state.get("Dead") and state.get("Status") != "removing"
 
     def _create(self, plan: Plan, task: Task, network: str | None) -> str:
-        created = ask(
-            f"container {plan.container_name(task)} cannot be created",
-            lambda: self._api.create_container(
-                **container_settings(self._api, plan, task, network)
-            ),
-        )
+        what = f"container {plan.container_name(task)} cannot be created"
+        settings = container_settings(self._api, plan, task, network)
+        try:
+            created = self._api.create_container(**settings)
+        except docker.errors.APIError as exc:
+            if exc.status_code == HTTPStatus.CONFLICT:
+                raise NameTakenError(what, engine_words(exc)) from exc
+            raise engine_error(exc, what) from exc
+        except SDK_ERRORS as exc:
+            raise engine_error(exc, what) from exc
         return str(created["Id"])
 
     def kill(self, container: str, signal: str) -> None:
@@ -111,14 +155,19 @@ class DockerEngine:
             fine=(404, 409),
         )
 
-    def remove_agent(self, plan: Plan, task: Task) -> None:
-        """Remove a task's container by its name, unless it is somebody else's of that name."""
+    def remove_agent(self, plan: Plan, task: Task) -> bool:
+        """Remove a task's container by its name, unless it is somebody else's of that name.
+
+        Whether there was one.
+        """
         name = plan.container_name(task)
         found = ask(f"container {name}", lambda: self._api.inspect_container(name), fine=(404,))
         own = plan.labels_of(task)
         labels = (found or {}).get("Config", {}).get("Labels") or {}
-        if found and all(labels.get(key) == own[key] for key in contract.LABELS):
+        is_ours = all(labels.get(key) == own[key] for key in contract.LABELS)
+        if is_ours:
             self.remove(str(found["Id"]))
+        return is_ours
 
     def containers(self, run: str | None = None) -> list[ContainerStatus]:
         """Every agent container of a run, or of all runs, in the order of their tasks."""
@@ -127,7 +176,7 @@ class DockerEngine:
             "containers cannot be listed",
             lambda: self._api.containers(all=True, filters={"label": label}),
         )
-        existing = [one for summary in found if (one := _existing(summary))]
+        existing = [one for summary in found if (one := agent_of(summary))]
         return sorted(existing, key=lambda one: (one.run, one.index))
 
     def probes(self, before: float) -> list[str]:
@@ -140,12 +189,17 @@ class DockerEngine:
 
     def exit_code(self, container: str) -> int | None:
         """The code a container has ended with, None while it runs."""
-        state = ask(f"container {container[:12]}", lambda: self._api.inspect_container(container))[
-            "State"
-        ]
-        if state["Running"]:
-            return None
-        return UNKNOWN_CODE if state["FinishedAt"].startswith(_NEVER) else int(state["ExitCode"])
+        found = ask(f"container {container[:12]}", lambda: self._api.inspect_container(container))
+        return exit_code_of(found["State"])
+
+    def exit_code_if_there(self, container: str) -> int | None:
+        """The same, and the code of SIGKILL for a container that is gone: somebody removed it."""
+        found = ask(
+            f"container {container[:12]}",
+            lambda: self._api.inspect_container(container),
+            fine=(404,),
+        )
+        return KILLED if found is None else exit_code_of(found["State"])
 
     def why_killed(self, container: str) -> str | None:
         """Why SIGKILL ended a container, if the engine knows."""
@@ -158,36 +212,55 @@ class DockerEngine:
             return "its container was removed by somebody else"
         return "killed for want of memory" if found["State"]["OOMKilled"] else None
 
-    def attach_running(self, container: str, *, has_past: bool) -> Attached:
-        """What a running container will write, behind all that it has written or without that."""
+    def attach_running(self, container: str) -> Attached:
+        """What a running container will write."""
         attached: Attached = ask(
             f"container {container[:12]} cannot be heard",
-            lambda: attach(self._api, container, None, has_past=has_past),
+            lambda: attach(self._api, container, None),
+        )
+        return attached
+
+    def open_log(self, container: str, *, is_following: bool) -> Attached:
+        """All that a container has written; following, until it ends."""
+        attached: Attached = ask(
+            f"container {container[:12]} has no log",
+            lambda: attach_log(self._api, container, is_following=is_following),
         )
         return attached
 
     def ready_line(self, container: str) -> bytes | None:
         """The line by which the container said that its agent was about to start, if it did."""
-        chunks = ask(
-            f"container {container[:12]} has no log",
-            lambda: self._api.logs(container, stdout=False, stderr=True, stream=True),
-        )
+        log = self.logs(container, tail=None, since=None, follow=False, stdout=False)
         prefix = contract.READY_PREFIX.encode()
         rest = b""
-        for chunk in chunks:  # a log may be larger than the memory
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                if line.startswith(prefix):
-                    return bytes(line)
-            rest = rest[:_LINE_LIMIT]
+        try:
+            for chunk in log:
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    if line.startswith(prefix):
+                        return bytes(line)
+                rest = rest[:_LINE_LIMIT]  # a log may be larger than the memory
+        except SDK_ERRORS as exc:
+            raise engine_error(exc, f"container {container[:12]} has no log") from exc
+        finally:
+            log.close()
         return None
 
-    def logs(self, container: str, *, tail: int | None, since: int | None, follow: bool) -> Any:
+    def logs(
+        self,
+        container: str,
+        *,
+        tail: int | None,
+        since: int | None,
+        follow: bool,
+        stdout: bool = True,
+    ) -> Any:
         """Chunks of output: a stream of bytes, standard output and error together."""
         return ask(
             f"container {container[:12]} has no log",
             lambda: self._api.logs(
                 container,
+                stdout=stdout,
                 stream=True,
                 follow=follow,
                 tail="all" if tail is None else tail,
@@ -195,13 +268,13 @@ class DockerEngine:
             ),
         )
 
-    def listen(self, run: str) -> Any:
-        """The engine's events of a run's containers, as they come, from now on."""
-        filters = {
-            "type": "container",
-            "label": f"{contract.LABEL_RUN}={run}",
-            "event": ["die", "oom", "pause", "unpause"],
-        }
+    def listen(self) -> Any:
+        """The engine's events of containers and volumes, as they come, from now on.
+
+        Of all of them: volumes' events do not have their labels, and podman compares names of
+        events that it does not send.
+        """
+        filters = {"type": ["container", "volume"]}
         return ask(
             "the engine's events cannot be heard",
             lambda: self._api.events(filters=filters, decode=True),
@@ -218,28 +291,3 @@ class DockerEngine:
                 continue
             return True
         return False
-
-
-def _existing(summary: Mapping[str, Any]) -> ContainerStatus | None:
-    """None for a container that somebody else has given some of these labels."""
-    labels = summary["Labels"]
-    numbers = (labels.get(contract.LABEL_INDEX, ""), labels.get(contract.LABEL_COUNT, ""))
-    if not labels.keys() >= contract.LABELS or not all(one.isdecimal() for one in numbers):
-        return None
-    exit_code = None
-    if summary["State"] in {"exited", "dead"}:
-        # "Exited (137) 2 minutes ago": the list has the code in no other place.
-        code = summary["Status"].partition("(")[2].partition(")")[0]
-        exit_code = int(code) if code.isdigit() else UNKNOWN_CODE
-    return ContainerStatus(
-        id=summary["Id"],
-        run=labels[contract.LABEL_RUN],
-        task=labels[contract.LABEL_TASK],
-        index=int(labels[contract.LABEL_INDEX]),
-        count=int(labels[contract.LABEL_COUNT]),
-        identity_name=labels[contract.LABEL_IDENTITY_NAME],
-        created_at=float(summary["Created"]),
-        state=summary["State"],
-        status=summary["Status"],
-        exit_code=exit_code,
-    )

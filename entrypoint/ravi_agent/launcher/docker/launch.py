@@ -1,6 +1,8 @@
 """One run on a Docker engine: check everything, start the agents, report what became of them."""
 
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 
 from ravi_agent.contract import LOCAL_URL
@@ -8,16 +10,21 @@ from ravi_agent.credential import Credential, host_account
 from ravi_agent.errors import UsageError
 from ravi_agent.identity import Identity
 from ravi_agent.launcher.docker import capacity
+from ravi_agent.launcher.docker.driver import UnseatedError, check_driver, drive
+from ravi_agent.launcher.docker.earlier import find_earlier
 from ravi_agent.launcher.docker.engine import DockerEngine
 from ravi_agent.launcher.docker.fleet import Fleet
 from ravi_agent.launcher.docker.handovers import Handovers, IdentityHandovers, KeyHandovers
 from ravi_agent.launcher.docker.images import Images
 from ravi_agent.launcher.docker.local_ravi import NETWORK, start_local_ravi
 from ravi_agent.launcher.docker.networks import Networks
+from ravi_agent.launcher.docker.notes import DRIVER, erase_notes, forget_stops, read_notes
 from ravi_agent.launcher.docker.preflight import check_run
+from ravi_agent.launcher.docker.progress import AGAIN, Progress, progress_of
 from ravi_agent.launcher.docker.records import forget, load_record, save_record
 from ravi_agent.launcher.docker.runs import remove_all
 from ravi_agent.launcher.model.account import check_account
+from ravi_agent.launcher.model.agents import still_running
 from ravi_agent.launcher.model.bookkeeping import Books
 from ravi_agent.launcher.model.budget import make_budget
 from ravi_agent.launcher.model.container_status import ContainerStatus
@@ -40,6 +47,11 @@ def launch(engine: DockerEngine, request: RunRequest) -> int:
 
     Raises RaviError before anything is started.
     """
+    with ExitStack() as stack:
+        return _launch(engine, request, stack)
+
+
+def _launch(engine: DockerEngine, request: RunRequest, stack: ExitStack) -> int:
     started_at = time.monotonic()
     record = load_record(engine, request.run) if request.is_resuming else None
     spec = _spec(request, record)
@@ -51,7 +63,10 @@ def launch(engine: DockerEngine, request: RunRequest) -> int:
     plan = capacity.measured(plan, has_logs=request.view.log_dir is not None)
     _check_identities(plan, engine)
     check_words(plan)
-    there, unfinished = _find_earlier(plan, engine, is_resuming=request.is_resuming)
+    if not request.is_dry_run:
+        check_driver(engine, plan.run, is_taking_over=request.is_taking_over)
+    there = engine.containers(plan.run)
+    _check_earlier(plan, there, is_resuming=request.is_resuming)
     answer = Answer(plan, request, backend="docker")
     images = Images(engine.client, platform=plan.container.platform, say=answer.step)
     networks = Networks(engine.client, plan, default=NETWORK if spec.is_local else None)
@@ -65,38 +80,82 @@ def launch(engine: DockerEngine, request: RunRequest) -> int:
     budget.check(request.max_identities)
     answer.step(budget.line())
     if request.is_dry_run:
-        answer.dry_run(budget, there)
+        answer.dry_run(budget, find_earlier(engine, plan, there, progress_of([])).under_way)
         return 0
     confirm_cost(budget, request)
+    driver = drive(engine, plan.run, is_taking_over=request.is_taking_over)
+    stack.callback(driver.leave)
+    there = engine.containers(plan.run)  # of a launcher that has had the run meanwhile
+    _check_earlier(plan, there, is_resuming=request.is_resuming)
     if record is None:  # written once: a record that is replaced can be lost in between
-        save_record(engine, plan.run, spec.to_record())
+        _keep_record(engine, plan.run, spec.to_record())
+    else:
+        forget_stops(engine, plan.run)
     networks.create()
     if spec.is_local and networks.names:
         start_local_ravi(engine, networks.names)
-    remove_all(engine, unfinished)
+    progress = Progress(engine, plan.run)
+    earlier = find_earlier(engine, plan, there, progress.known())
+    for one in earlier.unfinished:
+        progress.mark(one.index, AGAIN)
+    progress.flush()
+    remove_all(engine, [one.id for one in earlier.unfinished])
     known = dict(budget.identities or {})
     handovers = _handovers(plan, request, api_url, credential, spec, known)
-    fleet = Fleet(plan, engine, networks, handovers, answer.reporter, there=there, known=known)
+    stack.callback(handovers.close)
+    fleet = Fleet(
+        plan,
+        engine,
+        networks,
+        handovers,
+        answer.reporter,
+        progress=progress,
+        earlier=earlier,
+        driver=driver,
+        known=known,
+    )
+    return _follow(engine, request, fleet, answer, started_at)
+
+
+def _follow(
+    engine: DockerEngine, request: RunRequest, fleet: Fleet, answer: Answer, started_at: float
+) -> int:
+    """Carry out the run and report it."""
     interrupts = Interrupts(
         say=answer.reporter.stopping,
         stop=fleet.interrupt,
-        left=fleet.left,
+        left=lambda: still_running(fleet.agents, fleet.plan.run),
         ignores_hangup=request.ignores_hangup,
     )
     try:
         with interrupts:
-            try:
-                fleet.run(until_ready=request.is_detached)
-            finally:
-                handovers.close()
-                if plan.flow.is_removing:
-                    remove_all(engine, [one.container for one in fleet.agents if one.container])
-                    forget(engine, plan.run)
+            _run(engine, fleet, until_ready=request.is_detached)
     finally:
         limit_s = _END_WAIT_S if interrupts.count else None
         answer.end(fleet.agents, time.monotonic() - started_at, limit_s=limit_s)
     code = exit_code_of(fleet.agents, is_detached=request.is_detached)
     return EXIT_INTERRUPTED if interrupts.count else code
+
+
+def _run(engine: DockerEngine, fleet: Fleet, *, until_ready: bool) -> None:
+    """Until the run is over; with --rm nothing is left of it, unless it is another's by then."""
+    is_ours = True
+    try:
+        fleet.run(until_ready=until_ready)
+    except UnseatedError:
+        is_ours = False
+        raise
+    finally:
+        if fleet.plan.flow.is_removing and is_ours:
+            remove_all(engine, [one.container for one in fleet.agents if one.container])
+            forget(engine, fleet.plan.run)
+
+
+def _keep_record(engine: DockerEngine, run: str, record: str) -> None:
+    """Begin a run: what an earlier one of its name has left without a container is forgotten."""
+    notes = read_notes(engine, run)
+    erase_notes(engine, [one.name for one in notes if one.kind != DRIVER])
+    save_record(engine, run, record)
 
 
 def _make_ready(
@@ -142,15 +201,8 @@ def _spec(request: RunRequest, record: str | None) -> RunSpec:
     return replace(spec, flow=spec.flow.changed(request.flow))
 
 
-def _find_earlier(
-    plan: Plan, engine: DockerEngine, *, is_resuming: bool
-) -> tuple[dict[int, ContainerStatus], list[str]]:
-    """The containers of an earlier launcher of this run that have reached their agent, by index.
-
-    And the IDs of the others: that launcher died between their creation and their agent's start.
-    Raises UsageError where an earlier run has the name, for its containers are found by it.
-    """
-    there = engine.containers(plan.run)
+def _check_earlier(plan: Plan, there: Sequence[ContainerStatus], *, is_resuming: bool) -> None:
+    """Raises UsageError where an earlier run has the name, for its containers are found by it."""
     if there and not is_resuming:
         raise UsageError(
             f"--name {plan.run}",
@@ -164,8 +216,6 @@ def _find_earlier(
                 f"the run has {one.count} agents",
                 f"--count {one.count}",
             )
-    under_way = {one.index: one for one in there if _is_under_way(one, engine)}
-    return under_way, [one.id for one in there if under_way.get(one.index) is not one]
 
 
 def _check_identities(plan: Plan, engine: DockerEngine) -> None:
@@ -180,13 +230,6 @@ def _check_identities(plan: Plan, engine: DockerEngine) -> None:
                 f"task {one.task} of run {one.run} has the identity {one.identity_name!r}",
                 "choose another --name",
             )
-
-
-def _is_under_way(one: ContainerStatus, engine: DockerEngine) -> bool:
-    """Whether a container has reached its agent, or still may."""
-    if one.state in {"running", "paused"}:
-        return True
-    return one.exit_code is not None and engine.ready_line(one.id) is not None
 
 
 def _check_service(run: str, spec: RunSpec, api_url: str) -> None:

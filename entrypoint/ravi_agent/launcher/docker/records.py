@@ -1,11 +1,13 @@
-"""What an engine keeps of a run beside its containers: how it was asked for, and its networks."""
+"""What an engine keeps of a run beside its containers: how it was asked for, notes, networks."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from ravi_agent import contract
 from ravi_agent.launcher.docker.calls import ask
 from ravi_agent.launcher.docker.engine import DockerEngine
+from ravi_agent.launcher.docker.notes import erase_notes, read_notes
 
 _RECORD_LABEL = "id.ravi.record"
 
@@ -20,10 +22,15 @@ def save_record(engine: DockerEngine, run: str, record: str) -> None:
 
 def load_record(engine: DockerEngine, run: str) -> str | None:
     """The record that was kept for a run, None if there is none."""
+    found = record_of(engine, run)
+    return found and found[0]
+
+
+def record_of(engine: DockerEngine, run: str) -> tuple[str, float] | None:
+    """The same, and when it was made (Unix seconds)."""
     api = engine.client.api
     found = ask(f"run {run}", lambda: api.inspect_volume(_name(run)), fine=(404,))
-    record: str | None = found and (found["Labels"] or {}).get(_RECORD_LABEL)
-    return record
+    return found and _record(found)
 
 
 def records(engine: DockerEngine) -> dict[str, tuple[str, float]]:
@@ -31,17 +38,24 @@ def records(engine: DockerEngine) -> dict[str, tuple[str, float]]:
     api = engine.client.api
     found = ask("runs' records", lambda: api.volumes(filters={"label": _RECORD_LABEL}))
     return {
-        one["Labels"][contract.LABEL_RUN]: (
-            one["Labels"][_RECORD_LABEL],
-            datetime.fromisoformat(one["CreatedAt"]).timestamp(),
-        )
-        for one in found["Volumes"] or []
+        volume["Labels"][contract.LABEL_RUN]: record
+        for volume in found["Volumes"] or []
+        if volume["Name"] == _name(volume["Labels"].get(contract.LABEL_RUN, ""))
+        and (record := _record(volume))
     }
+
+
+def _record(volume: Mapping[str, Any]) -> tuple[str, float] | None:
+    text = (volume["Labels"] or {}).get(_RECORD_LABEL)
+    made_at = datetime.fromisoformat(volume["CreatedAt"]).timestamp()
+    return None if text is None else (text, made_at)
 
 
 def forget(engine: DockerEngine, run: str) -> None:
     """Remove what the engine has of a run whose containers are gone."""
     api = engine.client.api
+    # The record goes last: as long as it is there, a killed command can be repeated.
+    erase_notes(engine, [one.name for one in read_notes(engine, run)])
     ask(f"run {run}", lambda: api.remove_volume(_name(run)), fine=(404, 409))
     filters = {"label": f"{contract.LABEL_RUN}={run}"}
     for network in ask(f"run {run}", lambda: api.networks(filters=filters)):

@@ -7,15 +7,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ravi_agent.errors import EngineError, RaviError, RefusedError
 from ravi_agent.launcher.docker.calls import EngineGoneError
-from ravi_agent.launcher.docker.engine import DockerEngine
+from ravi_agent.launcher.docker.engine import DockerEngine, NameTakenError
 from ravi_agent.launcher.docker.handovers import Handovers
 from ravi_agent.launcher.docker.networks import Networks
+from ravi_agent.launcher.docker.notes import asked_stops
 from ravi_agent.launcher.docker.output_mux import OutputMux
+from ravi_agent.launcher.docker.progress import Progress
 from ravi_agent.launcher.model.agents import (
     Asked,
     Broken,
     Died,
     Event,
+    OutputCut,
     OutputOver,
     Ready,
     Refused,
@@ -40,7 +43,9 @@ class Starters:
         handovers: Handovers,
         mux: OutputMux,
         emit: Callable[[Event], None],
+        progress: Progress,
     ) -> None:
+        self._progress = progress
         self._plan = plan
         self._engine = engine
         self._networks = networks
@@ -52,19 +57,26 @@ class Starters:
         self._is_over = threading.Event()
         self._lock = threading.Lock()
         self._under_way: set[int] = set()
+        self._dropped: set[int] = set()
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="start")
 
     def start(self, task: Task, *, replaced: str | None = None) -> None:
         """Start a task's agent once there is a place; `replaced`: the container that failed."""
-        self._submit(task.index, lambda: self._start(task, replaced), needs_place=True)
+        self._submit(task.index, lambda: self._start(task, replaced))
 
-    def take_over(self, task: Task, existing: ContainerStatus) -> None:
-        """Go on with an agent that an earlier launcher has started."""
-        self._submit(task.index, lambda: self._take_over(task, existing), needs_place=True)
+    def take_over(self, task: Task, existing: ContainerStatus, *, is_told: bool = False) -> None:
+        """Go on with an agent that an earlier launcher has started.
 
-    def hear_again(self, index: int, container: str) -> None:
-        """Listen again to an agent that the engine's absence has cut off."""
-        self._submit(index, lambda: self._hear_again(index, container), needs_place=False)
+        is_told: that one has told of its end, too, and shown all that it wrote.
+        """
+        work = self._take_over_ended if is_told else self._take_over
+        self._submit(task.index, lambda: work(task, existing))
+
+    def drop(self, index: int) -> bool:
+        """Start this task's agent no more; False where its start is under way."""
+        with self._lock:
+            self._dropped.add(index)
+            return index not in self._under_way
 
     def free_place(self) -> None:
         """An agent has ended, so the next one may start."""
@@ -87,12 +99,12 @@ class Starters:
         self.stop()
         self._pool.shutdown()
 
-    def _submit(self, index: int, work: Callable[[], None], *, needs_place: bool) -> None:
+    def _submit(self, index: int, work: Callable[[], None]) -> None:
         def guarded() -> None:
-            if needs_place:
-                self._places.acquire()
+            self._places.acquire()
             with self._lock:
-                if self._is_over.is_set():
+                if self._is_over.is_set() or index in self._dropped:
+                    self._places.release()
                     return
                 self._under_way.add(index)
             try:
@@ -112,7 +124,13 @@ class Starters:
             self._emit(Asked(index=task.index, at=time.monotonic()))
             try:
                 if not is_first:
+                    self._progress.flush()  # that it begins again, before the last start is gone
                     self._engine.remove_agent(self._plan, task)
+                # The event that tells of a stop may be on its way still, or lost.
+                if task.id in (stops := asked_stops(self._engine, self._plan.run)):
+                    self._emit(stops)
+                    self._emit(Refused(index=task.index, error="stopped by ravi-launch stop"))
+                    return
                 line = self._handovers.line_for(task, is_first=is_first)
                 if self._is_over.is_set():
                     self._emit(Refused(index=task.index, error="stopped before its container"))
@@ -124,6 +142,11 @@ class Starters:
                 # finds the identity by its name.
                 is_first = False
                 if not self._engine.wait_until_back(self._is_over, ENGINE_WAIT_S):
+                    self._emit(Refused(index=task.index, error=str(exc)))
+                    return
+            except NameTakenError as exc:
+                # By a call of this launcher that was cut off, and was carried out after all.
+                if is_first or not self._engine.remove_agent(self._plan, task):
                     self._emit(Refused(index=task.index, error=str(exc)))
                     return
             except RaviError as exc:
@@ -138,26 +161,23 @@ class Starters:
     def _take_over(self, task: Task, existing: ContainerStatus) -> None:
         age_s = max(0.0, time.time() - existing.created_at)
         self._emit(TakenOver(index=task.index, container=existing.id, age_s=age_s))
+        # Nobody hears it, and it may have ended between the list and the watch.
+        self._emit(OutputCut(index=task.index))
         try:
-            # Asked now: it may have ended between the list and the watch.
-            code = self._engine.exit_code(existing.id)
-            if code is None:
-                attached = self._engine.attach_running(existing.id, has_past=True)
-                self._mux.add(task.index, attached, has_past=True)
-                code = self._engine.exit_code(existing.id)
-            line = b"" if code is None else self._engine.ready_line(existing.id) or b""
-        except EngineError as exc:
-            self._emit(Refused(index=task.index, error=str(exc)))
-            return
+            code = self._engine.exit_code_if_there(existing.id)
+        except EngineError:
+            return  # the fleet looks again
         if code is not None:
-            if line:
-                self._emit(Ready(index=task.index, line=line, at=time.monotonic()))
-            self._emit(OutputOver(index=task.index))
             self._emit(Died(index=task.index, container=existing.id, exit_code=code))
 
-    def _hear_again(self, index: int, container: str) -> None:
+    def _take_over_ended(self, task: Task, existing: ContainerStatus) -> None:
+        self._emit(TakenOver(index=task.index, container=existing.id, age_s=0.0))
         try:
-            attached = self._engine.attach_running(container, has_past=False)
-            self._mux.add(index, attached, is_ready=True)
-        except EngineError:  # it has ended or left again: the watch says so
-            self._emit(OutputOver(index=index))
+            line = self._engine.ready_line(existing.id)
+        except EngineError:
+            line = None  # removed just now, or its log cannot be read: it has ended all the same
+        if line:
+            self._emit(Ready(index=task.index, line=line, at=time.monotonic()))
+        self._emit(OutputOver(index=task.index))
+        code = existing.exit_code or 0
+        self._emit(Died(index=task.index, container=existing.id, exit_code=code))

@@ -35,6 +35,8 @@ class Agent:
     ready_s: from asking the engine for the container to the agent's start with its identity.
     attempt: which start this is, from 1. deaths: codes of containers not known to be its own yet.
     is_account_refused: the service took no key of the account, or asked for money (401, 402).
+    is_unwanted: somebody has asked for its stop, so it is not started any more. is_cut: nobody
+    hears its container. is_being_read: the end of what it has written. is_signalled: by somebody.
     """
 
     task: Task
@@ -51,6 +53,10 @@ class Agent:
     is_timed_out: bool = False
     is_output_over: bool = False
     is_account_refused: bool = False
+    is_unwanted: bool = False
+    is_cut: bool = False
+    is_being_read: bool = False
+    is_signalled: bool = False
     deaths: dict[str, int] = field(default_factory=dict)
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
 
@@ -92,6 +98,7 @@ class Agent:
         self.container = self.identity = self.exit_code = self.ready_s = None
         self.error = None
         self.is_out_of_memory = self.is_timed_out = self.is_output_over = False
+        self.is_cut = self.is_being_read = self.is_signalled = False
         self.lines.clear()
 
 
@@ -157,8 +164,15 @@ class EntrypointFailed:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OutputCut:
+    """The connection to the container's output has ended: with the container, or before it."""
+
+    index: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class OutputOver:
-    """The container has closed its output, or the connection to it is gone."""
+    """All that the container has written has been read."""
 
     index: int
     last_lines: tuple[str, ...] = ()
@@ -174,10 +188,27 @@ class Died:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Restarted:
+    """Somebody has started the container again, whose end has been told."""
+
+    index: int
+    container: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signalled:
+    """A signal has been sent to the container, by whomever."""
+
+    index: int
+    container: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class OutOfMemory:
     """The kernel killed a process of the container because it was out of memory."""
 
     index: int
+    container: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,6 +216,7 @@ class Paused:
     """Somebody has paused or unpaused the container."""
 
     index: int
+    container: str
     is_paused: bool
 
 
@@ -195,8 +227,11 @@ AgentEvent = (
     | Refused
     | Ready
     | EntrypointFailed
+    | OutputCut
     | OutputOver
     | Died
+    | Restarted
+    | Signalled
     | OutOfMemory
     | Paused
 )
@@ -209,9 +244,13 @@ class EngineLeft:
 
 @dataclass(frozen=True, kw_only=True)
 class EngineBack:
-    """The engine answers again. exit_codes: of each container of the run, None while it runs."""
+    """The engine answers again. exit_codes: of each container of the run, None while it runs.
+
+    has_left: it has been away; else only the connection that brings its events has been cut.
+    """
 
     exit_codes: Mapping[str, int | None]
+    has_left: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,4 +267,39 @@ class Interrupted:
     is_forced: bool
 
 
-Event = AgentEvent | EngineLeft | EngineBack | Broken | Interrupted
+@dataclass(frozen=True, kw_only=True)
+class StopAsked:
+    """Somebody wants the run stopped, or some of its tasks; or nobody does.
+
+    grace_s: seconds that the agents have from SIGTERM to SIGKILL.
+    """
+
+    tasks: frozenset[str]
+    is_whole: bool
+    grace_s: int
+
+    def __contains__(self, task: str) -> bool:
+        return self.is_whole or task in self.tasks
+
+    def __bool__(self) -> bool:
+        return self.is_whole or bool(self.tasks)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noted:
+    """A command or a launcher has told something of the run through its engine, or taken it back.
+
+    kind: of what was told; its words have to be asked for.
+    """
+
+    kind: str
+    name: str
+    is_gone: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unseated:
+    """The run is not this launcher's any more."""
+
+
+Event = AgentEvent | EngineLeft | EngineBack | Broken | Interrupted | StopAsked | Noted | Unseated

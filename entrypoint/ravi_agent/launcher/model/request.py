@@ -78,6 +78,7 @@ class RunRequest:
     else, to its record. environ: the host's variables, with what flags say instead.
     ignores_hangup: go on when the terminal is closed, instead of stopping the agents.
     confirm_above: identities that may be created without asking. is_confirmed: any number may.
+    is_taking_over: from a launcher of another host, of which nobody here can tell whether it runs.
     """
 
     run: str
@@ -95,6 +96,7 @@ class RunRequest:
     ignores_hangup: bool = False
     confirm_above: int = 0
     is_confirmed: bool = False
+    is_taking_over: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

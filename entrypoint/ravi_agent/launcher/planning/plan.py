@@ -93,7 +93,7 @@ class Plan:
         }
 
     def container_name(self, task: Task) -> str:
-        return f"ravi-agent-{joined_name(self.run, task.id)}"
+        return container_name(self.run, task.id)
 
 
 def new_run_name() -> str:
@@ -108,6 +108,11 @@ def joined_name(run: str, task: str) -> str:
     `n-eu` and `login`. So each `-` of a run is doubled, unless the task is a number.
     """
     return f"{run if task.isdecimal() else run.replace('-', '--')}-{task}"
+
+
+def container_name(run: str, task: str) -> str:
+    """The name of a task's container."""
+    return f"ravi-agent-{joined_name(run, task)}"
 
 
 def check_run_name(flag: str, name: str) -> str:

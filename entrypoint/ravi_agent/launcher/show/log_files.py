@@ -1,24 +1,30 @@
 """`--log-dir`: what each agent has written, in a file of its own."""
 
 import contextlib
+import json
 import os
 from typing import TextIO
 
 from ravi_agent.errors import UsageError
-from ravi_agent.launcher.model.agents import Agent
+from ravi_agent.launcher.model.agents import Agent, State
 from ravi_agent.launcher.show.streams import write_now
 
 
 class LogFiles:
     """`DIR/<task>.log`, standard output and error together; a later start goes on behind.
 
-    The directory is made for its owner alone: agents print codes and addresses.
+    The directory is made for its owner alone: agents print codes and addresses. Until an agent has
+    ended `DIR/.<task>.json` says where its container's output begins in the file: a launcher that
+    resumes the run is told all of it again, and writes it in the same place.
     """
 
     def __init__(self, directory: str) -> None:
         """Raises UsageError where files cannot be made."""
         self._directory = directory
         self._files: dict[str, TextIO] = {}
+        self._begun: dict[str, int] = {}  # where what is being written begins, in bytes
+        self._containers: dict[str, str] = {}
+        self._again: dict[str, int] = {}  # where what is told again was written before
         self._is_broken = False
         try:
             os.makedirs(directory, mode=0o700, exist_ok=True)
@@ -28,23 +34,68 @@ class LogFiles:
             raise UsageError(f"--log-dir {directory}", "it cannot be written", "--log-dir DIR")
 
     def changed(self, agent: Agent) -> None:
-        if agent.is_final and (file := self._files.pop(agent.task.id, None)):
-            try:
-                file.close()
-            except OSError as exc:  # what was still in memory found the disk full
-                self._break(exc)
+        if self._is_broken:
+            return
+        task, container = agent.task.id, agent.container
+        try:
+            if agent.is_final:
+                self._end(task)
+            elif agent.state == State.WAITING:  # to be started again
+                self._begun[task] = _size(self._path(f"{task}.log"))
+            elif container and self._containers.get(task) != container:
+                self._containers[task] = container
+                self._begin(agent, container)
+        except OSError as exc:  # what was still in memory found the disk full
+            self._break(exc)
 
     def output(self, agent: Agent, line: str, *, is_error: bool) -> None:
         del is_error
         if self._is_broken:
             return
         try:
-            self._file(agent.task.id).write(f"{line}\n")
+            self._file(agent.task.id, line).write(f"{line}\n")
         except OSError as exc:
             self._break(exc)
 
     def flush(self) -> None:
         """Each line is in its file already."""
+
+    def note(self, text: str) -> None:
+        """Notes belong to no agent."""
+
+    def _end(self, task: str) -> None:
+        self._begun.pop(task, None)
+        if file := self._files.pop(task, None):
+            file.close()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path(f".{task}.json"))
+
+    def _begin(self, agent: Agent, container: str) -> None:
+        """Know where a container's output begins: an earlier launcher has noted it, or this one."""
+        task = agent.task.id
+        mark = self._path(f".{task}.json")
+        before = {}
+        with contextlib.suppress(OSError, ValueError), open(mark, encoding="utf-8") as file:
+            before = dict(json.load(file))
+        is_taken_over = not agent.asked_at
+        if before.get("container") == container or is_taken_over:
+            self._again[task] = int(before.get("at", 0))
+            return
+        # Its first lines may be here already: they come from another thread.
+        at = self._begun.get(task, _size(self._path(f"{task}.log")))
+        with open(f"{mark}.new", "w", encoding="utf-8") as file:
+            json.dump({"container": container, "at": at}, file)
+        os.replace(f"{mark}.new", mark)
+
+    def _file(self, task: str, first: str) -> TextIO:
+        if task not in self._files:
+            path = self._path(f"{task}.log")
+            if task in self._again:
+                _cut(path, self._again.pop(task), first)
+            self._begun.setdefault(task, _size(path))
+            # Line by line: what an agent has said is there at once.
+            self._files[task] = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115
+        return self._files[task]
 
     def _break(self, exc: OSError) -> None:
         """Write no more, and say so once: a full disk ends no agent."""
@@ -58,12 +109,31 @@ class LogFiles:
             " no more is written there\n"
         )
 
-    def _file(self, task: str) -> TextIO:
-        if task not in self._files:
-            path = os.path.join(self._directory, f"{task}.log")
-            # Line by line: what an agent has said is there at once.
-            self._files[task] = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115
-        return self._files[task]
+    def _path(self, name: str) -> str:
+        return os.path.join(self._directory, name)
 
-    def note(self, text: str) -> None:
-        """Notes belong to no agent."""
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _cut(path: str, start: int, first: str) -> None:
+    """Take from a file what is written again: from the first line with these words on.
+
+    It is at `start`, unless the engine has kept only the end of a long log.
+    """
+    wanted = first.encode() + b"\n"
+    try:
+        with open(path, "r+b") as file:
+            file.seek(start)
+            position = start
+            for line in file:
+                if line == wanted:
+                    file.truncate(position)
+                    return
+                position += len(line)
+    except FileNotFoundError:
+        return
