@@ -207,7 +207,15 @@ def _handovers(
     spec: RunSpec,
     known: dict[str, Identity],
 ) -> Handovers:
+    log = settings.log_for("ravi-launch")
     if not spec.is_provisioning_here:
+        if not spec.is_local:  # whose key is the same everywhere
+            images = ", ".join(plan.images)
+            log.warning(
+                f"--provision container gives the account's management key to {images}: whatever"
+                " runs in the image before the agent can keep it",
+                "leave the flag out: the launcher then creates the identities",
+            )
         return KeyHandovers(plan, credential)
     settings = Settings(request.environ)
     books = None if spec.is_local else Books(request.environ, api_url, plan.run)
@@ -217,7 +225,7 @@ def _handovers(
         credential,
         phone_policy=settings.phone_policy,
         timeout_s=settings.provision_timeout_s,
-        log=settings.log_for("ravi-launch"),
+        log=log,
         known=known,
         books=books,
     )
