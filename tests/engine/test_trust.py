@@ -119,12 +119,13 @@ def test_an_image_is_given_its_identity_and_not_the_account_s_key_unless_that_is
     environ: dict[str, str], run_name: str, thief: str
 ) -> None:
     arguments = ["--count=1", "--name", run_name, "--image", thief, "--rm"]
+    command = ["--", "true"]
 
-    by_default = launch(environ, *arguments)
+    by_default = launch(environ, *arguments, *command)
     assert '0000 | TOOK {"identity": ' in by_default.stdout
     assert MANAGEMENT_KEY not in by_default.stdout
 
-    asked_for = launch(environ, *arguments, "--provision=container")
+    asked_for = launch(environ, *arguments, "--provision=container", *command)
     assert f'0000 | TOOK {{"management_key": "{MANAGEMENT_KEY}"' in asked_for.stdout
     warning = f"--provision container gives the account's management key to {thief}"
     assert warning in asked_for.stderr
