@@ -5,6 +5,7 @@ Each test plays the agent: it rewrites what it owns, and root then does what an 
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from docker.models.containers import Container
 
 from conftest import MANAGEMENT_KEY
 from engine.conftest import Ran, Run, Start, execute, launch, wait_for_output
+from ravi_agent.identity import Identity
 from ravi_agent.local.server import LocalRavi
+from ravi_agent.service.keys import is_key_accepted
 
 pytestmark = pytest.mark.engine
 
@@ -130,6 +133,37 @@ def test_an_image_is_given_its_identity_and_not_the_account_s_key_unless_that_is
     warning = f"--provision container gives the account's management key to {thief}"
     assert warning in asked_for.stderr
     assert warning not in by_default.stderr
+
+
+@pytest.mark.parametrize("way", ["rm", "--rm", "rm, with no key on the host"])
+def test_the_keys_of_a_run_end_with_its_containers(
+    environ: dict[str, str], run_name: str, service: LocalRavi, way: str
+) -> None:
+    arguments = ["--count=2", "--name", run_name, *(["--rm"] if way == "--rm" else [])]
+    ran = launch(environ, *arguments, "--", "sh", "-c", "echo $RAVI_API_KEY")
+    keys = [line.split(" | ")[1] for line in ran.stdout.splitlines() if " | ravi_id_" in line]
+    assert len(keys) == 2
+    said = ran.stderr
+    if way != "--rm":
+        given = dict(environ)
+        if way != "rm":
+            del given["RAVI_MANAGEMENT_KEY_FILE"]
+        said = launch(given, "rm", run_name).stderr
+
+    are_good = [
+        is_key_accepted(
+            service.url,
+            Identity(uuid=one.uuid, name="", email="", phone=None, created_at="", key=key),
+            timeout_s=30,
+        )
+        for key in keys
+        for one in service.store.identities()
+    ]
+    assert any(are_good) == (way == "rm, with no key on the host")
+    assert ("stay: this host has no key for" in said) == any(are_good)
+    done = json.loads(launch(environ, "audit", "--filter", f"run={run_name}", "-ojson").stdout)
+    expected = {"create": 2, "key": 2, **({} if any(are_good) else {"revoke": 2})}
+    assert Counter(one["action"] for one in done) == expected
 
 
 def test_a_forged_uuid_is_not_deleted_at_the_exit(run: Run, service: LocalRavi) -> None:

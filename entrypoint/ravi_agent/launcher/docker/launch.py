@@ -24,6 +24,7 @@ from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.model.exit_codes import EXIT_INTERRUPTED
 from ravi_agent.launcher.model.interrupts import Interrupts
 from ravi_agent.launcher.model.request import RunRequest
+from ravi_agent.launcher.model.run_keys import end_keys
 from ravi_agent.launcher.planning.plan import Plan, make_plan
 from ravi_agent.launcher.planning.preflight import check_words
 from ravi_agent.launcher.planning.spec import Flow, RunSpec
@@ -90,13 +91,18 @@ def launch(engine: DockerEngine, request: RunRequest) -> int:
             finally:
                 handovers.close()
                 if plan.flow.is_removing:
-                    remove_all(engine, [one.container for one in fleet.agents if one.container])
-                    forget(engine, plan.run)
+                    _remove_run(engine, fleet, request)
     finally:
         limit_s = _END_WAIT_S if interrupts.count else None
         answer.end(fleet.agents, time.monotonic() - started_at, limit_s=limit_s)
     code = exit_code_of(fleet.agents, is_detached=request.is_detached)
     return EXIT_INTERRUPTED if interrupts.count else code
+
+
+def _remove_run(engine: DockerEngine, fleet: Fleet, request: RunRequest) -> None:
+    remove_all(engine, [one.container for one in fleet.agents if one.container])
+    forget(engine, request.run)
+    end_keys(request.environ, request.run)
 
 
 def _make_ready(
@@ -207,6 +213,7 @@ def _handovers(
     spec: RunSpec,
     known: dict[str, Identity],
 ) -> Handovers:
+    settings = Settings(request.environ)
     log = settings.log_for("ravi-launch")
     if not spec.is_provisioning_here:
         if not spec.is_local:  # whose key is the same everywhere
