@@ -5,14 +5,19 @@ Each test plays the agent: it rewrites what it owns, and root then does what an 
 
 import json
 import os
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import docker
 import pytest
 from docker.models.containers import Container
 
-from engine.conftest import Ran, Run, Start, execute, wait_for_output
+from conftest import MANAGEMENT_KEY
+from engine.conftest import Ran, Run, Start, execute, launch, wait_for_output
+from ravi_agent.identity import Identity
 from ravi_agent.local.server import LocalRavi
+from ravi_agent.service.keys import is_key_accepted
 
 pytestmark = pytest.mark.engine
 
@@ -87,6 +92,78 @@ def test_nothing_in_place_of_the_agent_s_file_holds_root_s_login_shell(
     answer = execute(started, "timeout", "10", "sh", "-lc", "echo through")
 
     assert answer == "through"
+
+
+# Passes for the entrypoint of ravi-agent-base to whoever looks for its name, or into it.
+THIEF = """#!/bin/sh
+# from ravi_agent.container.boot import main
+read -r line
+echo "TOOK $line"
+"""
+
+
+@pytest.fixture
+def thief(client: docker.DockerClient, tmp_path: Path) -> Iterator[str]:
+    """An image that keeps what comes on its standard input."""
+    (tmp_path / "image").mkdir()
+    (tmp_path / "image/ravi-entrypoint").write_text(THIEF)
+    (tmp_path / "image/ravi-entrypoint").chmod(0o755)
+    (tmp_path / "image/Dockerfile").write_text(
+        "FROM ravi-agent-base\nCOPY ravi-entrypoint /usr/bin/ravi-entrypoint\n"
+        'ENTRYPOINT ["/usr/bin/ravi-entrypoint"]\n'
+    )
+    tag = f"ravi-agent-test-thief-{os.getpid()}"
+    client.images.build(path=str(tmp_path / "image"), tag=tag, rm=True)
+    yield tag
+    client.images.remove(tag, force=True)
+
+
+def test_an_image_is_given_its_identity_and_not_the_account_s_key_unless_that_is_asked_for(
+    environ: dict[str, str], run_name: str, thief: str
+) -> None:
+    arguments = ["--count=1", "--name", run_name, "--image", thief, "--rm"]
+    command = ["--", "true"]
+
+    by_default = launch(environ, *arguments, *command)
+    assert '0000 | TOOK {"identity": ' in by_default.stdout
+    assert MANAGEMENT_KEY not in by_default.stdout
+
+    asked_for = launch(environ, *arguments, "--provision=container", *command)
+    assert f'0000 | TOOK {{"management_key": "{MANAGEMENT_KEY}"' in asked_for.stdout
+    warning = f"--provision container gives the account's management key to {thief}"
+    assert warning in asked_for.stderr
+    assert warning not in by_default.stderr
+
+
+@pytest.mark.parametrize("way", ["rm", "--rm", "rm, with no key on the host"])
+def test_the_keys_of_a_run_end_with_its_containers(
+    environ: dict[str, str], run_name: str, service: LocalRavi, way: str
+) -> None:
+    arguments = ["--count=2", "--name", run_name, *(["--rm"] if way == "--rm" else [])]
+    ran = launch(environ, *arguments, "--", "sh", "-c", "echo $RAVI_API_KEY")
+    keys = [line.split(" | ")[1] for line in ran.stdout.splitlines() if " | ravi_id_" in line]
+    assert len(keys) == 2
+    said = ran.stderr
+    if way != "--rm":
+        given = dict(environ)
+        if way != "rm":
+            del given["RAVI_MANAGEMENT_KEY_FILE"]
+        said = launch(given, "rm", run_name).stderr
+
+    are_good = [
+        is_key_accepted(
+            service.url,
+            Identity(uuid=one.uuid, name="", email="", phone=None, created_at="", key=key),
+            timeout_s=30,
+        )
+        for key in keys
+        for one in service.store.identities()
+    ]
+    assert any(are_good) == (way == "rm, with no key on the host")
+    assert ("stay: this host has no key for" in said) == any(are_good)
+    done = json.loads(launch(environ, "audit", "--filter", f"run={run_name}", "-ojson").stdout)
+    expected = {"create": 2, "key": 2, **({} if any(are_good) else {"revoke": 2})}
+    assert Counter(one["action"] for one in done) == expected
 
 
 def test_a_forged_uuid_is_not_deleted_at_the_exit(run: Run, service: LocalRavi) -> None:

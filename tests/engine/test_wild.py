@@ -402,6 +402,45 @@ def test_an_agent_of_pid_1s_own_user_cannot_attach_to_it_or_read_it(start: Start
     assert execute(container, "python3", "-c", attach).split() == ["-1", "1", "False", "False"]
 
 
+@pytest.mark.parametrize("request_number", [16, 0x4206], ids=["attach", "seize"])
+def test_nor_can_the_agent_itself_attach_to_pid_1(run: Run, request_number: int) -> None:
+    attach = (
+        "import ctypes, os\n"
+        "libc = ctypes.CDLL(None, use_errno=True)\n"
+        f"print(libc.ptrace({request_number}, 1, 0, 0), ctypes.get_errno())\n"
+    )
+
+    for user in ("1000:1000", "root"):
+        assert run("python3", "-c", attach, user=user).stdout.split() == ["-1", "1"]
+
+
+@pytest.mark.parametrize(("value", "uid"), [(None, "1000"), ("1", "1000"), ("0", "0")])
+@pytest.mark.parametrize("user", ["root", "1000:1000"])
+def test_an_agent_gets_no_right_by_a_setuid_program_unless_that_is_asked_for(
+    derive: Derive, run: Run, user: str, value: str | None, uid: str
+) -> None:
+    """A program of root's that runs as root for everybody, as sudo does."""
+    image = derive("cp /usr/bin/id /usr/local/bin/root-id && chmod 4755 /usr/local/bin/root-id")
+    environment = {} if value is None else {"RAVI_NO_NEW_PRIVS": value}
+    script = "root-id -u; grep -E '^(NoNewPrivs|CapBnd|CapEff)' /proc/self/status"
+    ran = run("sh", "-c", script, image=image, user=user, environment=environment)
+
+    shown, *status = ran.stdout.splitlines()
+    assert shown == uid, ran.stderr
+    fields = dict(line.split(":\t") for line in status)
+    assert fields["NoNewPrivs"] == ("0" if value == "0" else "1")
+    assert int(fields["CapEff"], 16) == 0
+    if user == "root" and value != "0":
+        assert int(fields["CapBnd"], 16) == 0
+
+
+def test_an_agent_that_is_to_be_root_keeps_what_root_may_do(run: Run) -> None:
+    script = "grep NoNewPrivs /proc/self/status; chown 1 /tmp && echo may"
+    ran = run("sh", "-c", script, environment={"RAVI_AGENT_USER": "0"})
+
+    assert ran.stdout == "NoNewPrivs:\t0\nmay\n"
+
+
 def test_pid_1_takes_little_memory_while_the_agent_runs(start: Start) -> None:
     container = start(*UP)
     wait_for_output(container, "up")

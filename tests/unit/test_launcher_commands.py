@@ -39,6 +39,7 @@ LINES = {
     "stop": ["base"],
     "rm": ["base"],
     "reap": ["--force"],
+    "audit": [],
     "doctor": [],
     "kubernetes": ["install"],
     "completion": ["bash"],
@@ -118,7 +119,11 @@ def launch(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     made = Identity(uuid="u-1", name="task-base-0000", email="a@x", phone=None, created_at="")
-    ledger.note({"HOME": str(tmp_path)}, ledger.CREATE, made, service.url, run="base")
+    environ = {"HOME": str(tmp_path)}
+    ledger.note(environ, ledger.CREATE, made, service.url, run="base")
+    old = ledger.entry_of(ledger.KEY, "task-old-0000", service.url, uuid="u-0", run="old")
+    old.at = "2020-01-01T00:00:00Z"
+    ledger.append(environ, old)
 
     def launch(*words: str) -> Outcome:
         fake_backend.asked.clear()
@@ -244,7 +249,8 @@ def test_run_is_the_default_command(launch: Launch, line: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [one for one in COMMAND if one not in {"completion", "kubernetes", "render"}]
+    "command",
+    [one for one in COMMAND if one not in {"audit", "completion", "kubernetes", "render"}],
 )
 @pytest.mark.parametrize(
     "typed",
@@ -522,6 +528,6 @@ def test_the_engines_flags_are_the_same_for_all_commands_that_have_them() -> Non
     own = {one.field: one for one in declared(EngineOptions)}
 
     for command in COMMANDS:
-        if command.name in {"completion", "kubernetes", "render"}:
+        if command.name in {"audit", "completion", "kubernetes", "render"}:
             continue
         assert {one.field: one for one in command.parameters if one.field in own} == own

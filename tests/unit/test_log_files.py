@@ -117,3 +117,52 @@ def test_a_directory_that_cannot_be_written_is_refused_before_a_start(
 
     with pytest.raises(UsageError, match="it cannot be written"):
         LogFiles(str(tmp_path))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can play another user")
+@pytest.mark.parametrize("planted", ["the directory", "a link to it", "a file", "a link in it"])
+def test_what_another_user_has_put_there_first_is_refused(tmp_path: Path, planted: str) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "secret").write_text("mine")
+    logs = tmp_path / "logs"
+    if planted == "a link to it":
+        logs.symlink_to(victim)
+    else:
+        logs.mkdir()
+    if planted == "a file":
+        (logs / "0000.log").touch()
+        os.chown(logs / "0000.log", 4711, 4711)
+    if planted == "a link in it":
+        (logs / "0000.log").symlink_to(victim / "secret")
+    if planted in {"the directory", "a link to it"}:
+        os.chown(logs, 4711, 4711, follow_symlinks=False)
+
+    with pytest.raises(UsageError) as caught:
+        LogFiles(str(logs / "deeper") if planted == "a link to it" else str(logs))
+
+    assert caught.value.fix == "--log-dir DIR, one that only you can write"
+    assert (victim / "secret").read_text() == "mine"
+
+
+def test_a_directory_that_everybody_can_write_is_refused_unless_it_is_like_tmp(
+    tmp_path: Path,
+) -> None:
+    tmp_path.chmod(0o777)
+    with pytest.raises(UsageError, match="everybody can write it"):
+        LogFiles(str(tmp_path))
+    tmp_path.chmod(0o1777)
+
+    LogFiles(str(tmp_path))
+
+
+def test_a_link_that_comes_while_the_run_goes_on_is_not_followed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    logs = LogFiles(str(tmp_path / "logs"))
+    (tmp_path / "logs/0000.log").symlink_to(tmp_path / "victim")
+
+    logs.output(make_agent(), "hello", is_error=False)
+
+    assert not (tmp_path / "victim").exists()
+    assert "no more is written there" in capfd.readouterr().err

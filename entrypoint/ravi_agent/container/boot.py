@@ -269,6 +269,7 @@ def _exec_supervise(
     from ravi_agent.container.early import exec_supervise
     from ravi_agent.container.environment import expand
     from ravi_agent.container.options import Options
+    from ravi_agent.container.surroundings import is_started_by_engine
 
     options = Options(
         expand(command, environment),
@@ -285,4 +286,7 @@ def _exec_supervise(
     )
     options.held = held
     options.parent = _PARENT if settings.dies_with_parent else None
+    # On a host an agent is as free as its user, and whoever asks for root wants what root may do.
+    is_root = user is None and os.geteuid() == 0
+    options.is_confined = settings.has_no_new_privs and is_started_by_engine() and not is_root
     exec_supervise(options, environment, settings.log_for(PROGRAM))

@@ -26,6 +26,7 @@ class Options:
     once the agent has ended; with nothing in it there is no release phase. parent: the pid of the
     process whose end ends the agent, None for nobody's. start_hook, stop_hook: programs, None for
     none. agent: its pid where it runs already. held: a descriptor to keep open, None for none.
+    is_confined: it gets no more rights than it starts with.
     """
 
     __slots__ = (
@@ -34,6 +35,7 @@ class Options:
         "exit_remap",
         "grace_s",
         "held",
+        "is_confined",
         "log",
         "on_exit",
         "parent",
@@ -74,6 +76,7 @@ class Options:
         self.parent: int | None = None
         self.agent: int | None = None
         self.held: int | None = None
+        self.is_confined = False
 
     def to_words(self) -> list[str]:
         """The command line of supervise."""
@@ -94,6 +97,7 @@ class Options:
             "stop": self.stop_hook,
             "agent": self.agent,
             "held": self.held,
+            "confined": self.is_confined or None,
         }
         words += [f"{name}={value}" for name, value in more.items() if value is not None]
         words += [f"{_ON_EXIT}{name}={value}" for name, value in self.on_exit.items()]
@@ -129,6 +133,7 @@ class Options:
         options.parent = int(values["parent"]) if "parent" in values else None
         options.agent = int(values["agent"]) if "agent" in values else None
         options.held = int(values["held"]) if "held" in values else None
+        options.is_confined = "confined" in values
         return options
 
 

@@ -4,6 +4,9 @@
 _SET_PDEATHSIG = 1
 _SET_DUMPABLE = 4
 _SET_CHILD_SUBREAPER = 36
+_CAPBSET_DROP = 24
+_SET_NO_NEW_PRIVS = 38
+_HIGHEST_CAPABILITY = 63  # the kernel refuses those that it does not have
 
 
 def become_subreaper() -> bool:
@@ -19,6 +22,18 @@ def forbid_tracing() -> bool:
 def signal_at_parents_end(number: int) -> bool:
     """Get a signal when the thread that started this process ends."""
     return _prctl(_SET_PDEATHSIG, number)
+
+
+def empty_bounding_set() -> None:
+    """Let no program that is run from here on get a capability; without CAP_SETPCAP it stays."""
+    for capability in range(_HIGHEST_CAPABILITY + 1):
+        if not _prctl(_CAPBSET_DROP, capability):
+            return
+
+
+def forbid_new_privileges() -> bool:
+    """Let no program that is run from here on get rights by its file: setuid, capabilities."""
+    return _prctl(_SET_NO_NEW_PRIVS, 1)
 
 
 def _prctl(option: int, value: int) -> bool:

@@ -66,8 +66,12 @@ class Spawner:
         try:
             os.setpgid(0, 0)
             give_terminal(os.getpgrp(), parent_group)
+            if self._options.is_confined:
+                prctl.empty_bounding_set()  # as long as this is root
             if user:
                 ids.become(*user)
+            if self._options.is_confined and not prctl.forbid_new_privileges():
+                self._log.warning("setuid programs stay possible", "start with no-new-privileges")
         except OSError as exc:
             uid, gid = user[:2] if user else (os.getuid(), os.getgid())
             why, fix = ids.explain_refusal(exc, uid, gid)

@@ -62,8 +62,7 @@ def _supervise(argv: list[str]) -> int:
     if os.getpid() != 1 and not prctl.become_subreaper():
         log.warning("orphans are not reaped: no subreaper", "run as PID 1")
     if os.getpid() == 1 and options.user is None:
-        # An agent of the same user could stop PID 1 by ptrace(2). Whatever else could be taken from
-        # agents (the bounding set, setuid programs) is for the engine: an image may have a sudo.
+        # An agent of the same user could stop PID 1 by ptrace(2).
         prctl.forbid_tracing()
     spawner = Spawner(options, environment, log, ignored)
     try:

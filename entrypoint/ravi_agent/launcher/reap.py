@@ -8,9 +8,14 @@ from ravi_agent.credential import host_account
 from ravi_agent.errors import RaviError, UsageError
 from ravi_agent.identity import Identity
 from ravi_agent.launcher.backend import Backend
+from ravi_agent.launcher.model.bookkeeping import Books
 from ravi_agent.launcher.model.inventory import Inventory, ReapOptions
 from ravi_agent.launcher.show.for_terminal import say
 from ravi_agent.service.api import RaviApi
+from ravi_agent.service.revocation import revoke_keys
+from ravi_agent.workspace import ledger
+
+_REVOKE_TIMEOUT_S = 5.0
 
 
 def reap_leftovers(
@@ -44,7 +49,7 @@ def reap_leftovers(
             return 0
         if not is_forced:
             confirm(_counts(found, orphans, " and "))
-        return _remove(api, found, orphans)
+        return _remove(api, found, orphans, Books(environ, url))
 
 
 def _counts(found: Inventory, orphans: Sequence[Identity], between: str) -> str:
@@ -73,10 +78,10 @@ def confirm(what: str) -> None:
         raise UsageError("nothing removed", "the answer was no", "--dry-run lists what there is")
 
 
-def _remove(api: RaviApi, found: Inventory, orphans: Sequence[Identity]) -> int:
+def _remove(api: RaviApi, found: Inventory, orphans: Sequence[Identity], books: Books) -> int:
     for one in found.leftovers:
         one.remove()
-    deleted = sum(delete(api, identity) for identity in orphans)
+    deleted = sum(delete(api, identity, books) for identity in orphans)
     print(
         f"removed {len(found.leftovers)} {found.noun}, deleted {deleted} identities",
         file=sys.stderr,
@@ -84,11 +89,24 @@ def _remove(api: RaviApi, found: Inventory, orphans: Sequence[Identity]) -> int:
     return 0 if deleted == len(orphans) else 1
 
 
-def delete(api: RaviApi, identity: Identity) -> bool:
-    """Delete an identity. False, with a message on standard error, where the service refuses."""
+def delete(api: RaviApi, identity: Identity, books: Books) -> bool:
+    """Delete an identity. False, with a message on standard error, where the service refuses.
+
+    Its keys end then all the same: nobody uses them any more.
+    """
     try:
         api.delete_identity(identity.uuid)
     except RaviError as exc:
         say(f"identity {identity.name} ({identity.uuid}) stays: {exc}", sys.stderr)
+        _revoke(api, identity, books)
         return False
+    books.note(identity, ledger.DELETE)
     return True
+
+
+def _revoke(api: RaviApi, identity: Identity, books: Books) -> None:
+    try:
+        if revoke_keys(api, identity, timeout_s=_REVOKE_TIMEOUT_S):
+            books.note(identity, ledger.REVOKE)
+    except RaviError as exc:
+        say(f"its keys stay, too: {exc}", sys.stderr)

@@ -8,6 +8,7 @@ from functools import cache
 
 from ravi_agent.credential import host_account
 from ravi_agent.errors import UsageError
+from ravi_agent.launcher.model.bookkeeping import Books
 from ravi_agent.launcher.model.inventory import ReapOptions
 from ravi_agent.launcher.reap import confirm, delete, is_older
 from ravi_agent.launcher.show.for_terminal import say
@@ -54,11 +55,10 @@ def reap_worktrees(
             return 0
         if not is_forced:
             confirm(f"{len(found)} identities")
-        deleted = [identity for identity in found if delete(api, identity)]
-    for identity in deleted:
-        ledger.note(environ, ledger.DELETE, identity, url)
-    print(f"deleted {len(deleted)} identities", file=sys.stderr)
-    return 0 if len(deleted) == len(found) else 1
+        books = Books(environ, url)
+        deleted = sum(delete(api, identity, books) for identity in found)
+    print(f"deleted {deleted} identities", file=sys.stderr)
+    return 0 if deleted == len(found) else 1
 
 
 def _gone(

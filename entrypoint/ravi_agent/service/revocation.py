@@ -5,6 +5,8 @@ the service's own record has to agree with both.
 """
 
 import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -16,6 +18,8 @@ from ravi_agent.service.api import RaviApi
 from ravi_agent.service.keys import KEYS_PATH, key_label
 from ravi_agent.service.patience import Patience
 from ravi_agent.service.still_trying import how_to_reach
+
+_AT_ONCE = 8
 
 
 def find_identity(
@@ -60,17 +64,46 @@ def revoke_keys(api: RaviApi, identity: Identity, *, timeout_s: float) -> int:
     them. 0 on an account that has no identity keys. A call that fails for a while is made again.
     Raises any error of the service.
     """
+    return len(_revoke(api, lambda key: _is_own(key, identity), timeout_s))
+
+
+def revoke_made(api: RaviApi, made: Mapping[str, Identity], *, timeout_s: float) -> list[Identity]:
+    """Revoke keys that are known by UUID, as `revoke_keys` does; whose keys there were.
+
+    made: the identity of each. One list for all of them, and a call for each that is there.
+    """
+
+    def is_meant(key: dict[str, Any]) -> bool:
+        identity = made.get(str(key.get("uuid")))
+        return identity is not None and _is_own(key, identity)
+
+    return [made[uuid] for uuid in _revoke(api, is_meant, timeout_s)]
+
+
+def _is_own(key: dict[str, Any], identity: Identity) -> bool:
+    """Whether a key opens that identity, was made by this project, and is still good."""
+    is_ours = _identity_of(key) == identity.uuid and key.get("label") == key_label(identity.name)
+    is_active = isinstance(key.get("uuid"), str) and key.get("is_active") is not False
+    return is_ours and is_active and identity.key_uuid in {None, key["uuid"]}
+
+
+def _revoke(
+    api: RaviApi, is_meant: Callable[[dict[str, Any]], bool], timeout_s: float
+) -> list[str]:
+    """Revoke the keys that are meant, several at once; their UUIDs."""
     patience = Patience(
         deadline=time.monotonic() + timeout_s,
         log=Log("ravi", level="error"),
         fix=how_to_reach(api.api_url, is_in_container=False),
     )
-    label = key_label(identity.name)
 
-    def is_meant(key: dict[str, Any]) -> bool:
-        is_ours = _identity_of(key) == identity.uuid and key.get("label") == label
-        is_active = isinstance(key.get("uuid"), str) and key.get("is_active") is not False
-        return is_ours and is_active and identity.key_uuid in {None, key["uuid"]}
+    def revoke(uuid: str) -> None:
+        try:
+            path = f"{KEYS_PATH}{quote(uuid, safe='')}/"
+            patience.until_answered(partial(api.ask, "DELETE", path))
+        except RefusedError as exc:
+            if exc.status != 404:  # revoked meanwhile, or by a call whose answer was lost
+                raise
 
     try:
         keys = api.read_list(
@@ -78,16 +111,15 @@ def revoke_keys(api: RaviApi, identity: Identity, *, timeout_s: float) -> int:
         )
     except RefusedError as exc:
         if exc.status in {404, 405}:
-            return 0
+            return []
         raise
-    for key in keys:
-        path = f"{KEYS_PATH}{quote(key['uuid'], safe='')}/"
-        try:
-            patience.until_answered(partial(api.ask, "DELETE", path))
-        except RefusedError as exc:
-            if exc.status != 404:  # revoked meanwhile, or by a call whose answer was lost
-                raise
-    return len(keys)
+    uuids = [str(key["uuid"]) for key in keys]
+    if len(uuids) > 1:
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(revoke, uuids))
+    else:
+        list(map(revoke, uuids))
+    return uuids
 
 
 def delete_identity(api: RaviApi, identity: Identity, *, timeout_s: float) -> None:

@@ -2,7 +2,8 @@
 
 `$XDG_STATE_HOME/ravi/ledger.jsonl` (by default below ~/.local/state) has a JSON object a line:
 `at` (ISO 8601, UTC), `action`, `uuid`, `name`, `api_url`, `host` and, where they are known, `path`
-of the workspace, `repository` (git's common directory), `branch` and `run`. It answers who made
+of the workspace, `repository` (git's common directory), `branch`, `run` and `key`, by which the
+service knows a key and nobody can call. It answers who made
 what and when, and whose a work tree was that a harness has removed. It is in no repository and no
 workspace: an agent must not name identities for somebody else to delete.
 """
@@ -25,14 +26,14 @@ TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 CREATE, ADOPT, USE, KEY, REVOKE, DELETE = "create", "adopt", "use", "key", "revoke", "delete"
 _OWNING = (CREATE, ADOPT, USE)
 _REQUIRED = ("at", "action", "uuid", "name", "api_url", "host")
-_OPTIONAL = ("path", "repository", "branch", "run")
+_OPTIONAL = ("path", "repository", "branch", "run", "key")
 _LINE_LIMIT = 64 * 1024  # bytes; ours have some hundred
 _LOCK_TIMEOUT_S, _LOCK_RETRY_S = 10.0, 0.02  # who holds it reads one file and writes one line
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EINVAL}
 
 
 class Entry:
-    """One line. `path`, `repository`, `branch` and `run` are None where there is none."""
+    """One line. Those of `_OPTIONAL` are None where there is none."""
 
     __slots__ = (*_REQUIRED, *_OPTIONAL)
 
@@ -46,6 +47,7 @@ class Entry:
     repository: str | None
     branch: str | None
     run: str | None
+    key: str | None
 
     def __init__(self, **fields: str | None) -> None:
         for name in self.__slots__:
@@ -93,6 +95,8 @@ def note(
     entry = entry_of(
         action, identity.name, api_url, uuid=identity.uuid, workspace=workspace, run=run
     )
+    if action in {KEY, REVOKE}:
+        entry.key = identity.key_uuid
     if action == USE and any(entry.is_same_place(one) for one in owned(environ)):
         return
     append(environ, entry)

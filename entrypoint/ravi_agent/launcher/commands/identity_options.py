@@ -22,7 +22,8 @@ class IdentityOptions:
         group=Group.IDENTITIES,
         default_text="host; container on Kubernetes",
         help="Where identities are created. With host, the launcher creates all of them and no"
-        " management key enters a container; with container, each container creates its own.",
+        " management key enters a container; with container, each creates its own, and its image"
+        " is given the management key.",
         fixed_on=ENGINES,
     )
     max_identities: int | None = flag(

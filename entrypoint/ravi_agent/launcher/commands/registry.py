@@ -3,6 +3,7 @@
 from typing import Any
 
 from ravi_agent.launcher.commands import (
+    audit,
     completion,
     doctor,
     identities,
@@ -30,6 +31,7 @@ COMMANDS: tuple[Command[Any], ...] = (
     rm.COMMAND,
     reap.COMMAND,
     identities.COMMAND,
+    audit.COMMAND,
     doctor.COMMAND,
     kubernetes.COMMAND,
     completion.COMMAND,

@@ -8,6 +8,7 @@ from ravi_agent.launcher.commands.engine_options import EngineOptions
 from ravi_agent.launcher.commands.flags import Call, Command, flag
 from ravi_agent.launcher.commands.run_arguments import RunArguments
 from ravi_agent.launcher.commands.run_options import LocalOptions, ServiceOptions
+from ravi_agent.launcher.model.run_keys import end_keys
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,23 +43,27 @@ class RmOptions:
 
 
 def rm(options: RmOptions, call: Call) -> int:
-    """0 once they are removed; 1 where an identity that is to be deleted stays."""
+    """0 once they are removed, and their keys revoked; 1 where an identity to delete stays."""
     options.check()
     which = options.which
     with options.engine.open() as backend:
+        names = None
+        if which.tasks:
+            names = {one.identity_name for one in backend.agents(which.run, which.tasks)}
         removed = backend.remove(which.run, which.tasks, is_forced=options.is_forced)
     print(f"removed {removed}", file=sys.stderr)
+    environ = options.service.environ(call.environ)
+    end_keys(environ, which.run, names=names)
     if not options.is_deleting:
         return 0
     from ravi_agent.launcher.identities import delete_of_run  # it loads httpx
 
-    environ = options.service.environ(call.environ)
     return delete_of_run(which.run, environ, is_local=options.local.is_local)
 
 
 COMMAND = Command(
     name="rm",
-    summary="Remove the containers of agents; their identities stay unless asked for",
+    summary="Remove the containers of agents and revoke their keys; identities stay by default",
     options=RmOptions,
     execute=rm,
 )

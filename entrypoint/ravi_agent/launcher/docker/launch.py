@@ -31,6 +31,7 @@ from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.model.exit_codes import EXIT_INTERRUPTED
 from ravi_agent.launcher.model.interrupts import Interrupts
 from ravi_agent.launcher.model.request import RunRequest
+from ravi_agent.launcher.model.run_keys import end_keys
 from ravi_agent.launcher.planning.plan import Plan, make_plan
 from ravi_agent.launcher.planning.preflight import check_words
 from ravi_agent.launcher.planning.spec import Flow, RunSpec
@@ -129,7 +130,7 @@ def _follow(
     )
     try:
         with interrupts:
-            _run(engine, fleet, until_ready=request.is_detached)
+            _run(engine, request, fleet)
     finally:
         limit_s = _END_WAIT_S if interrupts.count else None
         answer.end(fleet.agents, time.monotonic() - started_at, limit_s=limit_s)
@@ -137,11 +138,11 @@ def _follow(
     return EXIT_INTERRUPTED if interrupts.count else code
 
 
-def _run(engine: DockerEngine, fleet: Fleet, *, until_ready: bool) -> None:
+def _run(engine: DockerEngine, request: RunRequest, fleet: Fleet) -> None:
     """Until the run is over; with --rm nothing is left of it, unless it is another's by then."""
     is_ours = True
     try:
-        fleet.run(until_ready=until_ready)
+        fleet.run(until_ready=request.is_detached)
     except UnseatedError:
         is_ours = False
         raise
@@ -149,6 +150,7 @@ def _run(engine: DockerEngine, fleet: Fleet, *, until_ready: bool) -> None:
         if fleet.plan.flow.is_removing and is_ours:
             remove_all(engine, [one.container for one in fleet.agents if one.container])
             forget(engine, fleet.plan.run)
+            end_keys(request.environ, fleet.plan.run)
 
 
 def _keep_record(engine: DockerEngine, run: str, record: str) -> None:
@@ -250,7 +252,16 @@ def _handovers(
     spec: RunSpec,
     known: dict[str, Identity],
 ) -> Handovers:
+    settings = Settings(request.environ)
+    log = settings.log_for("ravi-launch")
     if not spec.is_provisioning_here:
+        if not spec.is_local:  # whose key is the same everywhere
+            images = ", ".join(plan.images)
+            log.warning(
+                f"--provision container gives the account's management key to {images}: whatever"
+                " runs in the image before the agent can keep it",
+                "leave the flag out: the launcher then creates the identities",
+            )
         return KeyHandovers(plan, credential)
     settings = Settings(request.environ)
     books = None if spec.is_local else Books(request.environ, api_url, plan.run)
@@ -260,7 +271,7 @@ def _handovers(
         credential,
         phone_policy=settings.phone_policy,
         timeout_s=settings.provision_timeout_s,
-        log=settings.log_for("ravi-launch"),
+        log=log,
         known=known,
         books=books,
     )

@@ -19,7 +19,7 @@ class Books:
     A ledger that cannot be written costs a warning, and no agent.
     """
 
-    def __init__(self, environ: Mapping[str, str], api_url: str, run: str) -> None:
+    def __init__(self, environ: Mapping[str, str], api_url: str, run: str | None = None) -> None:
         self._environ = environ
         self._api_url = api_url
         self._run = run
@@ -29,16 +29,21 @@ class Books:
     def made(self, identity: Identity, *, is_created: bool) -> None:
         """An agent of the run has got an identity: a new one, or one that was there."""
         action = ledger.CREATE if is_created else ledger.ADOPT
+        self.note(identity, action, *([ledger.KEY] if identity.key else []))
+
+    def note(self, identity: Identity, *actions: str) -> None:
+        """These things were done with an identity, in the words of the ledger."""
         with self._lock:
             if self._is_broken:
                 return
             try:
-                ledger.note(self._environ, action, identity, self._api_url, run=self._run)
+                for action in actions:
+                    ledger.note(self._environ, action, identity, self._api_url, run=self._run)
             except OSError as exc:
                 self._is_broken = True
                 print(
                     f"ravi-launch: warning: the ledger cannot be written: {exc.strerror};"
-                    " `ravi-launch identities` will not know this run",
+                    " `ravi-launch identities` and `audit` will not know of this",
                     file=sys.stderr,
                 )
 

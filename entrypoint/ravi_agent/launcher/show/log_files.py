@@ -7,6 +7,7 @@ from typing import TextIO
 
 from ravi_agent.errors import UsageError
 from ravi_agent.launcher.model.agents import Agent, State
+from ravi_agent.launcher.show.own_files import open_own, why_not_trusted
 from ravi_agent.launcher.show.streams import write_now
 
 
@@ -19,8 +20,8 @@ class LogFiles:
     """
 
     def __init__(self, directory: str) -> None:
-        """Raises UsageError where files cannot be made."""
-        self._directory = directory
+        """Raises UsageError where files cannot be made, or somebody else decides what they are."""
+        self._directory = os.path.abspath(directory)
         self._files: dict[str, TextIO] = {}
         self._begun: dict[str, int] = {}  # where what is being written begins, in bytes
         self._containers: dict[str, str] = {}
@@ -28,8 +29,12 @@ class LogFiles:
         self._is_broken = False
         try:
             os.makedirs(directory, mode=0o700, exist_ok=True)
+            why = why_not_trusted(self._directory)
         except OSError as exc:
             raise UsageError(f"--log-dir {directory}", str(exc.strerror), "--log-dir DIR") from exc
+        if why:
+            fix = "--log-dir DIR, one that only you can write"
+            raise UsageError(f"--log-dir {directory}", why, fix)
         if not os.access(directory, os.W_OK | os.X_OK):
             raise UsageError(f"--log-dir {directory}", "it cannot be written", "--log-dir DIR")
 
@@ -75,7 +80,10 @@ class LogFiles:
         task = agent.task.id
         mark = self._path(f".{task}.json")
         before = {}
-        with contextlib.suppress(OSError, ValueError), open(mark, encoding="utf-8") as file:
+        with (
+            contextlib.suppress(OSError, ValueError),
+            open(mark, encoding="utf-8", opener=open_own) as file,
+        ):
             before = dict(json.load(file))
         is_taken_over = not agent.asked_at
         if before.get("container") == container or is_taken_over:
@@ -83,7 +91,7 @@ class LogFiles:
             return
         # Its first lines may be here already: they come from another thread.
         at = self._begun.get(task, _size(self._path(f"{task}.log")))
-        with open(f"{mark}.new", "w", encoding="utf-8") as file:
+        with open(f"{mark}.new", "w", encoding="utf-8", opener=open_own) as file:
             json.dump({"container": container, "at": at}, file)
         os.replace(f"{mark}.new", mark)
 
@@ -94,7 +102,9 @@ class LogFiles:
                 _cut(path, self._again.pop(task), first)
             self._begun.setdefault(task, _size(path))
             # Line by line: what an agent has said is there at once.
-            self._files[task] = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115
+            self._files[task] = open(  # noqa: SIM115
+                path, "a", encoding="utf-8", buffering=1, opener=open_own
+            )
         return self._files[task]
 
     def _break(self, exc: OSError) -> None:
@@ -127,7 +137,7 @@ def _cut(path: str, start: int, first: str) -> None:
     """
     wanted = first.encode() + b"\n"
     try:
-        with open(path, "r+b") as file:
+        with open(path, "r+b", opener=open_own) as file:
             file.seek(start)
             position = start
             for line in file:
