@@ -18,18 +18,11 @@ COPY entrypoint/ravi_agent /opt/ravi/lib/ravi_agent
 COPY images/base/bin /opt/ravi/bin
 # For agents: a skill file, and waiting for a code in Python and TypeScript.
 COPY images/base/share /opt/ravi/share
+COPY images/base/setup /opt/ravi/setup
 # Compiled here, and trusted at start: no agent waits for a comparison of time stamps.
 RUN rm -rf /opt/ravi/lib/ravi_agent/launcher /opt/ravi/lib/ravi_agent/local \
-    && ln -s "$(python3 -c 'import sys; print(sys.executable)')" /opt/ravi/bin/python \
-    && /opt/ravi/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/ravi/lib \
-    # Where `env` cannot block signals (uutils, Ubuntu 25.10), a stop that comes while Python starts
-    # is lost: better than no start.
-    && if ! env --block-signal true 2>/dev/null; then \
-        sed -i '1s|^#!.*|#!/opt/ravi/bin/python -IS|' /opt/ravi/bin/ravi-entrypoint /opt/ravi/bin/ravi-init; \
-    fi \
-    && ln -s ../lib/ravi_agent/workspace/SKILL.md /opt/ravi/share/SKILL.md \
-    && install -d /opt/ravi/fallback && ln -s ../bin/ravi /opt/ravi/fallback/ravi \
-    && /opt/ravi/bin/ravi-entrypoint --help >/dev/null
+    && /opt/ravi/setup \
+    && install -d /opt/ravi/fallback && ln -s ../bin/ravi /opt/ravi/fallback/ravi
 
 # hadolint ignore=DL3006
 FROM ${BASE_IMAGE}

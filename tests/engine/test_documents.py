@@ -180,6 +180,41 @@ def test_an_existing_image_gets_the_entrypoint(
     assert whoami == b"1000\n"
 
 
+@pytest.mark.parametrize("owner", ["ubuntu", "node"])
+def test_an_existing_image_with_a_user_of_uid_1000_has_its_agent_run_as_that(
+    client: docker.DockerClient, folder: Path, image: str, run: Run, owner: str
+) -> None:
+    add_user = f"RUN useradd --uid 1000 --user-group --create-home {owner}\n"
+    dockerfile = snippet(EXISTING_IMAGE, "dockerfile").replace("USER 0:0\n", add_user)
+    (folder / "Dockerfile").write_text(dockerfile.replace("your-image", base_image(client)))
+    built = type_in(folder, f"docker build --tag {image} .", os.environ)
+    assert built.returncode == 0, built.stderr
+
+    ran = run(
+        "sh", "-c", "id -un; id -u; id -g; echo $HOME; touch mine; ravi get email", image=image
+    )
+
+    assert ran.code == 0, ran.stderr
+    assert ran.stdout.splitlines()[:4] == [owner, "1000", "1000", f"/home/{owner}"]
+    assert "@ravi-local.test" in ran.stdout
+
+
+def test_an_existing_image_whose_env_cannot_block_signals_is_told_and_starts(
+    client: docker.DockerClient, folder: Path, image: str, run: Run
+) -> None:
+    (folder / "env").write_text(UUTILS_ENV)
+    (folder / "env").chmod(0o755)
+    dockerfile = snippet(EXISTING_IMAGE, "dockerfile").replace(
+        "USER 0:0\n", "RUN mv /usr/bin/env /usr/bin/env.gnu\nCOPY env /usr/bin/env\n"
+    )
+    (folder / "Dockerfile").write_text(dockerfile.replace("your-image", base_image(client)))
+    built = type_in(folder, f"docker build --tag {image} .", os.environ)
+    assert built.returncode == 0, built.stderr
+
+    assert "warning: env cannot block signals" in built.stdout + built.stderr
+    assert run("id", "-u", image=image).stdout == "1000\n"
+
+
 def test_a_coding_agent_finds_its_skill(folder: Path, image: str, run: Run) -> None:
     (folder / "Dockerfile").write_text(snippet(AGENTS, "dockerfile"))
     built = type_in(folder, f"docker build --tag {image} .", os.environ)
@@ -189,6 +224,18 @@ def test_a_coding_agent_finds_its_skill(folder: Path, image: str, run: Run) -> N
 
     assert "ravi inbox wait --code" in ran.stdout
     assert ran.stdout.endswith("\n1000\n")
+
+
+# What uutils' env says (clap's words and its exit code); in all else it is the one that was there.
+UUTILS_ENV = """#!/bin/sh
+case "$*" in
+*--block-signal*)
+    echo "error: unexpected argument '--block-signal' found" >&2
+    exit 125
+    ;;
+esac
+exec /usr/bin/env.gnu "$@"
+"""
 
 
 def base_image(client: docker.DockerClient) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import docker
 import pytest
 from docker.models.containers import Container
-from docker.types import Mount
+from docker.types import Mount, Ulimit
 
 from engine.conftest import PREFIX, Ran, Run, Start, execute, wait_for_output
 
@@ -123,6 +123,24 @@ def test_an_image_whose_base_has_id_1000_already_builds_and_uses_it(
     assert (ran.code, ran.stdout) == (0, f"{owner}\n1000\n1000\n1000\n"), ran.stderr
 
 
+def test_an_image_whose_env_cannot_block_signals_any_more_starts_and_loses_no_stop(
+    derive: Derive, start: Start, run: Run
+) -> None:
+    """As where uutils takes GNU's place in an image made of ours."""
+    image = derive(
+        "mv /usr/bin/env /usr/bin/env.gnu\n"
+        "printf '#!/bin/sh\necho \"unexpected argument $1\" >&2; exit 125\n' >/usr/bin/env\n"
+        "chmod +x /usr/bin/env"
+    )
+
+    ran = run("id", "-u", image=image)
+    assert (ran.code, ran.stdout) == (0, "1000\n"), ran.stderr
+    for _ in range(3):
+        container = start(*UP, image=image)
+        container.kill("SIGTERM")
+        assert Ran(container).code == 143
+
+
 def last_stage(base: str) -> str:
     """Our Dockerfile from its second FROM on, with the first stage's result from the image."""
     stage = "FROM ${BASE_IMAGE}" + (ROOT / "Dockerfile").read_text().split("FROM ${BASE_IMAGE}")[2]
@@ -196,6 +214,28 @@ def test_an_engine_that_refuses_newer_calls_is_no_obstacle(start: Start) -> None
     ran = Ran(container)
     assert ran.code == 143
     assert "stopped on request" in ran.stderr
+
+
+_MASKED = "SCMP_CMP_MASKED_EQ"
+
+
+def test_descriptors_are_not_closed_one_by_one_up_to_a_high_limit(run: Run) -> None:
+    """Where an engine refuses close_range: whoever tries a number that high is killed."""
+    profile = json.loads(old_engine("close_range").removeprefix("seccomp="))
+    # From 4096 to 8191, and not -1, which a shell closes.
+    beyond = [{"index": 0, "value": ~4095 & (1 << 64) - 1, "valueTwo": 4096, "op": _MASKED}]
+    profile["syscalls"].append(
+        {"names": ["close"], "action": "SCMP_ACT_KILL_PROCESS", "args": beyond}
+    )
+    limit = Ulimit(name="nofile", soft=20000, hard=20000)  # what any engine may give
+
+    ran = run(
+        *("sh", "-c", "ulimit -n; ls /proc/self/fd | wc -l"),
+        security_opt=["seccomp=" + json.dumps(profile)],
+        ulimits=[limit],
+    )
+
+    assert (ran.code, ran.stdout.split()) == (0, ["20000", "4"]), ran.stderr
 
 
 def test_a_stop_during_provisioning_is_heard_where_there_can_be_no_thread(
