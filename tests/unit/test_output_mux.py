@@ -10,7 +10,7 @@ import pytest
 
 from ravi_agent.launcher.docker.attach import Attached
 from ravi_agent.launcher.docker.output_mux import OutputMux
-from ravi_agent.launcher.model.agents import (
+from ravi_agent.launcher.model.events import (
     EntrypointFailed,
     Event,
     OutputCut,

@@ -10,8 +10,8 @@ from ravi_agent.launcher.docker.engine import DockerEngine
 from ravi_agent.launcher.docker.inspection import KILLED
 from ravi_agent.launcher.docker.notes import asked_stops
 from ravi_agent.launcher.docker.output_mux import OutputMux
-from ravi_agent.launcher.model.agents import (
-    Agent,
+from ravi_agent.launcher.model.agents import Agent
+from ravi_agent.launcher.model.events import (
     Broken,
     Died,
     Event,

@@ -10,7 +10,7 @@ from ravi_agent.errors import EngineError
 from ravi_agent.launcher.docker.calls import SDK_ERRORS
 from ravi_agent.launcher.docker.engine import DockerEngine
 from ravi_agent.launcher.docker.notes import NOTE_NAME
-from ravi_agent.launcher.model.agents import (
+from ravi_agent.launcher.model.events import (
     Died,
     EngineBack,
     EngineLeft,

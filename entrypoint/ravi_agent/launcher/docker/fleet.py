@@ -21,8 +21,8 @@ from ravi_agent.launcher.docker.progress import AGAIN, Progress
 from ravi_agent.launcher.docker.rounds import Rounds
 from ravi_agent.launcher.docker.starters import Starters
 from ravi_agent.launcher.docker.transitions import STOP_WAIT_S, Transitions
-from ravi_agent.launcher.model.agents import (
-    Agent,
+from ravi_agent.launcher.model.agents import Agent, State
+from ravi_agent.launcher.model.events import (
     AgentEvent,
     Broken,
     Died,
@@ -34,7 +34,6 @@ from ravi_agent.launcher.model.agents import (
     OutputCut,
     OutputOver,
     Refused,
-    State,
     StopAsked,
     Unseated,
 )

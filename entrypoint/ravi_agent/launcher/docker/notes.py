@@ -14,7 +14,9 @@ from typing import Any
 from ravi_agent import contract
 from ravi_agent.launcher.docker.calls import ask
 from ravi_agent.launcher.docker.engine import DockerEngine
-from ravi_agent.launcher.model.agents import StopAsked
+from ravi_agent.launcher.model.events import (
+    StopAsked,
+)
 
 STOP, DRIVER = "stop", "driver"
 # The name of the run comes last, because it may hold anything that the rest has.

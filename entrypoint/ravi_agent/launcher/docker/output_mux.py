@@ -11,7 +11,10 @@ from typing import Protocol
 
 from ravi_agent.launcher.docker.attach import Attached
 from ravi_agent.launcher.docker.output_stream import Stream
-from ravi_agent.launcher.model.agents import Event, OutputCut
+from ravi_agent.launcher.model.events import (
+    Event,
+    OutputCut,
+)
 
 _CHUNK = 64 * 1024  # bytes a read
 # Read of one container and not shown yet. More stays in its socket, and then in the container's

@@ -7,7 +7,13 @@ from collections.abc import Callable
 from ravi_agent import contract
 from ravi_agent.launcher.docker.attach import Attached, Chunks
 from ravi_agent.launcher.docker.joint import Joint
-from ravi_agent.launcher.model.agents import KEPT_LINES, EntrypointFailed, Event, OutputOver, Ready
+from ravi_agent.launcher.model.agents import KEPT_LINES
+from ravi_agent.launcher.model.events import (
+    EntrypointFailed,
+    Event,
+    OutputOver,
+    Ready,
+)
 from ravi_agent.launcher.model.lines import Lines
 
 _KEPT_BYTES = 1024  # of each of an agent's last lines

@@ -13,7 +13,8 @@ from ravi_agent.launcher.docker.networks import Networks
 from ravi_agent.launcher.docker.notes import asked_stops
 from ravi_agent.launcher.docker.output_mux import OutputMux
 from ravi_agent.launcher.docker.progress import Progress
-from ravi_agent.launcher.model.agents import (
+from ravi_agent.launcher.model.container_status import ContainerStatus
+from ravi_agent.launcher.model.events import (
     Asked,
     Broken,
     Died,
@@ -25,7 +26,6 @@ from ravi_agent.launcher.model.agents import (
     Started,
     TakenOver,
 )
-from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.planning.plan import Plan, Task
 
 # How long a start waits for an engine that went away.

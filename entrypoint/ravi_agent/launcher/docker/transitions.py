@@ -8,8 +8,8 @@ from ravi_agent.identity import Identity
 from ravi_agent.launcher.docker.endings import Endings
 from ravi_agent.launcher.docker.errands import Errands
 from ravi_agent.launcher.docker.progress import READY, STARTED, Progress
-from ravi_agent.launcher.model.agents import (
-    Agent,
+from ravi_agent.launcher.model.agents import Agent, State
+from ravi_agent.launcher.model.events import (
     AgentEvent,
     Asked,
     EntrypointFailed,
@@ -19,7 +19,6 @@ from ravi_agent.launcher.model.agents import (
     Restarted,
     Signalled,
     Started,
-    State,
     TakenOver,
 )
 from ravi_agent.launcher.model.exit_codes import is_account_refused

@@ -12,8 +12,11 @@ from ravi_agent.launcher.docker.engine import DockerEngine
 from ravi_agent.launcher.docker.events import Watch
 from ravi_agent.launcher.docker.notes import read_notes
 from ravi_agent.launcher.docker.statuses import QUEUED, list_statuses
-from ravi_agent.launcher.model.agents import Died, Event
 from ravi_agent.launcher.model.container_status import ContainerStatus
+from ravi_agent.launcher.model.events import (
+    Died,
+    Event,
+)
 
 _LOOK_AGAIN_S = 2.0
 _NO_CODE = 1  # of a task that was stopped before its start, or whose end nobody knows
