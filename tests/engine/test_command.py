@@ -1,6 +1,7 @@
 """`ravi` in a container: whose mailbox it opens, from where, and who comes first on PATH."""
 
 import json
+import re
 import smtplib
 import time
 from email.message import EmailMessage
@@ -182,9 +183,24 @@ def test_the_image_gives_agents_a_skill_and_modules_to_wait_with(agent: Containe
         "print(ravi_wait.code_of({'text_content': 'Your code is 271828.'}))"
     )
 
-    assert sorted(listed) == ["SKILL.md", "ravi-wait.ts", "ravi_wait.py"]
+    assert sorted(listed) == ["SKILL.md", "ravi-wait.d.mts", "ravi-wait.mjs", "ravi_wait.py"]
     assert told == "---\nname: ravi-inbox"
     assert execute(agent, "python3", "-Bc", story) == "271828"
+
+
+def test_the_module_waits_with_the_node_that_debian_has(start: Start, service: LocalRavi) -> None:
+    agent = start("sh", "-c", "echo up; exec sleep 600", image="ravi-codex")
+    wait_for_output(agent, "up")
+    (own,) = service.store.identities()
+    send(service, own.name, "271828")
+    story = (
+        "import { waitForCode } from '/opt/ravi/share/ravi-wait.mjs';"
+        "console.log(process.version, await waitForCode({ timeout: '30s' }));"
+    )
+
+    said = execute(agent, "node", "--input-type=module", "--eval", story)
+
+    assert re.fullmatch(r"v(18|[2-9]\d)\.\S+ 271828", said), said
 
 
 def test_the_image_of_the_local_ravi_takes_mail(start: Start, run: Run) -> None:

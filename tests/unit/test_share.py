@@ -144,12 +144,14 @@ def test_it_comes_from_the_image_where_the_package_is_not_installed() -> None:
     assert ran.stdout == "/opt/ravi/lib\n"
 
 
-# --- TypeScript --------------------------------------------------------------------------------
+# --- JavaScript and TypeScript -----------------------------------------------------------------
 
 
-def node(story: str, local: LocalRavi, folder: Path) -> "subprocess.CompletedProcess[str]":
-    program = folder / "agent.ts"
-    program.write_text(f"import * as wait from {str(SHARE / 'ravi-wait.ts')!r};\n{story}")
+def node(
+    story: str, local: LocalRavi, folder: Path, kind: str = "mjs"
+) -> "subprocess.CompletedProcess[str]":
+    program = folder / f"agent.{kind}"
+    program.write_text(f"import * as wait from {str(SHARE / 'ravi-wait.mjs')!r};\n{story}")
     return subprocess.run(
         [NODE, str(program)],
         env={
@@ -173,7 +175,10 @@ def folder(tmp_path: Path, own: Record, key: str) -> Path:
     return tmp_path
 
 
-def test_typescript_gets_code_link_and_message(local: LocalRavi, own: Record, folder: Path) -> None:
+@pytest.mark.parametrize("kind", ["mjs", "ts"])
+def test_a_program_gets_code_link_and_message(
+    local: LocalRavi, own: Record, folder: Path, kind: str
+) -> None:
     mail(local, own, "Your code is 271828.")
     mail(local, own, "Confirm: https://shop.example/verify?t=2")
     sms(local, own, "Hello -- $(id)")
@@ -186,6 +191,7 @@ def test_typescript_gets_code_link_and_message(local: LocalRavi, own: Record, fo
         "console.log(sms.kind, sms.body, sms.code);\n",
         local,
         folder,
+        kind,
     )
 
     assert (ran.returncode, ran.stderr) == (0, "")
@@ -196,7 +202,7 @@ def test_typescript_gets_code_link_and_message(local: LocalRavi, own: Record, fo
     ]
 
 
-def test_typescript_is_told_that_the_time_is_up(local: LocalRavi, folder: Path) -> None:
+def test_a_program_is_told_that_the_time_is_up(local: LocalRavi, folder: Path) -> None:
     ran = node(
         "try { await wait.waitForCode({ timeout: '0' }); }\n"
         "catch (error) { console.log(error.isTimeUp, error.exitCode, error.message); }\n",
@@ -205,3 +211,17 @@ def test_typescript_is_told_that_the_time_is_up(local: LocalRavi, folder: Path) 
     )
 
     assert ran.stdout.startswith("true 75 ravi: error: no code by mail or SMS within 0 s")
+
+
+def test_the_types_are_those_of_what_there_is(local: LocalRavi, folder: Path) -> None:
+    types = (SHARE / "ravi-wait.d.mts").read_text(encoding="utf-8")
+    declared = re.findall(r"^export (?:class|function) (\w+)", types, re.MULTILINE)
+    options = re.findall(r"^  (\w+)\?:", types, re.MULTILINE)
+
+    ran = node("console.log(Object.keys(wait).sort().join());", local, folder)
+
+    assert ran.stdout.strip() == ",".join(sorted(declared))
+    # `kind` and `ravi` are its own, the others are flags of `ravi inbox wait`.
+    flags = [f"--{name}=1m" for name in options if name not in {"kind", "ravi"}]
+    assert isinstance(TABLE.parse(["inbox", "wait", *flags]), Given)
+    assert {"kind", "ravi"} < set(options)
