@@ -64,7 +64,7 @@ def test_json_is_all_there_is_on_standard_output(
     assert 0 < summary["ready_p50_s"] <= summary["ready_p95_s"] <= summary["wall_s"]
 
 
-def test_a_terminal_shows_counts_and_a_bar_and_the_answer_stays_apart(
+def test_a_terminal_shows_the_whole_run_and_the_answer_stays_apart(
     environ: dict[str, str], run_name: str
 ) -> None:
     leader, follower = pty.openpty()
@@ -86,10 +86,11 @@ def test_a_terminal_shows_counts_and_a_bar_and_the_answer_stays_apart(
     stdout, _ = launcher.communicate(timeout=60)
 
     assert launcher.returncode == 0
-    assert b"2 exited" in shown
+    assert b"2 ok" in shown
+    assert f"task-{run_name}-0001@ravi-local.test".encode() in shown
     assert b"2/2" in shown
     assert "0000 | said" in stdout.splitlines()
-    assert stdout.splitlines()[-1].startswith("0001  task-")
+    assert stdout.splitlines()[-1].startswith("0001   exited   0      task-")
     assert "\x1b" not in stdout
 
 

@@ -170,23 +170,23 @@ def test_the_table_has_a_row_for_every_agent_whatever_became_of_it() -> None:
     assert rows(agents) == [
         (
             "0000",
-            "task-nightly-0000",
-            "task-nightly-0000@ravi.example",
-            "+15550000001",
             "exited",
             "0",
+            "task-nightly-0000@ravi.example",
+            "+15550000001",
             "0.1 s",
+            "task-nightly-0000",
         ),
         (
             "0001",
-            "task-nightly-0001",
-            "task-nightly-0001@ravi.example",
-            "none",
             "exited",
             "0",
+            "task-nightly-0001@ravi.example",
+            "none",
             "0.2 s",
+            "task-nightly-0001",
         ),
-        ("0002", "-", "-", "-", "waiting", "-", "-"),
+        ("0002", "waiting", "-", "-", "-", "-", "-"),
     ]
     assert {len(row) for row in rows(agents)} == {len(COLUMNS)}
 
@@ -221,3 +221,29 @@ def test_only_the_last_lines_of_an_agent_are_kept() -> None:
     told = failures([agent])
     assert len(told) == 1 + KEPT_LINES
     assert told[-1] == "  0000 | 999"
+
+
+def test_counters_and_names_do_not_make_two_causes_of_one() -> None:
+    agents = make_agents(4)
+    for index, agent in enumerate(agents):
+        name = agent.task.identity_name
+        agent.exit_code = 69
+        agent.error = f"{name}: no answer after {index + 3} attempts in {index}.5 s"
+    agents[3].error = f"{agents[3].task.identity_name}: status 401"
+
+    assert [line.partition(":")[0] for line in failures(agents)] == [
+        "3 x task-nightly-0000",
+        "1 x task-nightly-0003",
+    ]
+
+
+def test_who_failed_comes_before_those_that_were_stopped_because_of_it() -> None:
+    agents = make_agents(3)
+    for agent in agents[:2]:
+        agent.state, agent.exit_code, agent.error = State.STOPPED, 143, "stopped: 1 others failed"
+    agents[2].exit_code = 5
+
+    assert failures(agents) == [
+        "1 x exited with 5: 0002",
+        "2 x stopped: 1 others failed: 0000, 0001",
+    ]

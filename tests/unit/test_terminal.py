@@ -9,6 +9,7 @@ import pytest
 
 from conftest import MANAGEMENT_KEY
 from ravi_agent.launcher.model.agents import Agent, State
+from ravi_agent.launcher.model.lines import last_state
 from ravi_agent.launcher.planning.plan import Task
 from ravi_agent.launcher.show.for_terminal import VisibleObserver, plain_text, say
 from ravi_agent.launcher.show.tables import print_table
@@ -88,7 +89,8 @@ def test_what_draws_on_a_terminal_is_told_no_instructions() -> None:
     observer.output(agent, ATTACK, is_error=False)
     observer.note(ATTACK)
 
-    assert heard == [visible(ATTACK)] * 3
+    # Of output that writes over itself, the last state.
+    assert heard == [visible(ATTACK), visible(last_state(ATTACK)), visible(ATTACK)]
     assert agent.error == ATTACK  # the report for machines has it as it is
 
 

@@ -11,6 +11,7 @@ from ravi_agent.launcher.commands.engine_options import EngineOptions
 from ravi_agent.launcher.commands.filters import Filters
 from ravi_agent.launcher.commands.flags import Call, Command, Group, flag
 from ravi_agent.launcher.show.durations import short
+from ravi_agent.launcher.show.for_terminal import plain_text
 from ravi_agent.launcher.show.listing import table
 
 _KEYS = ("run", "name", "used")
@@ -90,7 +91,7 @@ def identities(options: IdentitiesOptions, call: Call) -> int:
             )
             for one, user in shown
         ]
-        print(table(columns, rows), end="")
+        plain_text(sys.stdout).write(table(columns, rows))
     return 0
 
 

@@ -13,6 +13,7 @@ from ravi_agent.launcher.commands.filters import Filters
 from ravi_agent.launcher.commands.flags import Call, Command, Completion, Group, argument, flag
 from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.show.durations import short
+from ravi_agent.launcher.show.for_terminal import plain_text
 from ravi_agent.launcher.show.listing import formatter, table
 
 _FILTERS = ("run", "task", "name", "status", "exited")
@@ -89,7 +90,7 @@ def ps(options: PsOptions, _: Call) -> int:
     show = None if options.format is None else formatter(options.format, _FIELDS)
     with options.engine.open() as backend:
         found = _find(backend, options, filters)
-        sys.stdout.write(_text(found, options, show))
+        plain_text(sys.stdout).write(_text(found, options, show))
         if options.is_watching:
             _watch(backend, options, filters, show, found)
     return 0
@@ -169,7 +170,7 @@ def _watch(
         if changed:
             text = _text(changed, options, show)
             is_headed = not options.is_quiet and options.output == "table" and not options.format
-            sys.stdout.write(text.partition("\n")[2] if is_headed else text)
+            plain_text(sys.stdout).write(text.partition("\n")[2] if is_headed else text)
 
 
 COMMAND = Command(name="ps", summary="List agents", options=PsOptions, execute=ps)

@@ -247,5 +247,28 @@ class OutputOptions:
         "--quiet", "-q", default=False, group=Group.OUTPUT, help="Show no progress."
     )
 
+    is_output_hidden: bool = flag(
+        "--no-logs", default=False, group=Group.OUTPUT, help="Do not show the output of agents."
+    )
+    is_prefix_hidden: bool = flag(
+        "--no-log-prefix",
+        default=False,
+        group=Group.OUTPUT,
+        help="Do not print the name of the task before each line of output.",
+    )
+    has_times: bool = flag(
+        "--timestamps",
+        default=False,
+        group=Group.OUTPUT,
+        help="Print the time before each line of output.",
+    )
+
     def view(self) -> ViewOptions:
-        return ViewOptions(output=self.output, log_dir=self.log_dir, is_quiet=self.is_quiet)
+        return ViewOptions(
+            output=self.output,
+            log_dir=self.log_dir,
+            is_quiet=self.is_quiet,
+            shows_output=not self.is_output_hidden,
+            has_prefix=not self.is_prefix_hidden,
+            has_times=self.has_times,
+        )

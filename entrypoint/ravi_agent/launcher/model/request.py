@@ -21,11 +21,18 @@ class Connection:
 
 @dataclass(frozen=True, kw_only=True)
 class ViewOptions:
-    """How a run is shown. output: `table`, `json` or `jsonl`. log_dir: a file per agent there."""
+    """How a run is shown. output: `table`, `json` or `jsonl`. log_dir: a file per agent there.
+
+    shows_output: agents' output too, each line with its task's name (has_prefix) and its time
+    (has_times) in front.
+    """
 
     output: str = "table"
     log_dir: str | None = None
     is_quiet: bool = False
+    shows_output: bool = True
+    has_prefix: bool = True
+    has_times: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

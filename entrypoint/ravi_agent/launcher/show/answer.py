@@ -14,9 +14,12 @@ from ravi_agent.launcher.model.request import RunRequest
 from ravi_agent.launcher.planning.plan import Plan
 from ravi_agent.launcher.show.for_terminal import VisibleObserver, plain_text, say
 from ravi_agent.launcher.show.json_lines import JsonLines
+from ravi_agent.launcher.show.listing import table
+from ravi_agent.launcher.show.live import LiveProgress, is_plain
 from ravi_agent.launcher.show.log_files import LogFiles
+from ravi_agent.launcher.show.prefix import Prefix
 from ravi_agent.launcher.show.presenter import Presenter
-from ravi_agent.launcher.show.progress import LiveProgress, PlainProgress
+from ravi_agent.launcher.show.progress import PlainProgress
 from ravi_agent.launcher.show.report import (
     COLUMNS,
     failures,
@@ -57,12 +60,20 @@ class Answer:
         shown = None if self._lines else agents_out
         self._live: LiveProgress | None = None
         observers: list[Observer] = []
-        if self._err.isatty() and not view.is_quiet:
-            self._live = LiveProgress(len(plan.tasks), self._err, shown)
+        if not view.shows_output:
+            shown = None
+        is_live = self._err.isatty() and not view.is_quiet and not is_plain(request.environ)
+        prefix = Prefix(
+            has_name=view.has_prefix,
+            has_time=view.has_times,
+            has_colour=is_live and not request.environ.get("NO_COLOR"),
+        )
+        if is_live:
+            self._live = LiveProgress(plan.run, len(plan.tasks), self._err, shown, prefix)
             observers.append(VisibleObserver(self._live))
         else:
             shown = shown and plain_text(shown)
-            plain = PlainProgress(plain_text(self._err), shown, is_quiet=view.is_quiet)
+            plain = PlainProgress(plain_text(self._err), shown, prefix, is_quiet=view.is_quiet)
             observers.append(plain)
         if self._lines:
             observers.append(self._lines)
@@ -126,7 +137,7 @@ class Answer:
         elif self._request.is_detached:
             self._out.write(f"{self._plan.run}\n")
         else:
-            print_table(COLUMNS, rows(agents), self._out)
+            plain_text(self._out).write(table(COLUMNS, rows(agents)))
         self._out.flush()
 
     def _show_failures(self, agents: Sequence[Agent], wall_s: float) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TextIO, cast
 
 from ravi_agent.launcher.model.agents import Agent
+from ravi_agent.launcher.model.lines import last_state
 from ravi_agent.launcher.model.observer import Observer
 from ravi_agent.terminal import visible
 
@@ -48,7 +49,7 @@ class VisibleObserver:
         self._observer.changed(agent)
 
     def output(self, agent: Agent, line: str, *, is_error: bool) -> None:
-        self._observer.output(agent, visible(line), is_error=is_error)
+        self._observer.output(agent, visible(last_state(line)), is_error=is_error)
 
     def note(self, text: str) -> None:
         self._observer.note(visible(text))

@@ -1,10 +1,11 @@
 """What became of a run: the object for machines and the table for people."""
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
-from ravi_agent.launcher.model.agents import Agent
+from ravi_agent.launcher.model.agents import Agent, State
 from ravi_agent.launcher.planning.plan import Plan
 
 
@@ -64,7 +65,9 @@ def to_json(result: dict[str, Any]) -> str:
     return json.dumps(result, indent=2)
 
 
-COLUMNS = ("task", "identity", "email", "phone", "state", "exit", "ready")
+# `after 5 attempts in 31 s`: never a status or an exit code.
+_COUNTED = re.compile(r"\d+(?:\.\d+)?(?= ?(?:s|ms|seconds?|attempts?|times|bytes|[kMG]i?B)\b)")
+COLUMNS = ("task", "state", "exit", "email", "phone", "ready", "identity")
 
 
 def rows(agents: Sequence[Agent]) -> list[tuple[str, ...]]:
@@ -72,12 +75,12 @@ def rows(agents: Sequence[Agent]) -> list[tuple[str, ...]]:
     return [
         (
             agent.task.id,
-            agent.identity.name if agent.identity else "-",
-            agent.identity.email if agent.identity else "-",
-            (agent.identity.phone or "none") if agent.identity else "-",
             str(agent.state),
             "-" if agent.exit_code is None else str(agent.exit_code),
+            agent.identity.email if agent.identity else "-",
+            (agent.identity.phone or "none") if agent.identity else "-",
             "-" if agent.ready_s is None else f"{agent.ready_s:.1f} s",
+            agent.identity.name if agent.identity else "-",
         )
         for agent in agents
     ]
@@ -96,14 +99,27 @@ def summary_line(result: dict[str, Any]) -> str:
     )
 
 
+def _kind_of_cause(agent: Agent) -> str:
+    """The cause without what differs from agent to agent: its names, and what it has counted."""
+    cause = agent.cause
+    for name in (agent.task.identity_name, agent.container or "", agent.task.id):
+        if len(name) > 1:
+            cause = cause.replace(name, "")
+    return _COUNTED.sub("", cause)
+
+
 def failures(agents: Sequence[Agent]) -> list[str]:
-    """Agents that failed, one line a cause, then the last lines of one of them."""
+    """Agents that failed, one line a cause, then the last lines of one of them.
+
+    Those that failed by themselves come first: the others were stopped because of them.
+    """
     causes: dict[str, list[Agent]] = {}
-    for agent in agents:
+    for agent in sorted(agents, key=lambda one: one.state == State.STOPPED):
         if not agent.is_success:
-            causes.setdefault(agent.cause, []).append(agent)
+            causes.setdefault(_kind_of_cause(agent), []).append(agent)
     lines = []
-    for cause, group in causes.items():
+    for group in causes.values():
+        cause = group[0].cause
         tasks = ", ".join(agent.task.id for agent in group[:5])
         more = f" and {len(group) - 5} more" if len(group) > 5 else ""
         lines.append(f"{len(group)} x {cause}: {tasks}{more}")
