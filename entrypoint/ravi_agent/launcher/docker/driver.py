@@ -142,7 +142,7 @@ def _refusal(run: str, other: Process) -> UsageError:
         )
     return UsageError(
         f"run {run}",
-        f"a launcher of another host drives it, or has died there, as you may know: {other}",
+        f"a launcher on another host drives it, or died there; this host cannot tell: {other}",
         f"ravi-launch --resume {run} --take-over",
     )
 

@@ -60,7 +60,7 @@ def read_notes(engine: DockerEngine, run: str, kind: str | None = None) -> list[
 
 
 def erase_notes(engine: DockerEngine, names: Iterable[str]) -> None:
-    """Remove notes; one that is gone needs none of it."""
+    """Remove notes, those that are still there."""
     for name in names:
         ask(f"note {name}", lambda: engine.client.api.remove_volume(name), fine=(404, 409))  # noqa: B023
 
