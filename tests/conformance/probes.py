@@ -230,14 +230,20 @@ def caller(engine: Engine, init: Init) -> Verdicts:
 
 
 def top(engine: Engine, init: Init) -> Verdicts:
-    """`docker top` as soon as the engine says that the container runs, and a Python start later."""
-    seen = 0
+    """One `docker top` as soon as the engine says that the container runs, and if need be another
+    after a `docker exec` of Python.
+    """
+    at_once = in_all = 0
     for _ in range(STARTS):
         with engine.run(*init.command, "sleep", "600", user="root") as box:
-            if "sleep" not in box.programs():
+            is_there = "sleep" in box.programs()
+            at_once += is_there
+            if not is_there:
                 box.execute("python3", "-I", "-c", "pass")
-            seen += "sleep" in box.programs()
-    return {"top": Verdict(seen == STARTS, f"there {seen} times of {STARTS}")}
+                is_there = "sleep" in box.programs()
+            in_all += is_there
+    seen = f"a single look finds it {at_once} times of {STARTS}, one more look {in_all} times"
+    return {"top": Verdict(in_all == STARTS, seen)}
 
 
 def inheritance(engine: Engine, init: Init) -> Verdicts:

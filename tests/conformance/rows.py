@@ -191,9 +191,9 @@ ROWS = (
     Row(
         "top",
         probes.top,
-        "`docker top` right after the start shows the agent",
-        "as soon as `docker start` returns, or after the time that Python takes to start; as root,"
-        " three times",
+        "`docker top` soon after the start shows the agent",
+        "as soon as `docker start` returns, or after a `docker exec` of Python; as root, three"
+        " times. Below: how often a single look is enough",
     ),
     Row("idle", probes.idleness, "It sleeps while nothing happens", "no wake-up in 3 s"),
     Row(

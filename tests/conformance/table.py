@@ -14,6 +14,12 @@ Measured in real containers, with the same agents below each init: ravi-entrypoi
 repository, and Debian's packages of {rivals}. No init had an option, and all ran as uid 1000
 without a network; only the last row starts as root. A fifth init, which does everything wrong, is
 red in every row: each check can fail."""
+_SINGLE_LOOK = """\
+## A single `docker top`
+
+Jenkins' plug-in for Docker looks once after `docker run -d`, and reports an error where the command
+is not listed. ravi-entrypoint reads the identity in Python before it starts the agent, so a look
+that comes at once can be too early."""
 _LEFT_OUT = """\
 ## What the table leaves out
 
@@ -57,6 +63,8 @@ def page(measured: Measured, versions: Mapping[str, str]) -> str:
         for row in ROWS
         if _reds(measured, row)
     ]
+    lines += ["", *_SINGLE_LOOK.splitlines(), ""]
+    lines += [f"- {init.name}: {measured['top', init.name].seen}." for init in inits]
     lines += ["", *_LEFT_OUT.splitlines(), ""]
     return "\n".join(lines)
 

@@ -489,7 +489,7 @@ def test_pid_1_takes_little_memory_while_the_agent_runs(start: Start) -> None:
     assert isinstance(output, bytes)
 
     kilobytes = sum(int(line.split()[1]) for line in output.decode().splitlines())
-    assert 0 < kilobytes <= 3700
+    assert 0 < kilobytes <= 3500  # 2900 on Python 3.11; others differ by some hundred
 
 
 def test_the_signal_of_a_hang_up_is_not_a_stop(start: Start) -> None:
