@@ -52,12 +52,12 @@ MANAGEMENT_KEY_PREFIX = "ravi_mgmt_"
 DEFAULT_API_URL = "https://ravi.id"
 DEFAULT_WORKSPACE = "/workspace"
 
-# What `--local` means: a container of this name, on the agents' network under its name and
-# published on the host's loopback address.
+# What `--local` means: a container of this name, on the agents' network under its name and with
+# these ports, which are published on the host's loopback address.
 LOCAL_NAME = "ravi-local"
 LOCAL_PORT = 8787
+LOCAL_SMTP_PORT = 1025
 LOCAL_URL = f"http://{LOCAL_NAME}:{LOCAL_PORT}"  # for the agents
-LOCAL_HOST_URL = f"http://127.0.0.1:{LOCAL_PORT}"
 LOCAL_MANAGEMENT_KEY = "ravi_mgmt_local"  # the same everywhere, so it is no secret
 
 # What the agent finds in its environment.

@@ -94,14 +94,33 @@ def local_credential() -> Credential:
     return Credential(contract.LOCAL_MANAGEMENT_KEY, "--local")
 
 
+def local_host_url(port: int) -> str:
+    """The root of the local Ravi on the host that its engine is on."""
+    return f"http://127.0.0.1:{port}"
+
+
+def local_port(environ: "Mapping[str, str]", variable: str = "RAVI_LOCAL_PORT") -> int | None:
+    """The port on the host that a variable asks for; None where it does not.
+
+    Raises SettingsError for what is not a port.
+    """
+    text = environ.get(variable, "")
+    if not text:
+        return None
+    port = int(text) if text.isascii() and text.isdecimal() and len(text) < 6 else 0
+    if not 0 < port < 65536:
+        raise SettingsError(f"{variable}={text}", "not a port", f"{variable}={contract.LOCAL_PORT}")
+    return port
+
+
 def host_account(environ: "Mapping[str, str]", *, is_local: bool) -> tuple[str, Credential]:
     """The service root as the host reaches it, and the account's credential there.
 
-    is_local: the local Ravi that `--local` starts. Raises SettingsError where there is no
-    credential, and as `host_credential` does.
+    is_local: the local Ravi that `--local` starts, on the port that RAVI_LOCAL_PORT names. Raises
+    SettingsError where there is no credential, and as `local_port` and `host_credential` do.
     """
     if is_local:
-        return contract.LOCAL_HOST_URL, local_credential()
+        return local_host_url(local_port(environ) or contract.LOCAL_PORT), local_credential()
     from ravi_agent.service_url import read_service_url
 
     credential = host_credential(environ)

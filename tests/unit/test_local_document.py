@@ -1,15 +1,18 @@
 """The OpenAPI document of the local Ravi: fuzzed, and walked with the key of one identity."""
 
 import itertools
+import json
 import re
 import uuid
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import jsonschema
 import pytest
 import schemathesis
+import websocket
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
@@ -61,6 +64,10 @@ BODY = {
 }
 # An endless stream; test_local_generations has its scope.
 STREAM = "/api/events/stream/"
+# Both ways in which a client names an identity, neither and both at once.
+WAYS = ("plain", "query", "header", "both")
+# What the document does not have for every path, and a server might answer all the same.
+ODD_METHODS = ("head", "options", "get", "put", "delete")
 OWNED = (
     *("mails", "attachments", "sms", "calls", "events", "passwords", "secrets", "contacts"),
     *("webhooks", "voice_agents", "keys"),
@@ -170,6 +177,16 @@ def furnish(local: LocalRavi, owner: Record) -> dict[str, list[str]]:
     }
 
 
+def scoping(other: Record, way: str) -> dict[str, dict[str, str]]:
+    """How a request names an identity that is not its caller's."""
+    named: dict[str, dict[str, str]] = {}
+    if way in {"query", "both"}:
+        named["params"] = {"identity": other.uuid}
+    if way in {"header", "both"}:
+        named["headers"] = {"X-Ravi-Identity": other.uuid}
+    return named
+
+
 def rows_of(local: LocalRavi, owner: Record) -> dict[str, list[tuple[object, ...]]]:
     """Everything that is stored of an identity; when a key was last used is none of it."""
     rows: dict[str, list[tuple[object, ...]]] = {}
@@ -204,23 +221,27 @@ def test_the_key_of_one_identity_reads_and_changes_nothing_of_another(
     headers = {"Authorization": f"Bearer {local.store.mint_key(anna.uuid, 'test')}"}
     asked, leaks = 0, []
 
-    with httpx.Client(
-        base_url=local.url, headers=headers, event_hooks=hooks(conformance(local.url))
-    ) as http:
+    with (
+        httpx.Client(
+            base_url=local.url, headers=headers, event_hooks=hooks(conformance(local.url))
+        ) as checked,
+        httpx.Client(base_url=local.url, headers=headers) as unchecked,
+    ):
         for path, methods in document["paths"].items():
             variables = re.findall(r"\{(\w+)\}", path)
             for values in itertools.product(*(names[variable] for variable in variables)):
                 url = path
                 for variable, value in zip(variables, values, strict=True):
                     url = url.replace(f"{{{variable}}}", value.replace("+", "%2B"))
-                for method, way in itertools.product(methods, ("plain", "query", "header")):
+                for method, way in itertools.product({*methods, *ODD_METHODS}, WAYS):
                     if path == STREAM:
                         continue
+                    http = checked if method in methods else unchecked
                     answer = http.request(
                         method,
                         url,
-                        params={"identity": bert.uuid} if way == "query" else {},
-                        headers={"X-Ravi-Identity": bert.uuid} if way == "header" else {},
+                        params=scoping(bert, way).get("params"),
+                        headers=scoping(bert, way).get("headers"),
                         json={
                             **BODY,
                             "identity_uuid": bert.uuid,
@@ -232,8 +253,46 @@ def test_the_key_of_one_identity_reads_and_changes_nothing_of_another(
                         leaks.append((method, url, way))
 
     assert leaks == []
-    assert asked > 1_000
+    assert asked > 4_000
     assert rows_of(local, bert) == before
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_no_stream_sends_the_key_of_one_identity_what_another_gets(
+    local: LocalRavi, pair: tuple[Record, Record], way: str
+) -> None:
+    anna, bert = pair
+    furnish(local, bert)
+    local.store.phones.add_sms(anna, peer="+15557770000", body="own")
+    scoped = scoping(bert, way)
+    key = f"Bearer {local.store.mint_key(anna.uuid, 'test')}"
+    headers = {"Authorization": key, "Last-Event-ID": "0", **scoped.get("headers", {})}
+
+    with httpx.stream(
+        "GET", local.url + STREAM, headers=headers, params=scoped.get("params")
+    ) as stream:
+        if stream.status_code == 200:
+            for line in stream.iter_lines():
+                assert SECRET not in line
+                if '"body": "own"' in line:
+                    break
+        else:
+            assert stream.status_code in {403, 404}
+            assert SECRET not in stream.read().decode()
+
+    query = {"since": "0", **scoped.get("params", {})}
+    names = [f"{name}: {value}" for name, value in scoped.get("headers", {}).items()]
+    try:
+        socket = websocket.create_connection(
+            f"ws://{local.host}:{local.port}/ws/events/?{urlencode(query)}",
+            header=[f"Authorization: {key}", *names],
+            suppress_origin=True,
+            timeout=10,
+        )
+    except websocket.WebSocketBadStatusException:
+        return  # it is not even opened
+    assert json.loads(socket.recv())["data"]["body"] == "own"
+    socket.close()
 
 
 def test_the_account_s_key_finds_what_the_walk_looks_for(

@@ -19,6 +19,7 @@ from ravi_agent.command.table import TABLE
 from ravi_agent.container import boot, init, release
 from ravi_agent.container.arguments import Parser, parse_settings
 from ravi_agent.launcher import cli
+from ravi_agent.launcher.commands.reference import describe_commands
 from ravi_agent.settings import VARIABLES
 from reference.launcher import launcher_commands
 
@@ -169,6 +170,7 @@ def options(page: str) -> set[str]:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_variable_of_a_page_is_one_of_the_code(page: str) -> None:
     known = {*VARIABLES, *contract.AGENT_VARIABLES, contract.API_KEY_VARIABLE, "RAVI_RUN"}
+    known |= {flag.variable for command in describe_commands() for flag in command.flags}
     mentioned = set(re.findall(r"\bRAVI_[A-Z_]+[A-Z]\b", text_of(page)))
     mentioned -= {"RAVI_WRITE_DOCS"}  # of the conformance tests
 

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from argparse import SUPPRESS
+from importlib.util import find_spec
 from pathlib import Path
 
 from ravi_agent import contract
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from ravi_agent.local.faults import Fault
+    from ravi_agent.local.server import LocalRavi
 
 PROGRAM = "ravi-local"
 DEFAULT_KEY = contract.LOCAL_MANAGEMENT_KEY
 DEFAULT_PORT = contract.LOCAL_PORT
-DEFAULT_SMTP_PORT = 1025
+DEFAULT_SMTP_PORT = contract.LOCAL_SMTP_PORT
 DEFAULT_DATABASE = "ravi-local.db"
 
 
@@ -34,8 +36,12 @@ def main() -> None:
 def serve(argv: list[str]) -> int:
     """Serve as the command line says. Raises UsageError or SettingsError before it listens."""
     given = _parser().parse_args(argv)
+    if given.command in {"serve", "reset"} and given.file:
+        raise UsageError(f"{given.command} {given.file}", "it takes no file", f"{PROGRAM} --help")
     if given.command == "reset":
         return _reset(given.database)
+    if given.command != "serve":
+        return _transfer(given.command, given.database, given.file or "-")
     for flag, port in (("--port", given.port), ("--smtp-port", given.smtp_port)):
         if not 0 <= port < 65536:
             raise UsageError(f"{flag} {port}", "not a port", f"{flag} 0 takes a free one")
@@ -46,6 +52,7 @@ def serve(argv: list[str]) -> int:
         check_token(given.refresh_token, "--refresh-token") if (given.refresh_token) else None
     )
     faults = _read_faults(given.faults) if given.faults else []
+    _check_extra()
     folder = os.path.dirname(os.path.abspath(given.database))
     if not os.access(folder, os.W_OK):
         raise SettingsError(
@@ -66,9 +73,15 @@ def _parser() -> Parser:
     parser.add_argument(
         "command",
         nargs="?",
-        choices=["serve", "reset"],
+        choices=["serve", "reset", "export", "import"],
         default="serve",
-        help="serve (the default), or delete the database",
+        help="serve (the default); delete the database; write all of it to FILE, or read it",
+    )
+    parser.add_argument(
+        "file",
+        nargs="?",
+        metavar="FILE",
+        help="JSON Lines, for export and import; - is standard output or input, and the default",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="TCP port (%(default)s)")
@@ -77,6 +90,11 @@ def _parser() -> Parser:
     )
     parser.add_argument(
         "--database", metavar="FILE", default=DEFAULT_DATABASE, help="SQLite file (%(default)s)"
+    )
+    parser.add_argument(
+        "--seed",
+        metavar="FILE",
+        help="create the identities, mail and SMS of a JSON file that are not there yet",
     )
     parser.add_argument(
         "--management-key",
@@ -140,6 +158,8 @@ def _serve(given: "Namespace", key: str, refresh_token: str | None, faults: "lis
         allowed_hosts=given.allow_host,
     )
     local.faults.extend(faults)
+    if given.seed:
+        _seed(local, given.seed)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: local.stop())
     sys.stderr.write(
@@ -150,6 +170,51 @@ def _serve(given: "Namespace", key: str, refresh_token: str | None, faults: "lis
     sys.stderr.flush()
     local.run()
     return 0
+
+
+def _seed(local: "LocalRavi", path: str) -> None:
+    from ravi_agent.local.seed import plant, read_seed
+
+    try:
+        plant(local.store, read_seed(path))
+    except BaseException:
+        local.close()
+        raise
+
+
+def _check_extra() -> None:
+    """Raises SettingsError where what the server is made of is not installed."""
+    for package in ("aiosmtpd", "cryptography", "starlette", "uvicorn", "wsproto"):
+        if find_spec(package) is None:
+            raise SettingsError(
+                PROGRAM,
+                f"the Python package {package!r} is not installed",
+                "pip install 'ravi-agent-base[local]'",
+            )
+
+
+def _transfer(command: str, database: str, path: str) -> int:
+    """Write the whole database to a file, or fill an empty one from it."""
+    _check_extra()
+    from ravi_agent.local import transfer
+
+    try:
+        if command == "import":
+            with open(0 if path == "-" else path, "rb") as source:
+                count = transfer.import_from(database, source, path)
+        else:
+            with open(1 if path == "-" else path, "w", encoding="utf-8", opener=_private) as out:
+                count = transfer.export_to(database, out)
+    except OSError as exc:
+        raise UsageError(f"{command} {path}", str(exc.strerror), "give another FILE") from exc
+    sys.stderr.write(
+        f"{PROGRAM}: {command}ed {count} rows; {database}.key opens what is sealed in them\n"
+    )
+    return 0
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _reset(database: str) -> int:

@@ -6,12 +6,16 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 from ravi_agent.errors import SettingsError
 
 Row = sqlite3.Row
+DatabaseError = sqlite3.Error
+IntegrityError = sqlite3.IntegrityError
 # Raised whenever a table changes; a file of another number is refused, never guessed at.
 SCHEMA_VERSION = 2
+TABLE_NAMES = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY rowid"
 
 
 class Database:
@@ -125,6 +129,46 @@ class Database:
         with self._lock:
             row: Row | None = self._connection.execute(query, parameters).fetchone()
         return row
+
+
+class Snapshot:
+    """A database as it is at one moment, for reading, while a server may write on.
+
+    Raises SettingsError for a file that cannot be read, or of another version.
+    """
+
+    def __init__(self, path: str) -> None:
+        if not os.path.exists(path):
+            raise SettingsError(f"--database {path}", "there is none", "give the file of another")
+        try:
+            self._connection = sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True)
+            version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+            self._connection.execute("BEGIN")
+        except sqlite3.Error as exc:
+            raise SettingsError(
+                f"--database {path}", f"SQLite says {exc}", "give a file that ravi-local has made"
+            ) from exc
+        if version != SCHEMA_VERSION:
+            self.close()
+            raise SettingsError(
+                f"--database {path}",
+                "another version of ravi-local made this file",
+                "use it with that version",
+            )
+
+    def tables(self) -> list[str]:
+        """The names of all tables, those that SQLite keeps itself among them."""
+        return [str(name) for (name,) in self._connection.execute(TABLE_NAMES).fetchall()]
+
+    def rows(self, table: str) -> Iterator[dict[str, object]]:
+        """One row after the other; `table` is one of `tables`."""
+        found = self._connection.execute(f"SELECT * FROM {table}")  # noqa: S608
+        columns = [column[0] for column in found.description]
+        for row in found:
+            yield dict(zip(columns, row, strict=True))
+
+    def close(self) -> None:
+        self._connection.close()
 
 
 def now() -> str:

@@ -92,6 +92,12 @@ class LocalRavi:
         finally:
             self.store.close()
 
+    def close(self) -> None:
+        """Give up what has not served: its ports and its database."""
+        self._socket.close()
+        self._smtp_socket.close()
+        self.store.close()
+
     def stop(self) -> None:
         """End what `run` serves; from a signal handler too."""
         self._server.should_exit = True

@@ -61,9 +61,16 @@ class Store:
         )
         return record_of(row) if row else None
 
-    def create(self, *, name: str | None, email: str | None, with_phone: bool) -> Record:
+    def create(
+        self,
+        *,
+        name: str | None,
+        email: str | None,
+        with_phone: bool,
+        identity_uuid: str | None = None,
+    ) -> Record:
         """A new identity; RefusalError for an address that is taken or of a foreign domain."""
-        moment, identity_uuid = now(), str(uuid.uuid4())
+        moment, identity_uuid = now(), identity_uuid or str(uuid.uuid4())
         name = name or f"agent-{secrets.token_hex(3)}"
         with self.db.transaction():
             number = self.db.insert(
@@ -101,19 +108,13 @@ class Store:
         return record
 
     def _address(self, name: str, email: str | None) -> str:
-        if email:
-            local, _, domain = email.partition("@")
-            if domain not in {"", DOMAIN} or not _LOCAL_PART.fullmatch(local):
-                raise StoreError(f"email: give a local part, or an address at {DOMAIN}")
-            address = f"{local}@{DOMAIN}"
-            if self.identity_at(address):
-                raise RefusalError(409, "email: this address is taken", older_status=400)
-            return address
-        local = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip(".-")[:48] or "agent"
-        address = f"{local}@{DOMAIN}"
-        while self.identity_at(address):
-            address = f"{local}-{secrets.token_hex(3)}@{DOMAIN}"
-        return address
+        address = address_of(name, email)
+        if email and self.identity_at(address):
+            raise RefusalError(409, "email: this address is taken", older_status=400)
+        free = address
+        while self.identity_at(free):
+            free = f"{address.removesuffix(f'@{DOMAIN}')}-{secrets.token_hex(3)}@{DOMAIN}"
+        return free
 
     # --- keys ----------------------------------------------------------------------------------
 
@@ -124,6 +125,10 @@ class Store:
     def new_key(self, identity_uuid: str | None, label: str) -> dict[str, object]:
         """A new key, for the account where there is no identity, whole this once."""
         key = new_key("ravi_id_" if identity_uuid else "ravi_mgmt_")
+        return self.keep_key(key, identity_uuid, label)
+
+    def keep_key(self, key: str, identity_uuid: str | None, label: str) -> dict[str, object]:
+        """A key that somebody has chosen, which no other is."""
         row_id = self.db.insert(
             "keys",
             uuid=str(uuid.uuid4()),
@@ -176,6 +181,20 @@ class Store:
             self._last_use[key_id] = moment
             self.db.update("keys", key_id, last_used_at=now())
         return True
+
+
+def address_of(name: str, email: str | None) -> str:
+    """The address that is asked for, or the one that a name gives.
+
+    Raises StoreError for what is no local part, or of a foreign domain.
+    """
+    if email:
+        local, _, domain = email.partition("@")
+        if domain not in {"", DOMAIN} or not _LOCAL_PART.fullmatch(local):
+            raise StoreError(f"email: give a local part, or an address at {DOMAIN}")
+        return f"{local}@{DOMAIN}"
+    local = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip(".-")[:48] or "agent"
+    return f"{local}@{DOMAIN}"
 
 
 def _key(row: Row) -> dict[str, object]:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from ravi_agent.launcher.backend import DOCKER, KUBERNETES, diagnose
 from ravi_agent.launcher.commands.engine_options import EngineOptions
 from ravi_agent.launcher.commands.flags import Call, Command, Group, flag
-from ravi_agent.launcher.commands.run_options import DEFAULT_IMAGE, LocalOptions, ServiceOptions
+from ravi_agent.launcher.commands.local_options import LocalPortOptions
+from ravi_agent.launcher.commands.run_options import DEFAULT_IMAGE, ServiceOptions
 from ravi_agent.launcher.model.request import DoctorTarget
 
 
@@ -31,7 +32,7 @@ class DoctorOptions:
         help="Secret that a run would read the management key from.",
         only_on=KUBERNETES,
     )
-    local: LocalOptions = field(default_factory=LocalOptions)
+    local: LocalPortOptions = field(default_factory=LocalPortOptions)
     service: ServiceOptions = field(default_factory=ServiceOptions)
     output: str = flag(
         "--output",
@@ -52,7 +53,7 @@ def doctor(options: DoctorOptions, call: Call) -> int:
         count=options.count,
         is_local=options.local.is_local,
         secret=options.secret,
-        environ=options.service.environ(call.environ),
+        environ=options.local.environ(options.service.environ(call.environ)),
     )
     from ravi_agent.launcher.show.tables import show_findings  # it loads rich
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from ravi_agent.errors import UsageError
 from ravi_agent.launcher.commands.engine_options import EngineOptions
 from ravi_agent.launcher.commands.flags import Call, Command, Completion, declared, flag
-from ravi_agent.launcher.commands.run_options import DEFAULT_PREFIX, LocalOptions, ServiceOptions
+from ravi_agent.launcher.commands.local_options import LocalPortOptions
+from ravi_agent.launcher.commands.run_options import DEFAULT_PREFIX, ServiceOptions
 from ravi_agent.launcher.model.inventory import ReapOptions as Reaping
 from ravi_agent.launcher.planning.values import parse_seconds
 
@@ -33,7 +34,7 @@ class ReapOptions:
         "--dry-run", default=False, help="Print what would be removed, and change nothing."
     )
     is_forced: bool = flag("--force", "-f", default=False, help="Do not ask for confirmation.")
-    local: LocalOptions = field(default_factory=LocalOptions)
+    local: LocalPortOptions = field(default_factory=LocalPortOptions)
     service: ServiceOptions = field(default_factory=ServiceOptions)
     engine: EngineOptions = field(default_factory=EngineOptions)
 
@@ -51,7 +52,7 @@ def reap(options: ReapOptions, call: Call) -> int:
     """0 once everything that was found is gone; 1 if something could not be deleted."""
     options.local.check(options.service)
     reaping = options.reaping()
-    environ = options.service.environ(call.environ)
+    environ = options.local.environ(options.service.environ(call.environ))
     # Both need httpx: imported only where identities are deleted.
     if options.worktrees is not None:
         _check_no_engine(call)

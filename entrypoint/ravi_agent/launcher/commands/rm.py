@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from ravi_agent.errors import UsageError
 from ravi_agent.launcher.commands.engine_options import EngineOptions
 from ravi_agent.launcher.commands.flags import Call, Command, flag
+from ravi_agent.launcher.commands.local_options import LocalOptions
 from ravi_agent.launcher.commands.run_arguments import RunArguments
-from ravi_agent.launcher.commands.run_options import LocalOptions, ServiceOptions
+from ravi_agent.launcher.commands.run_options import ServiceOptions
 from ravi_agent.launcher.model.run_keys import end_keys
 
 

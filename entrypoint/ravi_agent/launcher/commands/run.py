@@ -13,11 +13,11 @@ from ravi_agent.launcher.commands.engine_options import EngineOptions
 from ravi_agent.launcher.commands.flags import Call, Command, Completion, Group, declared, flag
 from ravi_agent.launcher.commands.identity_options import IdentityOptions
 from ravi_agent.launcher.commands.kubernetes_options import KubernetesOptions
+from ravi_agent.launcher.commands.local_options import StartLocalOptions
 from ravi_agent.launcher.commands.run_options import (
     DEFAULT_PREFIX,
     AgentOptions,
     FailureOptions,
-    LocalOptions,
     OutputOptions,
     ServiceOptions,
 )
@@ -88,7 +88,7 @@ class RunOptions:
     agents: AgentOptions = field(default_factory=AgentOptions)
     start: StartOptions = field(default_factory=StartOptions)
     identities: IdentityOptions = field(default_factory=IdentityOptions)
-    local: LocalOptions = field(default_factory=LocalOptions)
+    local: StartLocalOptions = field(default_factory=StartLocalOptions)
     service: ServiceOptions = field(default_factory=ServiceOptions)
     failure: FailureOptions = field(default_factory=FailureOptions)
     container: ContainerFlags = field(default_factory=ContainerFlags)
@@ -100,7 +100,8 @@ class RunOptions:
     def request(self, call: Call) -> RunRequest:
         """The run to carry out. Raises UsageError for the first option that is wrong."""
         self._check(call)
-        start, environ = self.start, self.service.environ(call.environ)
+        start = self.start
+        environ = self.local.environ(self.service.environ(call.environ))
         flow = {
             "concurrency": start.concurrency,
             "parallel": self.agents.parallel,

@@ -143,28 +143,6 @@ class ServiceOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LocalOptions:
-    """Whether the service is the local Ravi."""
-
-    is_local: bool = flag(
-        "--local",
-        default=False,
-        group=Group.IDENTITIES,
-        help="Use a local Ravi: no account needed, identities are not real.",
-        only_on=DOCKER,
-        why="the local Ravi runs on a Docker engine",
-        fixed_on=ENGINES,
-    )
-
-    def check(self, service: ServiceOptions) -> None:
-        """Raises UsageError where two services are named."""
-        if self.is_local and service.api_url:
-            raise UsageError(
-                "--local and --api-url", "both say which Ravi to use", "leave one of them out"
-            )
-
-
-@dataclass(frozen=True, kw_only=True)
 class FailureOptions:
     """What happens to agents that fail or take too long."""
 

@@ -16,7 +16,7 @@ from ravi_agent.launcher.docker.engine import DockerEngine
 from ravi_agent.launcher.docker.fleet import Fleet
 from ravi_agent.launcher.docker.handovers import Handovers, IdentityHandovers, KeyHandovers
 from ravi_agent.launcher.docker.images import Images
-from ravi_agent.launcher.docker.local_ravi import NETWORK, start_local_ravi
+from ravi_agent.launcher.docker.local_ravi import NETWORK, LocalRavi
 from ravi_agent.launcher.docker.networks import Networks
 from ravi_agent.launcher.docker.notes import DRIVER, erase_notes, forget_stops, read_notes
 from ravi_agent.launcher.docker.preflight import check_run
@@ -58,9 +58,7 @@ def _launch(engine: DockerEngine, request: RunRequest, stack: ExitStack) -> int:
     spec = _spec(request, record)
     plan = make_plan(request.run, spec, is_fresh=request.is_new)
     api_url, credential = host_account(request.environ, is_local=spec.is_local)
-    if not spec.is_local:
-        _check_service(request.run, spec, api_url)
-    plan = replace(plan, api_url=LOCAL_URL) if spec.is_local else plan
+    plan = _plan_of_service(plan, spec, api_url)
     plan = capacity.measured(plan, has_logs=request.view.log_dir is not None)
     _check_identities(plan, engine)
     check_words(plan)
@@ -72,11 +70,13 @@ def _launch(engine: DockerEngine, request: RunRequest, stack: ExitStack) -> int:
     images = Images(engine.client, platform=plan.container.platform, say=answer.step)
     networks = Networks(engine.client, plan, default=NETWORK if spec.is_local else None)
 
-    if not spec.is_local:
+    local = LocalRavi(engine, request.environ) if spec.is_local else None
+    api_url = local.url if local else api_url
+    if not local:
         check_account(
             api_url, credential, is_needed_here=spec.is_provisioning_here, say=answer.step
         )
-    _make_ready(plan, engine, images, is_local=spec.is_local, is_dry_run=request.is_dry_run)
+    _make_ready(plan, engine, images, local, answer, is_dry_run=request.is_dry_run)
     budget = make_budget(plan, api_url, credential)
     budget.check(request.max_identities)
     answer.step(budget.line())
@@ -93,8 +93,8 @@ def _launch(engine: DockerEngine, request: RunRequest, stack: ExitStack) -> int:
     else:
         forget_stops(engine, plan.run)
     networks.create()
-    if spec.is_local and networks.names:
-        start_local_ravi(engine, networks.names)
+    if local and networks.names:
+        local.start(networks.names)
     progress = Progress(engine, plan.run)
     earlier = find_earlier(engine, plan, there, progress.known())
     for one in earlier.unfinished:
@@ -134,8 +134,17 @@ def _follow(
     finally:
         limit_s = _END_WAIT_S if interrupts.count else None
         answer.end(fleet.agents, time.monotonic() - started_at, limit_s=limit_s)
-    code = exit_code_of(fleet.agents, is_detached=request.is_detached)
-    return EXIT_INTERRUPTED if interrupts.count else code
+    if interrupts.count:
+        return EXIT_INTERRUPTED
+    return exit_code_of(fleet.agents, is_detached=request.is_detached)
+
+
+def _plan_of_service(plan: Plan, spec: RunSpec, api_url: str) -> Plan:
+    """The plan with the service as its agents reach it."""
+    if spec.is_local:
+        return replace(plan, api_url=LOCAL_URL)
+    _check_service(plan.run, spec, api_url)
+    return plan
 
 
 def _run(engine: DockerEngine, request: RunRequest, fleet: Fleet) -> None:
@@ -161,7 +170,13 @@ def _keep_record(engine: DockerEngine, run: str, record: str) -> None:
 
 
 def _make_ready(
-    plan: Plan, engine: DockerEngine, images: Images, *, is_local: bool, is_dry_run: bool
+    plan: Plan,
+    engine: DockerEngine,
+    images: Images,
+    local: LocalRavi | None,
+    answer: Answer,
+    *,
+    is_dry_run: bool,
 ) -> None:
     """Prepare what the engine needs before the cost of a run can be looked up, and check it."""
     if is_dry_run:
@@ -169,8 +184,9 @@ def _make_ready(
     else:
         images.make_ready(plan.images, plan.container.pull)
     check_run(engine, plan, images)
-    if is_local and not is_dry_run:
-        start_local_ravi(engine, [plan.container.network or NETWORK])
+    if local and not is_dry_run:
+        local.start([plan.container.network or NETWORK])
+        answer.step(local.line())
 
 
 def _spec(request: RunRequest, record: str | None) -> RunSpec:
