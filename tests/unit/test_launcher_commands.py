@@ -64,6 +64,7 @@ SAMPLES = {
     "--pids-limit": "99",
     "--provision": "container",
     "--volume": "/data:/data",
+    "--collect": "/out",
     "--security-opt": "seccomp=unconfined",
     "--node-selector": "pool=agents",
     "--toleration": "agents:NoSchedule",

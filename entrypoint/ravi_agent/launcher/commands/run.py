@@ -125,6 +125,8 @@ class RunOptions:
             is_taking_over=start.is_taking_over,
             is_dry_run=start.is_dry_run,
             max_identities=self.identities.max_identities,
+            collect=self.output.collect,
+            collect_to=self.output.collect_to,
             confirm_above=self.identities.ask_above(environ),
             is_confirmed=self.identities.is_confirmed,
         )
@@ -181,7 +183,7 @@ class RunOptions:
 
     def _check_detached(self, call: Call) -> None:
         """What the launcher has to stay for; a cluster does all but the removal."""
-        flags = {"--rm", "--delete-identities"}
+        flags = {"--rm", "--delete-identities", "--collect"}
         if self.engine.backend == DOCKER:
             flags |= {"--retries", "--timeout", "--max-failures", "--fail-fast"}
         for one in sorted(flags & call.given):

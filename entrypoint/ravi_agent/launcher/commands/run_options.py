@@ -221,6 +221,25 @@ class OutputOptions:
         completion=Completion.DIRECTORY,
         help="Write the output of each agent to a file in DIR.",
     )
+    collect: tuple[str, ...] = flag(
+        "--collect",
+        default=(),
+        metavar="PATH",
+        group=Group.OUTPUT,
+        help="At the end, copy PATH out of each container, to DIR/<id>/.",
+        only_on=DOCKER,
+        why="the files of a pod are gone with it; have the agents upload them, or mount a volume",
+    )
+    collect_to: str = flag(
+        "--collect-to",
+        default="collected",
+        metavar="DIR",
+        group=Group.OUTPUT,
+        completion=Completion.DIRECTORY,
+        help="Where --collect copies to.",
+        only_on=DOCKER,
+        why="it belongs to --collect",
+    )
     is_quiet: bool = flag(
         "--quiet", "-q", default=False, group=Group.OUTPUT, help="Show no progress."
     )

@@ -10,6 +10,7 @@ from ravi_agent.credential import Credential, host_account
 from ravi_agent.errors import UsageError
 from ravi_agent.identity import Identity
 from ravi_agent.launcher.docker import capacity
+from ravi_agent.launcher.docker.collect import check_collection, collect
 from ravi_agent.launcher.docker.driver import UnseatedError, check_driver, drive
 from ravi_agent.launcher.docker.earlier import find_earlier
 from ravi_agent.launcher.docker.engine import DockerEngine
@@ -62,6 +63,7 @@ def _launch(engine: DockerEngine, request: RunRequest, stack: ExitStack) -> int:
     plan = capacity.measured(plan, has_logs=request.view.log_dir is not None)
     _check_identities(plan, engine)
     check_words(plan)
+    check_collection(request)
     if not request.is_dry_run:
         check_driver(engine, plan.run, is_taking_over=request.is_taking_over)
     there = engine.containers(plan.run)
@@ -130,7 +132,7 @@ def _follow(
     )
     try:
         with interrupts:
-            _run(engine, request, fleet)
+            _run(engine, request, fleet, answer)
     finally:
         limit_s = _END_WAIT_S if interrupts.count else None
         answer.end(fleet.agents, time.monotonic() - started_at, limit_s=limit_s)
@@ -147,7 +149,7 @@ def _plan_of_service(plan: Plan, spec: RunSpec, api_url: str) -> Plan:
     return plan
 
 
-def _run(engine: DockerEngine, request: RunRequest, fleet: Fleet) -> None:
+def _run(engine: DockerEngine, request: RunRequest, fleet: Fleet, answer: Answer) -> None:
     """Until the run is over; with --rm nothing is left of it, unless it is another's by then."""
     is_ours = True
     try:
@@ -156,6 +158,9 @@ def _run(engine: DockerEngine, request: RunRequest, fleet: Fleet) -> None:
         is_ours = False
         raise
     finally:
+        if request.collect and is_ours:
+            say = answer.reporter.note
+            collect(engine, fleet.agents, request.collect, request.collect_to, say)
         if fleet.plan.flow.is_removing and is_ours:
             remove_all(engine, [one.container for one in fleet.agents if one.container])
             forget(engine, fleet.plan.run)

@@ -84,6 +84,7 @@ class RunRequest:
     has_tasks: the command line says who the agents are; a resumed run may leave that, and all
     else, to its record. environ: the host's variables, with what flags say instead.
     ignores_hangup: go on when the terminal is closed, instead of stopping the agents.
+    collect: paths in each container to copy to collect_to/<task>/ at the end.
     confirm_above: identities that may be created without asking. is_confirmed: any number may.
     is_taking_over: from a launcher of another host, of which nobody here can tell whether it runs.
     """
@@ -101,6 +102,8 @@ class RunRequest:
     is_dry_run: bool = False
     max_identities: int | None = None
     ignores_hangup: bool = False
+    collect: Sequence[str] = ()
+    collect_to: str = ""
     confirm_above: int = 0
     is_confirmed: bool = False
     is_taking_over: bool = False
