@@ -1,4 +1,7 @@
-"""Claude Squad's own sequence around the recipe, with a real git and a real tmux."""
+"""Claude Squad's own sequence around the recipe, with a real git and a real tmux.
+
+The sequence is that of v1.0.17 (434ca25); each step here names its file and line there.
+"""
 
 import getpass
 import json
@@ -48,7 +51,10 @@ class Squad:
         return found
 
     def program(self) -> str:
-        """What a session runs: the program of the profile the default names, or the default."""
+        """What a session runs: config/config.go:52, GetProgram.
+
+        The program of the profile that the default names, or the default itself.
+        """
         config = self.config()
         profiles = {str(one["name"]): str(one["program"]) for one in config.get("profiles", [])}
         default = str(config["default_program"])
@@ -59,7 +65,10 @@ class Squad:
         return self.host.run("tmux", "-S", socket, "-f", "/dev/null", *arguments, code=code).stdout
 
     def start(self, title: str) -> Path:
-        """A session as `n` makes one; its worktree."""
+        """A session as `n` makes one; its worktree.
+
+        session/git/worktree_ops.go:92, then session/tmux/tmux.go:98.
+        """
         path = self.folder / "worktrees" / f"{title}_17f3"
         self.host.git("worktree", "add", "--quiet", "-b", f"me/{title}", path, "HEAD")
         session = ("-s", f"claudesquad_{title}", "-c", str(path), self.program())
@@ -67,6 +76,7 @@ class Squad:
         return path
 
     def kill(self, title: str, path: Path) -> None:
+        """session/instance.go:277: tmux.go:423, then worktree_ops.go:106, 116 and 148."""
         self.tmux("kill-session", "-t", f"claudesquad_{title}")
         if path.exists():
             self.host.git("worktree", "remove", "-f", path)
@@ -74,6 +84,7 @@ class Squad:
         self.host.git("worktree", "prune")
 
     def pause(self, path: Path) -> None:
+        """session/instance.go:412: worktree_git.go:136, then worktree_ops.go:139."""
         self.host.git("add", ".", cwd=path)
         message = ("commit", "--quiet", "--no-verify", "--allow-empty", "--message", "paused")
         self.host.git(*message, cwd=path)
@@ -219,7 +230,7 @@ def test_a_worktree_whose_first_try_failed_makes_one_identity(squad: Squad) -> N
     assert (path / ".ravi/identity.json").exists()
 
 
-DEFAULTS = {"auto_yes": False, "daemon_poll_interval": 1000}  # config.go of v1.0.17, DefaultConfig
+DEFAULTS = {"auto_yes": False, "daemon_poll_interval": 1000}  # config/config.go:92
 
 
 def test_a_new_configuration_has_the_tool_s_own_defaults(squad: Squad) -> None:
