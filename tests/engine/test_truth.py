@@ -58,7 +58,7 @@ def test_an_agent_that_is_restarted_has_not_ended(
     flags = ["--count", "1", "--name", run_name, "-o", "jsonl"]
     launcher = launching([LAUNCH, *flags, "--", "sh", "-c", script], environ)
     assert launcher.stdout
-    before = []
+    before: list[str] = []
     while not before or '"up"' not in before[-1]:
         before.append(launcher.stdout.readline())
     (container,) = containers(client, run_name)
