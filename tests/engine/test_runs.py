@@ -157,7 +157,7 @@ def test_what_is_left_over_is_listed_and_reaped(
     prefix = f"task-{run_name}"
     orphan = service.store.create(name=f"{prefix}-orphan", email=None, with_phone=False)
     stranger = service.store.create(name="production", email=None, with_phone=False)
-    options = ["reap", "--prefix", prefix, "--older-than", "0s"]
+    options = ["reap", "--prefix", prefix, "--older-than", "0s", "--all"]
 
     listed = launch(environ, *options, "--dry-run")
     assert [line for line in listed.stdout.splitlines() if line.startswith("identity")] == [
@@ -187,8 +187,42 @@ def test_an_identity_that_the_service_keeps_is_named(
     orphan = service.store.create(name=f"task-{run_name}-x", email=None, with_phone=False)
 
     done = launch(
-        environ, "reap", "--prefix", f"task-{run_name}", "--older-than", "0s", "--force", code=1
+        environ,
+        *("reap", "--prefix", f"task-{run_name}", "--older-than", "0s", "--all", "--force"),
+        code=1,
     )
 
     assert f"identity {orphan.name} ({orphan.uuid}) stays" in done.stderr
     assert service.store.identity(orphan.uuid)
+
+
+def test_identities_that_neither_this_engine_nor_this_host_made_are_left_alone(
+    environ: dict[str, str], run_name: str, client: docker.DockerClient, service: LocalRavi
+) -> None:
+    prefix = f"task-{run_name}"
+    launch(environ, "--count", "2", "--name", run_name, "--", "true")
+    elsewhere = [
+        service.store.create(name=f"{prefix}-{name}", email=None, with_phone=False)
+        for name in ("x-0", "x-1", "y-0")
+    ]
+    options = ["reap", "--prefix", prefix, "--older-than", "0s"]
+
+    listed = launch(environ, *options, "--dry-run")
+    assert listed.stdout.count("identity ") == 2
+    assert "3 identities of 2 runs that neither this engine nor this host knows" in listed.stderr
+    launch(environ, *options, "--force")
+    assert service.store.identities() == elsewhere
+
+    launch(environ, *options, "--all", "--force")
+    assert service.store.identities() == []
+
+
+def test_what_this_host_has_made_is_reaped_when_its_run_is_gone(
+    environ: dict[str, str], run_name: str, client: docker.DockerClient, service: LocalRavi
+) -> None:
+    launch(environ, "--count", "2", "--name", run_name, "--rm", "--", "true")
+    assert client.volumes.list(filters=of_run(run_name)) == []
+
+    launch(environ, "reap", "--prefix", f"task-{run_name}", "--older-than", "0s", "--force")
+
+    assert service.store.identities() == []

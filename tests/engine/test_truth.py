@@ -3,16 +3,14 @@
 import json
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import docker
 import docker.errors
 import pytest
-from docker.models.containers import Container
 
-from engine.conftest import LAUNCH, Launching, containers, launch, wait_for_output
+from engine.conftest import LAUNCH, Launching, containers, launch
 from engine.docker_proxy import DockerProxy
 
 
@@ -59,25 +57,20 @@ def test_an_agent_that_is_restarted_has_not_ended(
     script = "echo up; [ -e again ] || { touch again; exec sleep 600; }; sleep 1; echo RESULT"
     flags = ["--count", "1", "--name", run_name, "-o", "jsonl"]
     launcher = launching([LAUNCH, *flags, "--", "sh", "-c", script], environ)
-    container = container_of(client, run_name, "up")
+    assert launcher.stdout
+    before: list[str] = []
+    while not before or '"up"' not in before[-1]:
+        before.append(launcher.stdout.readline())
+    (container,) = containers(client, run_name)
     container.restart(timeout=10)
     output, errors = launcher.communicate(timeout=60)
 
     assert launcher.returncode == 0, errors
-    events = [json.loads(line) for line in output.splitlines()]
+    events = [json.loads(line) for line in [*before, *output.splitlines()]]
     lines = [one["line"] for one in events if one.get("stream") == "stdout"]
     assert lines == ["up", "up", "RESULT"]
     ends = [one["exit_code"] for one in events if one.get("state") == "exited"]
     assert ends == [0]
-
-
-def container_of(client: docker.DockerClient, run: str, text: str) -> Container:
-    """The container of a run of one agent, once that has written a text."""
-    deadline = time.monotonic() + 60
-    while not (found := containers(client, run)):
-        assert time.monotonic() < deadline
-    wait_for_output(found[0], text)
-    return found[0]
 
 
 # --- what has ended ----------------------------------------------------------------------------

@@ -69,7 +69,12 @@ class FakeBackend:
 
     def inventory(self, options: ReapOptions) -> Inventory:
         # To the hour: two calls of one test are not at the same time.
-        asked.append(("inventory", (options.prefix, options.before // 3600, options.is_dry_run)))
+        asked.append(
+            (
+                "inventory",
+                (options.prefix, options.before // 3600, options.is_dry_run, options.is_for_all),
+            )
+        )
         left = Leftover(line="container old", remove=lambda: asked.append(("removed", "old")))
         return Inventory(noun="containers", leftovers=[left], names_in_use=frozenset())
 

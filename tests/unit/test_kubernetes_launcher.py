@@ -238,7 +238,7 @@ def test_what_is_left_over_is_listed_and_reaped(
     kubernetes(launch, "--count", "1", "--name", "new", "--detach")
     for name in ("task-old-0", "task-new-0", "task-gone-0", "production"):
         local.store.create(name=name, email=None, with_phone=False)
-    options = ["reap", "--older-than", "0s"]
+    options = ["reap", "--older-than", "0s", "--all"]
 
     listed = kubernetes(launch, *options, "--dry-run").stdout
     assert "Job of run old" in listed
@@ -270,7 +270,7 @@ def test_the_identities_of_pods_that_no_run_made_are_spared(
     }
     fake.cluster.put("pods", pod, "ADDED")
 
-    kubernetes(launch, "reap", "--older-than", "0s", "--force")
+    kubernetes(launch, "reap", "--older-than", "0s", "--all", "--force")
 
     assert {record.name for record in local.store.identities()} == {"task-web-0"}
 

@@ -28,28 +28,56 @@ def reap_leftovers(
 ) -> int:
     """Print what is left behind and, unless this is a dry run, remove it.
 
-    An identity is left behind if nothing on this engine has its name. Identities of agents on
-    other engines look the same, so each engine needs its own prefix. Returns 1 if an identity
-    could not be deleted; it is named on standard error. Raises RaviError.
+    An identity is left behind if nothing on this engine has its name, and this engine's records
+    or this host's ledger say that we made it: of any other, an agent on another engine may live.
+    Returns 1 if an identity could not be deleted; it is named on standard error. Raises RaviError.
     """
     url, credential = host_account(environ, is_local=is_local)
     with RaviApi(url, credential) as api:
         found = backend.inventory(reaping)
-        orphans = [
+        left = [
             identity
             for identity in api.list_identities(reaping.prefix)
             if identity.name not in found.names_in_use and is_older(identity, reaping.before)
         ]
+        made_here = _made_here(environ, url)
+        strange = [
+            identity
+            for identity in left
+            if identity.name not in found.names_made
+            and made_here.get(identity.uuid) != identity.name
+        ]
+        orphans = left if reaping.is_for_all else [one for one in left if one not in strange]
         for one in found.leftovers:
             say(one.line)
         for identity in orphans:
             say(f"identity {identity.name} ({identity.uuid}), made {identity.created_at}")
+        _say_strange(strange, is_for_all=reaping.is_for_all)
         if reaping.is_dry_run or not (found.leftovers or orphans):
             print(_counts(found, orphans, ", "), file=sys.stderr)
             return 0
         if not is_forced:
             confirm(_counts(found, orphans, " and "))
         return _remove(api, found, orphans, Books(environ, url))
+
+
+def _made_here(environ: Mapping[str, str], api_url: str) -> dict[str, str]:
+    """The names, by UUID, of identities that this host's ledger says were made here."""
+    try:
+        entries = ledger.owned(environ)
+    except OSError:
+        return {}  # no home, or no right to read it: then it says nothing
+    return {one.uuid: one.name for one in entries if one.is_of_here(api_url)}
+
+
+def _say_strange(strange: Sequence[Identity], *, is_for_all: bool) -> None:
+    """Of how many identities neither this engine nor this host knows who made them."""
+    if not strange:
+        return
+    runs = len({one.name.rpartition("-")[0] for one in strange})
+    what = f"{len(strange)} identities of {runs} runs that neither this engine nor this host knows"
+    says = f"--all: {what} are deleted" if is_for_all else f"{what} stay; --all deletes them too"
+    print(f"ravi-launch: {says}; agents elsewhere may have them", file=sys.stderr)
 
 
 def _counts(found: Inventory, orphans: Sequence[Identity], between: str) -> str:

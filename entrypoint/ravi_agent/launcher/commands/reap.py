@@ -30,6 +30,11 @@ class ReapOptions:
         completion=Completion.DIRECTORY,
         help="Only identities of removed work trees of this git repository; no engine is asked.",
     )
+    is_for_all: bool = flag(
+        "--all",
+        default=False,
+        help="Also identities that neither this engine's records nor this host's ledger has.",
+    )
     is_dry_run: bool = flag(
         "--dry-run", default=False, help="Print what would be removed, and change nothing."
     )
@@ -45,7 +50,12 @@ class ReapOptions:
             raise UsageError(
                 "--prefix ''", "every identity of the account would match", "--prefix task-"
             )
-        return Reaping(prefix=self.prefix, before=time.time() - age_s, is_dry_run=self.is_dry_run)
+        return Reaping(
+            prefix=self.prefix,
+            before=time.time() - age_s,
+            is_dry_run=self.is_dry_run,
+            is_for_all=self.is_for_all,
+        )
 
 
 def reap(options: ReapOptions, call: Call) -> int:

@@ -7,36 +7,57 @@ _KEPT = 4 << 10  # bytes, by which the place is found in a log that has lost its
 
 
 class Joint:
-    """One of a container's two streams: what has been read of it, and what is new in its log."""
+    """One of a container's two streams: what has been read of it, and what is new in its log.
+
+    Counted in lines: of a long line the log has other bytes, where a character was cut in two.
+    """
 
     def __init__(self) -> None:
-        self._read = 0
+        self._size = 0  # bytes that have been read
+        self._lines = 0
+        self._begun = 0  # bytes of the line that has not ended
         self._last = b""
-        self._left: int | None = None  # bytes to be passed over
+        self._left_lines = 0  # to be passed over
+        self._left_begun = 0
         self._search: bytearray | None = None
 
     def read(self, data: bytes) -> None:
         """This has been read."""
-        self._read += len(data)
+        self._size += len(data)
+        self._lines += data.count(b"\n")
+        end = data.rfind(b"\n") + 1
+        self._begun = len(data) - end + (0 if end else self._begun)
         self._last = (self._last + data)[-_KEPT:] if len(data) < _KEPT else data[-_KEPT:]
 
     def rewind(self) -> None:
         """What comes next is the log, from its first byte."""
-        self._left = self._search = None
-        if self._read < _WHOLE_LOG:
-            self._left = self._read
-        else:
-            self._search = bytearray()
+        is_whole = self._size < _WHOLE_LOG
+        self._search = None if is_whole else bytearray()
+        self._left_lines = self._lines if is_whole else 0
+        self._left_begun = self._begun if is_whole else 0
 
     def new(self, data: bytes) -> bytes:
         """What of the next part of the log has not been read before."""
         if self._search is not None:
-            data = self._behind_last(self._search, data)
-        elif self._left:
-            passed = min(self._left, len(data))
-            self._left -= passed
+            return self._behind_last(self._search, data)
+        if self._left_lines:
+            data = self._behind_lines(data)
+        if self._left_begun and not self._left_lines:
+            passed = min(self._left_begun, len(data))
+            self._left_begun -= passed
             data = data[passed:]
         return data
+
+    def _behind_lines(self, data: bytes) -> bytes:
+        count = data.count(b"\n")
+        if count < self._left_lines:
+            self._left_lines -= count
+            return b""
+        at = 0
+        for _ in range(self._left_lines):
+            at = data.index(b"\n", at) + 1
+        self._left_lines = 0
+        return data[at:]
 
     def _behind_last(self, held: bytearray, data: bytes) -> bytes:
         held += data

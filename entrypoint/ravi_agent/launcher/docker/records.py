@@ -45,10 +45,25 @@ def records(engine: DockerEngine) -> dict[str, tuple[str, float]]:
     }
 
 
+def runs_with_notes(engine: DockerEngine) -> dict[str, float]:
+    """Every run of which the engine keeps anything, and when the last of it was kept."""
+    api = engine.client.api
+    found = ask("runs' records", lambda: api.volumes(filters={"label": contract.LABEL_RUN}))
+    runs: dict[str, float] = {}
+    for volume in found["Volumes"] or []:
+        run, made_at = volume["Labels"][contract.LABEL_RUN], _made_at(volume)
+        if volume["Name"].endswith(f"-{run}"):  # else somebody else's, with our label
+            runs[run] = max(made_at, runs.get(run, made_at))
+    return runs
+
+
+def _made_at(volume: Mapping[str, Any]) -> float:
+    return datetime.fromisoformat(volume["CreatedAt"]).timestamp()
+
+
 def _record(volume: Mapping[str, Any]) -> tuple[str, float] | None:
     text = (volume["Labels"] or {}).get(_RECORD_LABEL)
-    made_at = datetime.fromisoformat(volume["CreatedAt"]).timestamp()
-    return None if text is None else (text, made_at)
+    return None if text is None else (text, _made_at(volume))
 
 
 def forget(engine: DockerEngine, run: str) -> None:

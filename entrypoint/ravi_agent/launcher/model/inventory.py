@@ -6,11 +6,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class ReapOptions:
-    """What counts as left behind: names with `prefix`, created before `before` (Unix seconds)."""
+    """What counts as left behind: names with `prefix`, created before `before` (Unix seconds).
+
+    is_for_all: identities too that neither the engine nor this host knows.
+    """
 
     prefix: str
     before: float
     is_dry_run: bool = False
+    is_for_all: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +27,12 @@ class Leftover:
 
 @dataclass(frozen=True, kw_only=True)
 class Inventory:
-    """noun: what `leftovers` are, in the plural. names_in_use: identities that others have."""
+    """noun: what `leftovers` are, in the plural. names_in_use: identities that others have.
+
+    names_made: identities that the engine's runs have made, whether they are in use or not.
+    """
 
     noun: str
     leftovers: Sequence[Leftover]
     names_in_use: frozenset[str]
+    names_made: frozenset[str] = frozenset()
