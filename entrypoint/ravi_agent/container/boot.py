@@ -146,9 +146,18 @@ def _identify(
     is_load_only: bool,
 ) -> "tuple[Identity, str]":
     """The workspace's identity, and where it came from, in the words of `ensure`."""
-    from ravi_agent.container.ensure import FOUND, keep_credential_files, load_provisioned
+    from ravi_agent.container.ensure import (
+        FOUND,
+        keep_credential_files,
+        load_provisioned,
+        mark_path,
+    )
 
     identity = load_provisioned(settings, user)
+    if identity and not is_load_only and os.path.lexists(mark_path(settings.workspace)):
+        from ravi_agent.container.refused_key import replace_refused_key
+
+        identity = replace_refused_key(settings, environ, identity, user, log, watch, status)
     if identity:
         keep_credential_files(settings, identity, user, log, watch)
         return identity, FOUND

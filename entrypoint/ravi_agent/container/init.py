@@ -46,6 +46,7 @@ def init(argv: list[str], watch: StopWatch) -> int:
         keep_credential_files,
         keep_skill_files,
         load_provisioned,
+        mark_path,
         provision_workspace,
     )
     from ravi_agent.container.environ import initial_environ
@@ -64,6 +65,10 @@ def init(argv: list[str], watch: StopWatch) -> int:
     user = user if settings.is_agent_user_asked_for or os.getpid() == 1 else None
     identity = load_provisioned(settings, user)
     origin = FOUND
+    if identity and os.path.lexists(mark_path(settings.workspace)):
+        from ravi_agent.container.refused_key import replace_refused_key
+
+        identity = replace_refused_key(settings, environ, identity, user, log, watch, None)
     if identity:
         keep_credential_files(settings, identity, user, log, watch)
     else:
