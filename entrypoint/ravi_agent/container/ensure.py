@@ -44,11 +44,6 @@ def load_provisioned(
         )
 
 
-def mark_path(workspace: str) -> str:
-    """What the agent's `ravi` leaves where the service refuses the workspace's key."""
-    return os.path.join(workspace, contract.RAVI_DIR, contract.KEY_REFUSED_FILE)
-
-
 def provision_workspace(
     settings: Settings,
     environ: "Mapping[str, str]",

@@ -18,6 +18,7 @@ VARIABLES = (
     "RAVI_PHONE_POLICY",
     "RAVI_MAX_IDENTITIES",
     "RAVI_PROVISION_TIMEOUT",
+    "RAVI_REMOVE_KEY_FILE",
     "RAVI_EXPORT_API_KEY",
     "RAVI_CREDENTIAL_FILES",
     "RAVI_SKILL",
@@ -46,12 +47,12 @@ def init(argv: list[str], watch: StopWatch) -> int:
         keep_credential_files,
         keep_skill_files,
         load_provisioned,
-        mark_path,
         provision_workspace,
     )
     from ravi_agent.container.environ import initial_environ
     from ravi_agent.container.failure import leave_termination_message
     from ravi_agent.container.user import find_agent_user
+    from ravi_agent.workspace.reader import mark_path
 
     parser = Parser(
         prog=PROGRAM,
@@ -83,6 +84,10 @@ def init(argv: list[str], watch: StopWatch) -> int:
         from ravi_agent.container.record import record
 
         record(settings, environ, identity, origin, log)
+    if settings.removes_key_file:
+        from ravi_agent.container.key_file import remove_key_file
+
+        remove_key_file(environ, log)
     # Who watches the pods learns of the identities with them, and need not read a log each.
     leave_termination_message(json.dumps(identity.public()))
     return 0

@@ -7,9 +7,10 @@ agent can leave one as well: it gets one question to the service, about a key th
 import os
 
 from ravi_agent import contract
-from ravi_agent.container.ensure import mark_path, provision_workspace
+from ravi_agent.container.ensure import provision_workspace
 from ravi_agent.container.user import ActingAs
 from ravi_agent.credential import container_credential
+from ravi_agent.workspace.reader import mark_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
