@@ -31,6 +31,8 @@ IDENTITY_FILE = "identity.json"
 HOLDER_FILE = "holder"
 # Holds `*`, so that git ignores the directory whatever the repository's own rules say.
 GITIGNORE_FILE = ".gitignore"
+# There once `ravi` was told that the identity's key is not good any more.
+KEY_REFUSED_FILE = "key-refused"
 # Where a start is, for health checks: in /run/ravi in a container, else beside `.ravi`.
 STATUS_PATH = "/run/ravi/status.json"
 STATUS_FILE = ".ravi-status.json"

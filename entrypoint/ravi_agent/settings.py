@@ -90,6 +90,7 @@ VARIABLES = {
     ),
     "RAVI_CONFIRM_ABOVE": ("100", "identities that `ravi-launch` creates without asking"),
     "RAVI_AGENT_USER": ("agent", "user of the agent if PID 1 is root: a name, `uid` or `uid:gid`"),
+    "RAVI_REMOVE_KEY_FILE": ("", "`1` removes the key's file once the identity is there"),
     "RAVI_NO_NEW_PRIVS": (
         "1",
         "setuid programs and capabilities of files are void in a container; `0` allows sudo",
@@ -149,6 +150,7 @@ class Settings:
         self.skill_files: list[str] = parsed("RAVI_SKILL", skill_files)
         self.is_api_key_exported = parsed("RAVI_EXPORT_API_KEY", one_of(("1", "0"))) == "1"
         self.has_cli_shim = parsed("RAVI_CLI_SHIM", one_of(("", "0", "1"))) == "1"
+        self.removes_key_file = parsed("RAVI_REMOVE_KEY_FILE", one_of(("", "0", "1"))) == "1"
         self.has_no_new_privs = parsed("RAVI_NO_NEW_PRIVS", one_of(("1", "0"))) == "1"
         self.agent_user: str = given("RAVI_AGENT_USER")
         self.is_agent_user_asked_for = bool(environ.get("RAVI_AGENT_USER"))

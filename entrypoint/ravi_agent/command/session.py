@@ -1,5 +1,6 @@
 """Whom a call is about, which service it goes to and which key it carries."""
 
+import contextlib
 import json
 import os
 import re
@@ -92,8 +93,21 @@ class Session:
             return _answer(self.identity_api(), method, path, body, timeout_s)
         except RefusedError as exc:
             if exc.status == 401 and self.identity_key:
-                exc.fix = f"provision again (ravi-init): the key in {self._path} is not valid"
+                self._mark_refused()
+                exc.fix = (
+                    "restart the container, or run ravi-init again, with a management key: the "
+                    f"key in {self._path} is replaced"
+                )
+                exc.restated(f"this identity's key has been revoked, or has run out: {exc.what}")
             raise
+
+    def _mark_refused(self) -> None:
+        """Have the next start look at the key; nothing where no start would."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        if os.path.exists(os.path.join(self.folder, contract.IDENTITY_FILE)):
+            with contextlib.suppress(OSError):  # read-only: the message has to do
+                path = os.path.join(self.folder, contract.KEY_REFUSED_FILE)
+                os.close(os.open(path, flags, 0o600))
 
     def ask_either(self, method: str, path: str) -> object:
         """The answer to a call about the account, by the identity where the account has no key."""

@@ -119,7 +119,7 @@ def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
         warn_of_official_cli(settings, environment, log, is_on_a_host=is_on_a_host)
         _say_ready(settings, identity, log)
         if not is_load_only:  # there, whoever runs the hooks runs the agent: docs/harnesses.md
-            _warn_of_readable_key(environ, user, log)
+            _guard_key(settings, environ, user, log)
     _exec_supervise(settings, user, status, on_exit, command, environment, held)
 
 
@@ -146,9 +146,18 @@ def _identify(
     is_load_only: bool,
 ) -> "tuple[Identity, str]":
     """The workspace's identity, and where it came from, in the words of `ensure`."""
-    from ravi_agent.container.ensure import FOUND, keep_credential_files, load_provisioned
+    from ravi_agent.container.ensure import (
+        FOUND,
+        keep_credential_files,
+        load_provisioned,
+    )
+    from ravi_agent.workspace.reader import mark_path
 
     identity = load_provisioned(settings, user)
+    if identity and not is_load_only and os.path.lexists(mark_path(settings.workspace)):
+        from ravi_agent.container.refused_key import replace_refused_key
+
+        identity = replace_refused_key(settings, environ, identity, user, log, watch, status)
     if identity:
         keep_credential_files(settings, identity, user, log, watch)
         return identity, FOUND
@@ -234,26 +243,20 @@ def _link_home(environment: "Mapping[str, str]", user: "AgentUser | None", path:
             return  # something is there already, or home is read-only: the variable does as well
 
 
-def _warn_of_readable_key(
-    environ: "Mapping[str, str]", user: "AgentUser | None", log: "Log"
-) -> None:
-    """A credential that the agent can read is no secret, whether this start uses it or not."""
-    from ravi_agent.container.user import can_read
-    from ravi_agent.credential import credential_paths
-
-    for path in credential_paths(environ):
-        if not can_read(user, path):
-            continue
-        fix = f"chmod 600 and chown root the file mounted at {path}"
-        if user is None:
-            fix = "provision with ravi-init or ravi-launch, or start as root: it steps down"
-        log.warning(f"the agent can read the account's credential in {path}", fix)
-
-
 def _close_stdin() -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
+
+
+def _guard_key(
+    settings: "Settings", environ: "Mapping[str, str]", user: "AgentUser | None", log: "Log"
+) -> None:
+    from ravi_agent.container.key_file import remove_key_file, warn_of_readable_key
+
+    if settings.removes_key_file:
+        remove_key_file(environ, log)
+    warn_of_readable_key(environ, user, log)
 
 
 def _exec_supervise(

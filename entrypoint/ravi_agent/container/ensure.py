@@ -51,15 +51,20 @@ def provision_workspace(
     log: "Log",
     watch: StopWatch,
     status: str | None,
+    *,
+    refused_key: str | None = None,
 ) -> tuple[Identity, str]:
     """Fill a workspace that is not provisioned; if another start is at it, use what that makes.
 
-    status: the status file to keep up to date meanwhile. Returns the identity and where it came
+    status: the status file to keep up to date meanwhile. refused_key: a workspace that holds this
+    one gets another for the same identity. Returns the identity and where it came
     from.
     Raises any RaviError; nothing has been created then, or it is found again by its name.
     """
     deadline = time.monotonic() + settings.provision_timeout_s
-    handover = _take_handover(deadline) if settings.is_handover_expected else None
+    handover = None
+    if settings.is_handover_expected and refused_key is None:
+        handover = _take_handover(deadline)
     credential = None
     if handover is None:
         credential = container_credential(environ)
@@ -73,7 +78,7 @@ def provision_workspace(
         for what, fix in claim.warnings:
             log.warning(what, fix)
         identity = load_provisioned(settings, None)  # by whoever held the claim before
-        if identity:
+        if identity and (refused_key is None or identity.key != refused_key):
             return identity, FOUND
         files = _credential_files(settings)
         if files:

@@ -18,6 +18,7 @@ VARIABLES = (
     "RAVI_PHONE_POLICY",
     "RAVI_MAX_IDENTITIES",
     "RAVI_PROVISION_TIMEOUT",
+    "RAVI_REMOVE_KEY_FILE",
     "RAVI_EXPORT_API_KEY",
     "RAVI_CREDENTIAL_FILES",
     "RAVI_SKILL",
@@ -51,6 +52,7 @@ def init(argv: list[str], watch: StopWatch) -> int:
     from ravi_agent.container.environ import initial_environ
     from ravi_agent.container.failure import leave_termination_message
     from ravi_agent.container.user import find_agent_user
+    from ravi_agent.workspace.reader import mark_path
 
     parser = Parser(
         prog=PROGRAM,
@@ -64,6 +66,10 @@ def init(argv: list[str], watch: StopWatch) -> int:
     user = user if settings.is_agent_user_asked_for or os.getpid() == 1 else None
     identity = load_provisioned(settings, user)
     origin = FOUND
+    if identity and os.path.lexists(mark_path(settings.workspace)):
+        from ravi_agent.container.refused_key import replace_refused_key
+
+        identity = replace_refused_key(settings, environ, identity, user, log, watch, None)
     if identity:
         keep_credential_files(settings, identity, user, log, watch)
     else:
@@ -78,6 +84,10 @@ def init(argv: list[str], watch: StopWatch) -> int:
         from ravi_agent.container.record import record
 
         record(settings, environ, identity, origin, log)
+    if settings.removes_key_file:
+        from ravi_agent.container.key_file import remove_key_file
+
+        remove_key_file(environ, log)
     # Who watches the pods learns of the identities with them, and need not read a log each.
     leave_termination_message(json.dumps(identity.public()))
     return 0

@@ -42,6 +42,12 @@ def release_variables(settings: "Settings", environ: "Mapping[str, str]") -> dic
 
     Raises SettingsError where there will be no key to delete with.
     """
+    if settings.on_exit == ON_EXIT_DELETE and settings.removes_key_file:
+        raise SettingsError(
+            "RAVI_REMOVE_KEY_FILE=1",
+            "RAVI_ON_EXIT=delete reads the key's file again when the agent has ended",
+            "RAVI_REMOVE_KEY_FILE=0, or RAVI_ON_EXIT=keep",
+        )
     if settings.on_exit == ON_EXIT_DELETE and not any(
         map(os.path.exists, credential_paths(environ))
     ):

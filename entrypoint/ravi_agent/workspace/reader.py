@@ -11,6 +11,11 @@ from ravi_agent.small_json import read_json
 from ravi_agent.workspace import trust
 
 
+def mark_path(workspace: str) -> str:
+    """What the agent's `ravi` leaves where the service refuses the workspace's key."""
+    return os.path.join(workspace, contract.RAVI_DIR, contract.KEY_REFUSED_FILE)
+
+
 def load(
     path: str, *, name: str | None, api_url: str, is_owner_checked: bool = True
 ) -> Identity | None:
