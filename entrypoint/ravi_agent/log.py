@@ -10,6 +10,7 @@ _RWF_NOWAIT = 8
 _PIPE_BUF = 4096  # what a reader's progress is measured in
 # How long a message waits for a reader that takes nothing, before it is dropped.
 _PATIENCE_S = 0.1
+_DISK_PATIENCE_S = 5.0
 _NOT_SUPPORTED = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EPERM}
 
 
@@ -75,9 +76,9 @@ def _json_character(character: str) -> str:
 def write_stderr(text: str) -> None:
     """Write `text` to descriptor 2; what its reader does not take is dropped.
 
-    Never waits longer than 0.1 s for a reader that takes nothing, and not at all once one has
-    been that slow: a full pipe must not hold up PID 1. The descriptor stays as it is, because the
-    agent has the same: O_NONBLOCK would apply to it too.
+    Never waits longer than 0.1 s for a reader that takes nothing, or 5 s for a disk, and not at all
+    once one has been that slow: a full pipe must not hold up PID 1. The descriptor stays as it
+    is, because the agent has the same: O_NONBLOCK would apply to it too.
     """
     if not text.removesuffix("\n").isprintable() and os.isatty(2):
         from ravi_agent.terminal import visible
@@ -109,11 +110,20 @@ def _write_beside(data: bytes) -> None:
         writer.run_without_waiting()
         return
     left = len(data)
-    while not writer.done.acquire(timeout=_PATIENCE_S):
+    patience_s = _DISK_PATIENCE_S if _is_file() else _PATIENCE_S
+    while not writer.done.acquire(timeout=patience_s):
         if len(writer.data) == left:
             writer.give_up()
             return
         left = len(writer.data)
+
+
+def _is_file() -> bool:
+    """Whether descriptor 2 is a file: no reader holds that up, a disk or a busy machine may."""
+    try:
+        return os.fstat(2).st_mode & 0o170000 == 0o100000  # S_ISREG, without an import
+    except OSError:
+        return False
 
 
 class _Writer:
@@ -141,7 +151,7 @@ class _Writer:
 
     def run_without_waiting(self) -> None:
         try:
-            if os.fstat(2).st_mode & 0o170000 == 0o100000:  # a regular file takes all at once
+            if _is_file():  # it takes all at once
                 self._write(2)
                 return
             # An open file of our own, with flags of its own.

@@ -56,7 +56,7 @@ def environ(local: LocalRavi, tmp_path: Path) -> dict[str, str]:
         "HOME": str(tmp_path / "home"),
         "RAVI_API_URL": local.url,
         "RAVI_MANAGEMENT_KEY_FILE": str(key),
-        "RAVI_PROVISION_TIMEOUT": "5",
+        "RAVI_PROVISION_TIMEOUT": "60",
     }
 
 
