@@ -192,8 +192,8 @@ ROWS = (
         "top",
         probes.top,
         "`docker top` soon after the start shows the agent",
-        "as soon as `docker start` returns, or after a `docker exec` of Python; as root, three"
-        " times. Below: how often a single look is enough",
+        "as soon as `docker start` returns, or after a `docker exec` of Python; as root, in two of"
+        " three starts at least. Below: how often a single look is enough",
     ),
     Row("idle", probes.idleness, "It sleeps while nothing happens", "no wake-up in 3 s"),
     Row(
