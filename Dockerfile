@@ -16,12 +16,13 @@ RUN --mount=type=secret,id=ca,target=/run/secrets/ca \
     && rm -rf /opt/ravi/lib/bin
 COPY entrypoint/ravi_agent /opt/ravi/lib/ravi_agent
 COPY images/base/bin /opt/ravi/bin
-# For agents: a skill file, and waiting for a code in Python and TypeScript.
+# For agents: a skill file, and waiting for a code in Python and JavaScript.
 COPY images/base/share /opt/ravi/share
 COPY images/base/setup /opt/ravi/setup
 # Compiled here, and trusted at start: no agent waits for a comparison of time stamps.
 RUN rm -rf /opt/ravi/lib/ravi_agent/launcher /opt/ravi/lib/ravi_agent/local \
     && /opt/ravi/setup \
+    && ln -s ../lib/ravi_agent/workspace/SKILL.md /opt/ravi/share/SKILL.md \
     && install -d /opt/ravi/fallback && ln -s ../bin/ravi /opt/ravi/fallback/ravi
 
 # hadolint ignore=DL3006
