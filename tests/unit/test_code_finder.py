@@ -2,7 +2,7 @@
 
 import pytest
 
-from corpus_files import samples, score
+from corpus_files import link_score, samples, score
 from ravi_agent.command.code_finder import find_code
 from ravi_agent.command.html_text import read_html
 from ravi_agent.command.link_finder import find_link
@@ -13,6 +13,15 @@ LANGUAGES = {"en", "de", "fr", "es", "it", "pt", "nl", "pl", "ja", "zh"}
 
 def test_every_message_of_the_development_corpus_is_understood() -> None:
     assert score(samples("development.txt")).wrong == []
+
+
+def test_every_message_of_the_second_corpus_but_one_is_understood() -> None:
+    """It was held apart until the finder, which knew ten languages, had been tried on it once: 228
+    messages in 28 languages, precision 0.948 and recall 0.752; in the ten, 0.957 and 0.848."""
+    corpus = samples("second_development.txt")
+
+    assert [one.code for one, _ in score(corpus).wrong] == ["73911822"]
+    assert link_score(corpus).wrong == []
 
 
 def test_messages_it_was_not_developed_on_are_understood(

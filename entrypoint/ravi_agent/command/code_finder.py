@@ -24,9 +24,13 @@ from itertools import islice
 
 from ravi_agent.command import code_forms as forms
 from ravi_agent.command import code_words as words
+from ravi_agent.command import code_words_more as more
 from ravi_agent.command.code_forms import LATIN
 
-_CJK = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
+# Scripts whose words have no spaces around them, or take endings and prefixes without one.
+_CJK = re.compile(
+    r"[\u0590-\u06ff\u0900-\u097f\u0e00-\u0e7f\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]"
+)
 _ENOUGH = 3.5
 TEXT_LIMIT = 16 * 1024  # characters of one message that are looked at
 _MOST = 200  # candidates of one message
@@ -44,27 +48,19 @@ def _pattern(alternatives: "tuple[str, ...]") -> str:
     return "|".join(parts)
 
 
-_CODE = re.compile(rf"(?:{_pattern(words.CODE_WORDS)})(?!-[a-z])", re.IGNORECASE)
-_OTHER = re.compile(_pattern(words.OTHER_CODES), re.IGNORECASE)
-_PURPOSE = re.compile(_pattern(words.PURPOSE_WORDS), re.IGNORECASE)
-_OVER = re.compile(_pattern(words.OVER), re.IGNORECASE)
+_CODE = re.compile(rf"(?:{_pattern(words.CODE_WORDS + more.CODE_WORDS)})(?!-[a-z])", re.IGNORECASE)
+_OTHER = re.compile(_pattern(words.OTHER_CODES + more.OTHER_CODES), re.IGNORECASE)
+_PURPOSE = re.compile(_pattern(words.PURPOSE_WORDS + more.PURPOSE_WORDS), re.IGNORECASE)
+_OVER = re.compile(_pattern(words.OVER + more.OVER), re.IGNORECASE)
 _SALES = re.compile("|".join(words.SALES), re.IGNORECASE)
 _NUMBER_WORD = r"(?:\s*(?:no\.?|nr\.?|n[°ºr]\.?|num(?:ber|mer)?|number|id|code|番号|号|號|编号|#))?"
 _LABEL = re.compile(
-    rf"(?:{_pattern(words.LABELS)}){_NUMBER_WORD}(?:\s+(?:is|ist|est|es|è|é|jest|to))?"
+    rf"(?:{_pattern(words.LABELS + more.LABELS)}){_NUMBER_WORD}(?:\s+(?:is|ist|est|es|è|é|jest|to))?"
     r"[\s:：#№\"'(*«「【-]*$|[#№]\s*$",
     re.IGNORECASE,
 )
 _PLACE = re.compile(rf"(?:{_pattern(words.PLACES)})\s*(?:no\.?|nr\.?)?\s*$", re.IGNORECASE)
 _UNIT = re.compile(rf"^[ \t)-]{{0,2}}(?:{_pattern(words.UNITS)})", re.IGNORECASE)
-_UNIT_SIGN = re.compile(r"^\s?(?:%|°|€|£|\$|¥|￥)")
-_STREET = re.compile(
-    r"^\s+(?:[A-Z][\w'.]*\s+){1,3}(?:St|Street|Ave|Avenue|Rd|Road|Blvd|Boulevard|Lane|Ln|Drive|Dr"
-    r"|Parkway|Pkwy|Way|Court|Square|Highway)\b"
-)
-_CURRENCY = re.compile(
-    r"(?:[€£$¥￥₹₽]|(?:usd|eur|gbp|chf|pln|jpy|cny|rmb|inr|rs|r\$|kr)\.?)\s?$", re.IGNORECASE
-)
 # Nothing between a word and its number but what says that they are the same.
 _IS = re.compile(
     r"^[\s\"'“”„«»「」『』【】()\[\]*_`~|>-]*(?:[:：=→–—]|is\b|are\b|ist\b|lautet\b|est\b|es\b|è\b|é\b|jest\b|to\b"
@@ -80,7 +76,22 @@ _SENTENCE_END = re.compile(
     r"(?<!\bmin)(?<!\bno)(?<!\bnr)(?<!\bz\.b)(?<!\bca)[.!?](?=\s|$)|[。！？!?]|\n\s*\n",
     re.IGNORECASE,
 )
-_VERB = re.compile(rf"(?:{_pattern(words.VERBS)})[^.!?\n\d]{{0,25}}$", re.IGNORECASE)
+_VERB = re.compile(rf"(?:{_pattern(words.VERBS + more.VERBS)})[^.!?\n\d]{{0,25}}$", re.IGNORECASE)
+_VERB_BEHIND = re.compile(rf"^[^.!?\n\d]{{0,8}}(?:{_pattern(more.VERBS_BEHIND)})", re.IGNORECASE)
+# `flat 1204 is 6642`: what a number is called, not the number that is told.
+_ANOTHER_BEHIND = re.compile(
+    r"^[)\]\s]*(?:is|ist|lautet|est|es|è|é|jest|to|är|er|это|:)\s+[\"'*]*\d{4}", re.IGNORECASE
+)
+_HOUR = re.compile(
+    r"\b(?:at|by|until|from|um|ab|à|las|alle|ore|às|om|kl|godz|o|в)\.?\s+$", re.IGNORECASE
+)
+_PRONOUN = re.compile(
+    r"(?:^|[.!?\n]\s*)(?:it'?s|it is|this is|here it is:?|es ist|c'est|es el|è il|é o|het is|to)\s+$",
+    re.IGNORECASE,
+)
+_COLON_OR_IS = re.compile(
+    r"(?:[:：]|\b(?:is|ist|lautet|est|es|è|é|jest|to|är|er))[\s\"'*«„]*$", re.IGNORECASE
+)
 
 
 class _Candidate:
@@ -129,11 +140,11 @@ def find_code(text: str, subject: str = "") -> str | None:
 
 def plain_text(text: str) -> str:
     """Full-width digits as plain ones, one kind of line end, no invisible characters."""
-    text = (
-        unicodedata.normalize("NFKC", text[: 4 * TEXT_LIMIT])
-        .replace("\r\n", "\n")
-        .replace("\r", "\n")
-    )
+    # A full-width comma ends a clause; as a plain one it would be a decimal's.
+    text = re.sub(r"[，、]", ", ", text[: 4 * TEXT_LIMIT])
+    text = re.sub(r"(?<=\d{4}),(?=\d{1,2}\s?[分秒天小])", ", ", text)
+    text = re.sub(r"[^\D0-9]", lambda found: str(unicodedata.digit(found[0])), text)
+    text = unicodedata.normalize("NFKC", text).replace("\r\n", "\n").replace("\r", "\n")
     return re.sub(r"[\u00ad\u200b-\u200f\u2060\ufeff\u034f]", "", text)
 
 
@@ -142,7 +153,7 @@ def _score(candidate: _Candidate, text: str, original: str, subject: str) -> flo
     line_start = text.rfind("\n", 0, candidate.start) + 1
     line_end = (text + "\n").find("\n", candidate.end)
     around = text[line_start : candidate.start] + text[candidate.end : line_end]
-    is_alone = not re.search(rf"[{LATIN}\d]|{_CJK.pattern}", around)
+    is_alone = not re.search(r"[^\W_]", around)
     strict, loose = _by_code_word(left, right, is_alone=is_alone)
     score = max(strict, loose)
     score = max(score, _by_purpose(candidate, left, right))
@@ -179,14 +190,23 @@ def _by_code_word(left: str, right: str, *, is_alone: bool) -> tuple[float, floa
 
 
 def _by_purpose(candidate: _Candidate, left: str, right: str) -> float:
-    """`Enter 482913 to sign in`, `482913 is your Acme login`."""
+    """`Enter 482913 to sign in`, `482913 is your Acme login`, `which code? It's 482913`."""
+    has_code_before = _CODE.search(left[-240:])
+    if has_code_before and _PRONOUN.search(left[-24:]):
+        return 4.5
+    is_told = _VERB.search(left[-60:]) or _VERB_BEHIND.match(right)
     if candidate.kind in {"mixed", "letters", "pair"}:
-        return 0.0
+        # Letters and digits right behind `enter` are what is to be entered.
+        is_next = re.search(r"[^\W\d_]+[\s:：\"'«„]+$", left[-60:]) and is_told
+        is_code = is_next and candidate.kind == "mixed" and candidate.value.isupper()
+        return 5.5 if is_code and _VERB.search(left[-16:]) else 0.0
+    if is_told and has_code_before:
+        return 4.0
     near = right[:_REACH]
     end = _SENTENCE_END.search(near)
     near = near[: end.start()] if end else near
     has_purpose = _PURPOSE.search(near)
-    if _VERB.search(left[-60:]) and (has_purpose or _PURPOSE.search(left[-120:])):
+    if is_told and (has_purpose or _PURPOSE.search(left[-120:])):
         return 5.0
     if has_purpose and _IS_BEHIND.match(right):
         return 4.5
@@ -233,6 +253,10 @@ def _against(
 ) -> float:
     weight = 0.0
     line = left.rpartition("\n")[2]
+    if _ANOTHER_BEHIND.match(right):
+        weight += 4.0
+    if _HOUR.search(left[-8:]) and re.fullmatch(r"(?:[01]\d|2[0-3])[0-5]\d", candidate.value):
+        weight += 6.0
     if _is_labelled(left):
         weight += 10.0
     if re.search(
@@ -241,9 +265,9 @@ def _against(
         before = original[max(0, candidate.start - 48) : candidate.start]
         if _OTHER.search(before):
             weight += 10.0
-    if _UNIT.match(right) or _UNIT_SIGN.match(right) or _STREET.match(right):
+    if _UNIT.match(right) or forms.UNIT_SIGN.match(right) or forms.STREET.match(right):
         weight += 8.0
-    if _CURRENCY.search(left[-6:]):
+    if forms.CURRENCY.search(left[-6:]):
         weight += 8.0
     if line.lstrip().startswith(">"):
         weight += 2.0
@@ -265,6 +289,10 @@ def _is_labelled(left: str) -> bool:
     found = _LABEL.search(tail) or _PLACE.search(tail)
     if not found or _CODE.search(tail[-14:]):
         return False
+    if _COLON_OR_IS.search(tail):  # `The code of your parcel is …`: the label is the code's own
+        clause = re.split(_SENTENCE_END, left[-_REACH:])[-1].rpartition("\n")[2]
+        if _CODE.search(clause) and not re.search(r"\d", clause):
+            return False
     above, newline, _ = left.rstrip(" \t").rpartition("\n")
     if not newline or left[len(above) + 1 :].strip():
         return True

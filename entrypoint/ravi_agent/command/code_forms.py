@@ -50,6 +50,15 @@ CANDIDATES = re.compile(
     r"|(?P<letters>[A-Z]{4,8})"
     r")(?![A-Za-z0-9_@]|[.,/-][A-Za-z0-9])"
 )
+# What stands right before or behind an amount, or the number of a house.
+UNIT_SIGN = re.compile(r"^\s?(?:%|°|€|£|\$|¥|￥)")
+STREET = re.compile(
+    r"^\s+(?:[A-Z][\w'.]*\s+){1,3}(?:St|Street|Ave|Avenue|Rd|Road|Blvd|Boulevard|Lane|Ln|Drive|Dr"
+    r"|Parkway|Pkwy|Way|Court|Square|Highway)\b"
+)
+CURRENCY = re.compile(
+    r"(?:[€£$¥￥₹₽]|(?:usd|eur|gbp|chf|pln|jpy|cny|rmb|inr|rs|r\$|kr)\.?)\s?$", re.IGNORECASE
+)
 HASHED = re.compile(r"(?<=[A-Za-z\u3000-\u9fff:：] )#(\d{4,8})(?!\d)")
 NO_WORDS = re.compile(  # letters and digits that are a measure or a name
     r"\d+(?:st|nd|rd|th|h|hr|hrs|min|mins|am|pm|px|[kmgt]i?b|[kmx]|p|w|d|s|er|ème|eme|º|ª|fps|hz|mp)"

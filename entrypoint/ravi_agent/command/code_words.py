@@ -23,6 +23,8 @@ CODE_WORDS = (
     r"pin(?:[- ]?(?:code|number|nummer))?",
     r"(?:one|single)[- ]?time[- ](?:pass(?:word|phrase|code)?|pin|key)",
     r"verification number",
+    r"(?:temporary|initial|single[- ]use) (?:password|passcode|pin)",
+    r"palavra[- ]chave",
     r"token",
     r"security key",
     r"einmal(?:ige[sn]?)?[- ]?(?:passwort|kennwort|pin|schlüssel)s?",
@@ -47,7 +49,7 @@ CODE_WORDS = (
     r"コード",
     r"ワンタイム(?:パスワード|パス|コード|pin)",
     r"パスコード",
-    r"(?:验证|驗證|校验|校驗|确认|確認|动态|動態|安全|认证|認證|授权|授權|激活|登录|登錄|登入|随机|检验|識別|识别)(?:密)?(?:码|碼)",
+    r"(?:验证|驗證|校验|校驗|确认|確認|取件|提货|动态|動態|安全|认证|認證|授权|授權|激活|登录|登錄|登入|随机|检验|識別|识别)(?:密)?(?:码|碼)",
     r"(?:动态|動態|一次性|临时|臨時)(?:密码|密碼|口令)",
     r"(?:短信|手机|手機)?口令",
     r"代码",
@@ -115,7 +117,7 @@ OTHER_CODES = (
     r"kod(?:u|em|y)? (?:rabatow\w+|promocyjn\w+|pocztow\w+|błędu|kreskow\w+|qr|produktu|polecaj\w+"
     r"|rezerwacji|źródłow\w+|zniżkow\w+|klienta)",
     r"(?:クーポン|プロモーション|プロモ|割引|招待|紹介|商品|エラー|郵便|バー|qr|ギフト|キャンペーン|予約|国|優待)\s?コード",
-    r"(?:优惠|優惠|折扣|邀请|邀請|推荐|推薦|兑换|兌換|二维|二維|条形|條形|取件|提货|礼品|商品|错误|錯誤|促销)(?:代)?(?:码|碼)",
+    r"(?:优惠|優惠|折扣|邀请|邀請|推荐|推薦|兑换|兌換|二维|二維|条形|條形|礼品|商品|错误|錯誤|促销)(?:代)?(?:码|碼)",
     r"错误代码|錯誤代碼|股票代码|邮政编码|源代码|代码库",
     r"(?:source|open) code|code (?:review|of conduct|freeze|base|change|snippet|sample|owner|coverage)s?",
 )
@@ -125,7 +127,7 @@ LABELS = (
     r"orders?|purchase order|p\.?o\.?|invoices?|bill|receipts?|ref(?:erence|\.)?|tickets?|cases?|claim"
     r"|accounts?|acct|a/c|customer|client|member(?:ship)?|user(?: ?id)?|ids?|tracking|parcel|shipment"
     r"|booking|reservation|confirmation number|confirmation no|policy|contract|serial|model|part"
-    r"|item|sku|article|version|ver|build|release|flight|train|gate|seat|room|suite|ste|apt|unit|floor|box"
+    r"|item|sku|article|version|ver|build|release|flight|train|gate|seat|room|flat|house|suite|ste|apt|unit|floor|box"
     r"|p\.?o\.? box|phone|tel(?:ephone)?|fax|mobile|call|dial|text|ext(?:ension)?|port|pid|error|status"
     r"|ending(?: (?:in|with))?|ends (?:in|with)|last (?:4|four)(?: digits)?|card|visa|mastercard|amex"
     r"|iso|rfc|din|§|issue|pull request|pr|merge request|commit"
@@ -214,7 +216,7 @@ LINK_WORDS = (
     r"conferma|attiva|accedi|convalida",
     r"ativar|ative|validar|acessar|entrar",
     r"bevestig|verifieer|activeer|inloggen",
-    r"potwierd|aktywuj|zweryfikuj|zaloguj",
+    r"potwierd|aktyw(?:uj|ow|acj)|zweryfikuj|zaloguj",
     r"確認|認証|有効|ログイン|登録を完了|本登録",
     r"确认|確認|验证|驗證|激活|登录|登入|激活",
 )

@@ -8,11 +8,12 @@ not me` and a bare home page against it. The best one is taken if it scores enou
 import re
 
 from ravi_agent.command import code_words as words
+from ravi_agent.command import code_words_more as more
 from ravi_agent.command.code_finder import TEXT_LIMIT, plain_text
 from ravi_agent.command.code_forms import URL
 from ravi_agent.command.html_text import read_html
 
-_LINK_FOR = re.compile("|".join(words.LINK_WORDS), re.IGNORECASE)
+_LINK_FOR = re.compile("|".join(words.LINK_WORDS + more.LINK_WORDS), re.IGNORECASE)
 _LINK_RESET = re.compile("|".join(words.RESET_WORDS), re.IGNORECASE)
 _LINK_AGAINST = re.compile("|".join(words.OTHER_LINKS), re.IGNORECASE)
 _FILE = re.compile(
