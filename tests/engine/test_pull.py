@@ -1,6 +1,7 @@
 """`--pull`: images that are not here, from a registry on loopback, which engines trust."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import docker
 import pytest
@@ -53,3 +54,19 @@ def test_an_image_that_nobody_has_is_said_before_anything_starts(
     done = launch(environ, *flags, "--", "true", code=69)
 
     assert f"image '{image}' is not here and cannot be pulled: manifest" in done.stderr
+
+
+def test_an_image_is_pulled_where_the_helper_for_credentials_is_missing(
+    environ: dict[str, str], run_name: str, registry: Registry, tmp_path: Path
+) -> None:
+    """As `docker pull` does: most images need no account."""
+    (tmp_path / "docker").mkdir()
+    (tmp_path / "docker" / "config.json").write_text('{"credsStore": "nowhere"}')
+    environ["DOCKER_CONFIG"] = str(tmp_path / "docker")
+    image = f"{registry.host}/agents/base:1"
+
+    flags = ["--count", "1", "--name", run_name, "--image", image, "--rm"]
+    done = launch(environ, *flags, "--", "true")
+
+    assert "pulling without an account" in done.stderr
+    assert "docker-credential-nowhere" in done.stderr

@@ -1,19 +1,36 @@
 """One call to a Docker engine, and the error for what it refuses.
 
-The only module that knows `requests`, over which the Docker SDK speaks.
+The only module that knows `requests` and what is below it, over which the Docker SDK speaks.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from http.client import HTTPException
 from typing import Any
 
 import docker.errors
 import requests
+import urllib3.exceptions
+from docker.credentials.errors import StoreError
 
 from ravi_agent.errors import EngineError
 
+# The connection ended, or nothing came over it in time.
+_CONNECTION_ERRORS = (
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,
+    urllib3.exceptions.HTTPError,
+    HTTPException,
+)
 # The engine's refusals, failures of the connection to it, and of the SDK itself: a credential
-# helper that is not installed, a proxy that it cannot use.
-SDK_ERRORS = (docker.errors.DockerException, requests.RequestException)
+# helper that is not installed, a proxy that it cannot use, an answer that is none of an engine's.
+SDK_ERRORS = (
+    docker.errors.DockerException,
+    docker.errors.StreamParseError,
+    StoreError,
+    requests.RequestException,
+    *_CONNECTION_ERRORS,
+)
 
 
 class EngineGoneError(EngineError):
@@ -35,10 +52,32 @@ def ask(what: str, call: Callable[[], Any], *, fine: tuple[int, ...] = ()) -> An
     return None
 
 
+def ask_for_stream(what: str, call: Callable[[], Iterable[bytes]]) -> Iterator[bytes]:
+    """The chunks of what `call` returns; raises as `ask` does, also between two of them."""
+    chunks = ask(what, call)
+
+    def passed_on() -> Iterator[bytes]:
+        try:
+            yield from chunks
+        except SDK_ERRORS as exc:
+            raise engine_error(exc, what) from exc
+
+    return passed_on()
+
+
 def engine_error(exc: Exception, what: str) -> EngineError:
     """The error for what the SDK has raised."""
-    kind = EngineGoneError if isinstance(exc, requests.ConnectionError) else EngineError
-    return kind(what, engine_words(exc))
+    kind = EngineGoneError if isinstance(exc, _CONNECTION_ERRORS) else EngineError
+    return kind(what, engine_words(exc), fix_for(exc))
+
+
+def fix_for(exc: BaseException | None) -> str | None:
+    """What to type where it is not the engine that fails, but the way to it."""
+    while exc:
+        if isinstance(exc, requests.exceptions.InvalidSchema | requests.exceptions.ProxyError):
+            return "export NO_PROXY=HOST, with the engine's host, or unset ALL_PROXY"
+        exc = exc.__cause__ or exc.__context__
+    return None
 
 
 def engine_words(exc: Exception) -> str:

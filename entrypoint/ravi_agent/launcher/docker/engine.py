@@ -4,6 +4,7 @@ import contextlib
 import os
 import threading
 import time
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
@@ -13,7 +14,13 @@ import docker.errors
 from ravi_agent import contract
 from ravi_agent.errors import EngineError
 from ravi_agent.launcher.docker.attach import Attached, attach, attach_log
-from ravi_agent.launcher.docker.calls import SDK_ERRORS, ask, engine_error, engine_words
+from ravi_agent.launcher.docker.calls import (
+    SDK_ERRORS,
+    ask,
+    ask_for_stream,
+    engine_error,
+    engine_words,
+)
 from ravi_agent.launcher.docker.container import container_settings
 from ravi_agent.launcher.docker.host import connect
 from ravi_agent.launcher.docker.inspection import KILLED, agent_of, exit_code_of
@@ -233,17 +240,12 @@ class DockerEngine:
         log = self.logs(container, tail=None, since=None, follow=False, stdout=False)
         prefix = contract.READY_PREFIX.encode()
         rest = b""
-        try:
-            for chunk in log:
-                *lines, rest = (rest + chunk).split(b"\n")
-                for line in lines:
-                    if line.startswith(prefix):
-                        return bytes(line)
-                rest = rest[:_LINE_LIMIT]  # a log may be larger than the memory
-        except SDK_ERRORS as exc:
-            raise engine_error(exc, f"container {container[:12]} has no log") from exc
-        finally:
-            log.close()
+        for chunk in log:
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                if line.startswith(prefix):
+                    return line
+            rest = rest[:_LINE_LIMIT]  # a log may be larger than the memory
         return None
 
     def logs(
@@ -254,9 +256,9 @@ class DockerEngine:
         since: int | None,
         follow: bool,
         stdout: bool = True,
-    ) -> Any:
+    ) -> Iterator[bytes]:
         """Chunks of output: a stream of bytes, standard output and error together."""
-        return ask(
+        return ask_for_stream(
             f"container {container[:12]} has no log",
             lambda: self._api.logs(
                 container,

@@ -13,7 +13,7 @@ import docker.errors
 import docker.utils
 
 from ravi_agent.errors import EngineError, UsageError
-from ravi_agent.launcher.docker.calls import SDK_ERRORS, engine_words
+from ravi_agent.launcher.docker.calls import SDK_ERRORS, engine_words, fix_for
 from ravi_agent.launcher.docker.context import read_context
 
 CALL_TIMEOUT_S = 120  # an engine that starts fifty containers at once takes its time
@@ -88,7 +88,7 @@ def connect(
         raise EngineError(
             "no Docker engine answers" + (f" at {url}" if url else ""),
             engine_words(exc),
-            "start Docker, or name one that runs: --host, --context or DOCKER_HOST",
+            fix_for(exc) or "start Docker, or name one that runs: --host, --context or DOCKER_HOST",
         ) from exc
     return client, tunnel
 

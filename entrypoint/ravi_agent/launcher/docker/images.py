@@ -1,10 +1,11 @@
 """The images of a run: there, of the right kind, and pulled with their progress shown."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import docker
 import docker.errors
+from docker.credentials.errors import StoreError
 
 from ravi_agent.errors import EngineError, UsageError
 from ravi_agent.launcher.docker.calls import SDK_ERRORS, engine_words
@@ -72,9 +73,7 @@ class Images:
         layers: dict[str, str] = {}
         done = -1
         try:
-            for step in self._client.api.pull(
-                repository, tag=tag, stream=True, decode=True, platform=self._platform
-            ):
+            for step in self._steps(repository, tag):
                 if "error" in step:
                     raise EngineError(*_not_pulled(name, str(step["error"])))
                 status = str(step.get("status", ""))
@@ -88,6 +87,25 @@ class Images:
                     self._say(f"pulling {name}: {complete} of {len(layers)} layers")
         except SDK_ERRORS as exc:
             raise EngineError(*_not_pulled(name, engine_words(exc))) from exc
+
+    def _steps(self, repository: str, tag: str | None) -> Iterable[Mapping[str, Any]]:
+        """What the engine says while it pulls; without an account where the helper is missing.
+
+        `docker pull` does the same: most images need none.
+        """
+        options: dict[str, Any] = {
+            "tag": tag, "stream": True, "decode": True, "platform": self._platform
+        }  # fmt: skip
+        api: Any = self._client.api
+        steps: Iterable[Mapping[str, Any]]
+        try:
+            steps = api.pull(repository, **options)
+        except (docker.errors.DockerException, StoreError) as exc:
+            if isinstance(exc, docker.errors.APIError) or "redential" not in engine_words(exc):
+                raise
+            self._say(f"pulling without an account: {engine_words(exc)}")
+            steps = api.pull(repository, auth_config={}, **options)
+        return steps
 
 
 def _split_tag(name: str) -> tuple[str, str | None]:
