@@ -14,6 +14,8 @@ EXIT_THROTTLED = 75
 EXIT_ANSWER = 76
 EXIT_REFUSED = 77
 EXIT_SETTINGS = 78
+# What timeout(1) says of a program that was still running: RAVI_TIMEOUT was over.
+EXIT_TIMED_OUT = 124
 # What a shell says of a program it could not start (POSIX, Shell Command Language, 2.8.2).
 EXIT_NOT_EXECUTABLE = 126
 EXIT_NOT_FOUND = 127

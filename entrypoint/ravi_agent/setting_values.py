@@ -47,6 +47,19 @@ def seconds(text: str) -> float:
     return seconds
 
 
+def lifetime(text: str) -> float | None:
+    """Seconds that may be many days; None for "", which is without end."""
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError as exc:
+        raise ValueError("not a number of seconds") from exc
+    if not 0 < value <= 366 * 86400:
+        raise ValueError("give seconds above 0 and up to a year")
+    return value
+
+
 def signal_map(text: str) -> dict[int, int]:
     return dict(_pair(entry, _signal_number) for entry in text.split(",") if entry)
 

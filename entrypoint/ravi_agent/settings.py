@@ -12,6 +12,7 @@ from ravi_agent.setting_values import (
     absolute_path,
     credential_files,
     exit_remap,
+    lifetime,
     limit,
     one_of,
     seconds,
@@ -58,6 +59,10 @@ VARIABLES = {
     "RAVI_GRACE": (
         "8",
         "seconds from the first stop signal, or from the end of the agent, to SIGKILL",
+    ),
+    "RAVI_TIMEOUT": (
+        "",
+        "seconds after which a running agent is stopped; the container then ends with 124",
     ),
     "RAVI_SIGNAL_SCOPE": (
         "stop",
@@ -133,6 +138,7 @@ class Settings:
         self.max_identities: int | None = parsed("RAVI_MAX_IDENTITIES", limit)
         self.is_max_identities_asked_for = bool(environ.get("RAVI_MAX_IDENTITIES"))
         self.grace_s: float = parsed("RAVI_GRACE", seconds)
+        self.timeout_s: float | None = parsed("RAVI_TIMEOUT", lifetime)
         if environ.get("RAVI_SIGNAL_SCOPE") == "child":
             raise SettingsError(
                 "RAVI_SIGNAL_SCOPE='child'", "it is now called agent", "RAVI_SIGNAL_SCOPE=agent"

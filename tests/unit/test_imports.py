@@ -150,7 +150,7 @@ def test_a_module_imports_only_what_its_layer_may(module: str) -> None:
                 "ravi_agent.launcher.commands.parser",
             },
         ),
-        ("rich", {"ravi_agent.launcher.show.progress", "ravi_agent.launcher.show.tables"}),
+        ("rich", {"ravi_agent.launcher.show.tables"}),
         (
             "ruamel",
             {"ravi_agent.workspace.front_matter", "ravi_agent.launcher.planning.tasks_file"},

@@ -15,12 +15,12 @@ from ravi_agent.launcher.planning.spec import (
     Flow,
     RunSpec,
     check_volume,
-    host_path,
     parse_environment,
     parse_labels,
     read_env_file,
 )
 from ravi_agent.launcher.planning.tasks_file import Row, parse_tasks
+from ravi_agent.launcher.planning.values import host_path
 
 SECRETS = ("RAVI_MANAGEMENT_KEY", "RAVI_ACCESS_TOKEN", "RAVI_HANDOVER")
 SPEC = RunSpec(image="my-agent:1", count=2, api_url="https://ravi.example")

@@ -26,7 +26,8 @@ class Options:
     once the agent has ended; with nothing in it there is no release phase. parent: the pid of the
     process whose end ends the agent, None for nobody's. start_hook, stop_hook: programs, None for
     none. agent: its pid where it runs already. held: a descriptor to keep open, None for none.
-    is_confined: it gets no more rights than it starts with.
+    is_confined: it gets no more rights than it starts with. timeout_s: how long it may run, None
+    for ever.
     """
 
     __slots__ = (
@@ -44,6 +45,7 @@ class Options:
         "start_hook",
         "status_path",
         "stop_hook",
+        "timeout_s",
         "user",
     )
 
@@ -77,6 +79,7 @@ class Options:
         self.agent: int | None = None
         self.held: int | None = None
         self.is_confined = False
+        self.timeout_s: float | None = None
 
     def to_words(self) -> list[str]:
         """The command line of supervise."""
@@ -98,6 +101,7 @@ class Options:
             "agent": self.agent,
             "held": self.held,
             "confined": self.is_confined or None,
+            "timeout": self.timeout_s,
         }
         words += [f"{name}={value}" for name, value in more.items() if value is not None]
         words += [f"{_ON_EXIT}{name}={value}" for name, value in self.on_exit.items()]
@@ -134,6 +138,7 @@ class Options:
         options.agent = int(values["agent"]) if "agent" in values else None
         options.held = int(values["held"]) if "held" in values else None
         options.is_confined = "confined" in values
+        options.timeout_s = float(values["timeout"]) if "timeout" in values else None
         return options
 
 

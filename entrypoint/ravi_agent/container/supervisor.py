@@ -8,6 +8,7 @@ from ravi_agent.container.options import SCOPE_AGENT, SCOPE_GROUP, Options
 from ravi_agent.container.spawn import Spawner, give_terminal
 from ravi_agent.container.stop import stop_signals
 from ravi_agent.container.verdict import say_how_it_ended
+from ravi_agent.contract import EXIT_TIMED_OUT
 from ravi_agent.log import Log
 
 TYPE_CHECKING = False
@@ -55,6 +56,8 @@ class Supervisor:
         self._stops = stop_signals(options.signal_map) - ignored
         self._status: int | None = None  # as waitpid gives it, once the agent has ended
         self._deadline: float | None = None
+        self._timeout_s = None if is_hook else options.timeout_s
+        self._is_timed_out = False
         self._stop_hook = None if is_hook else options.stop_hook
         self._stop_hook_pid: int | None = None  # while it runs
         self._held: int | None = None  # what the agent gets once it has ended
@@ -71,13 +74,17 @@ class Supervisor:
             self._look_for_parent()
         everything = signal.valid_signals()
         self._reap()  # an agent that was started early may have ended already
+        ends_at = None if self._timeout_s is None else _now() + self._timeout_s
         while self._status is None or (has_children() and not self._is_hook):
-            if self._deadline is None:
+            until = ends_at if self._deadline is None else self._deadline
+            if until is None:
                 info = signal.sigwaitinfo(everything)
             else:
-                left_s = max(0.0, self._deadline - _now())
-                awaited = signal.sigtimedwait(everything, left_s)
+                awaited = signal.sigtimedwait(everything, max(0.0, until - _now()))
                 if awaited is None:
+                    if self._deadline is None:
+                        self._time_out()
+                        continue
                     if self._is_killing:
                         break  # stuck in the kernel: leaving lets the kernel end it
                     self._kill()
@@ -89,13 +96,14 @@ class Supervisor:
             else:
                 is_engine = info.si_code == _SI_USER and info.si_pid in _ENGINES
                 self._forward(info.si_signo, is_engine=is_engine)
-        return say_how_it_ended(
+        code = say_how_it_ended(
             self._log,
             self._status,
             stopped_by=self.stopped_by,
             is_killed=self._is_killing,
             who="the start hook" if self._is_hook else "the agent",
         )
+        return EXIT_TIMED_OUT if self._is_timed_out else code
 
     def _forward(self, number: int, *, is_engine: bool) -> None:
         """Pass a signal on to whom the scope says."""
@@ -142,6 +150,13 @@ class Supervisor:
             return False
         self._held = wanted
         return True
+
+    def _time_out(self) -> None:
+        """RAVI_TIMEOUT is over: stop the agent as an engine would."""
+        self._is_timed_out = True
+        self._log.warning(f"still running after {self._timeout_s:g} s", "raise RAVI_TIMEOUT")
+        self._begin_grace()
+        self._forward(signal.SIGTERM, is_engine=False)
 
     def _look_for_parent(self) -> None:
         if self._is_parent_watched and os.getppid() != self._options.parent:

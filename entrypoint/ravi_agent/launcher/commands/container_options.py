@@ -1,9 +1,10 @@
 """Settings of the agents' containers, under the names that docker gives them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ravi_agent.launcher.backend import DOCKER
 from ravi_agent.launcher.commands.flags import Completion, Group, flag
+from ravi_agent.launcher.commands.passed_flags import PassedFlags
 from ravi_agent.launcher.commands.run_options import ENGINES
 from ravi_agent.launcher.planning.container import (
     PIDS_LIMIT,
@@ -151,9 +152,11 @@ class DockerFlags:
     )
 
 
-def container_options(flags: ContainerFlags, docker: DockerFlags) -> ContainerOptions:
+def container_options(
+    flags: ContainerFlags, docker: DockerFlags, more: PassedFlags
+) -> ContainerOptions:
     """Raises UsageError for the first value that is wrong."""
-    return parse_container_options(
+    options = parse_container_options(
         cpus=flags.cpus,
         memory=flags.memory,
         gpus=flags.gpus,
@@ -167,3 +170,6 @@ def container_options(flags: ContainerFlags, docker: DockerFlags) -> ContainerOp
         security_opt=docker.security_opt,
         platform=docker.platform,
     )
+    settings = more.settings()
+    settings.check()
+    return replace(options, docker=settings)

@@ -14,6 +14,7 @@ from ravi_agent.launcher.commands.flags import Call, Command, Completion, Group,
 from ravi_agent.launcher.commands.identity_options import IdentityOptions
 from ravi_agent.launcher.commands.kubernetes_options import KubernetesOptions
 from ravi_agent.launcher.commands.local_options import StartLocalOptions
+from ravi_agent.launcher.commands.passed_flags import PassedFlags
 from ravi_agent.launcher.commands.run_options import (
     DEFAULT_PREFIX,
     AgentOptions,
@@ -24,6 +25,7 @@ from ravi_agent.launcher.commands.run_options import (
 from ravi_agent.launcher.model.request import RunRequest
 from ravi_agent.launcher.planning.plan import check_run_name, new_run_name
 from ravi_agent.launcher.planning.spec import RunSpec
+from ravi_agent.launcher.planning.values import parse_seconds
 from ravi_agent.settings import Settings
 
 
@@ -53,6 +55,15 @@ class StartOptions:
         group=Group.RUN,
         default_text="measured",
         help="Number of containers to start at the same time.",
+        only_on=DOCKER,
+        why="the cluster starts the agents",
+    )
+    stagger: str | None = flag(
+        "--stagger",
+        metavar="DURATION",
+        group=Group.RUN,
+        default_text="none",
+        help="Time between two starts, more or less by half of it at random: 2s.",
         only_on=DOCKER,
         why="the cluster starts the agents",
     )
@@ -93,6 +104,7 @@ class RunOptions:
     failure: FailureOptions = field(default_factory=FailureOptions)
     container: ContainerFlags = field(default_factory=ContainerFlags)
     docker: DockerFlags = field(default_factory=DockerFlags)
+    passed: PassedFlags = field(default_factory=PassedFlags)
     kubernetes: KubernetesOptions = field(default_factory=KubernetesOptions)
     output: OutputOptions = field(default_factory=OutputOptions)
     engine: EngineOptions = field(default_factory=EngineOptions)
@@ -105,6 +117,7 @@ class RunOptions:
         flow = {
             "concurrency": start.concurrency,
             "parallel": self.agents.parallel,
+            "stagger_s": (parse_seconds("--stagger", start.stagger) if start.stagger else None),
             "is_removing": start.is_removing or None,
             **self.failure.flow(),
         }
@@ -145,7 +158,7 @@ class RunOptions:
             api_url=Settings(environ).api_url,
             is_local=self.local.is_local,
             is_provisioning_here=self.identities.is_on_host(self.engine.backend),
-            container=container_options(self.container, self.docker),
+            container=container_options(self.container, self.docker, self.passed),
         )
 
     def _check(self, call: Call) -> None:
@@ -185,7 +198,7 @@ class RunOptions:
         """What the launcher has to stay for; a cluster does all but the removal."""
         flags = {"--rm", "--delete-identities", "--collect"}
         if self.engine.backend == DOCKER:
-            flags |= {"--retries", "--timeout", "--max-failures", "--fail-fast"}
+            flags |= {"--retries", "--max-failures", "--fail-fast"}
         for one in sorted(flags & call.given):
             raise UsageError(
                 f"--detach and {one}", "the launcher does not stay to do it", f"leave out {one}"

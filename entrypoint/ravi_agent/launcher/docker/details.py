@@ -54,6 +54,7 @@ def _why(state: Mapping[str, Any]) -> str:
 
 
 _MEANINGS = {
+    contract.EXIT_TIMED_OUT: "timed out",
     contract.EXIT_NOT_EXECUTABLE: "program not executable",
     contract.EXIT_NOT_FOUND: "program not found",
     contract.EXIT_SIGNAL_BASE + 2: "interrupted",

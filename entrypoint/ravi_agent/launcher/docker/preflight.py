@@ -39,7 +39,7 @@ def check_image(engine: DockerEngine, plan: Plan, image: str, config: Mapping[st
     tasks = [task for task in plan.tasks if task.image == image]
     variables = dict(entry.partition("=")[::2] for entry in config.get("Env") or ())
     check_settings(plan, variables, image)
-    mounted = set(config.get("Volumes") or ())
+    mounted = {*(config.get("Volumes") or ()), *plan.container.docker.targets()}
     with Probe(engine, plan, tasks[0]) as probe:
         _check_entrypoint(probe, image, config, variables)
         looked_up = set()

@@ -53,7 +53,9 @@ class Probe:
         """Raises EngineError where the engine takes no such container."""
         settings = container_settings(self._api, self._plan, self._task, "none")
         # Volumes would be made, and stay; the name and the labels are the agent's.
-        settings["host_config"].pop("Binds", None)
+        host = settings["host_config"]
+        host.pop("Binds", None)
+        host["Mounts"] = [one for one in host.get("Mounts") or () if one["Type"] != "volume"]
         labels = {contract.LABEL_RUN: self._plan.run, contract.LABEL_PROBE: self._task.id}
         settings |= {"name": None, "labels": labels, "environment": {}}
         created = ask(

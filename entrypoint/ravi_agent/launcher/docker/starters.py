@@ -1,5 +1,6 @@
 """The threads that start agents, as many as suit the engine and may run at once."""
 
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -55,6 +56,7 @@ class Starters:
         self._places = threading.Semaphore(plan.at_once)
         self._threads = plan.flow.concurrency or 1
         self._is_over = threading.Event()
+        self._next_at = 0.0  # `time.monotonic()` seconds; guarded by the lock
         self._lock = threading.Lock()
         self._under_way: set[int] = set()
         self._dropped: set[int] = set()
@@ -118,8 +120,19 @@ class Starters:
         if not self._is_over.is_set():
             self._pool.submit(guarded)
 
+    def _wait_for_turn(self) -> None:
+        """With --stagger, until it is time for the next start: fifty at once hammer a site."""
+        stagger_s = self._plan.flow.stagger_s
+        if not stagger_s:
+            return
+        with self._lock:
+            at = max(time.monotonic(), self._next_at)
+            self._next_at = at + stagger_s * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+        self._is_over.wait(max(0.0, at - time.monotonic()))
+
     def _start(self, task: Task, replaced: str | None) -> None:
         is_first = replaced is None
+        self._wait_for_turn()
         while True:
             self._emit(Asked(index=task.index, at=time.monotonic()))
             try:

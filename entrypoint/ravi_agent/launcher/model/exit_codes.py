@@ -56,6 +56,12 @@ EXIT_CODES = (
     ),
     ExitCode(code=contract.EXIT_SETTINGS, meaning="a setting is missing or wrong", can_retry=False),
     ExitCode(
+        code=contract.EXIT_TIMED_OUT,
+        meaning="the agent still ran after `RAVI_TIMEOUT`",
+        can_retry=True,
+        is_agents=True,
+    ),
+    ExitCode(
         code=contract.EXIT_NOT_EXECUTABLE,
         meaning="the agent's program is not executable",
         can_retry=False,

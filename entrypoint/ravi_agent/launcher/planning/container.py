@@ -3,9 +3,10 @@
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ravi_agent.errors import UsageError
+from ravi_agent.launcher.planning.docker_flags import DockerSettings
 from ravi_agent.launcher.planning.values import parse_bytes
 
 PIDS_LIMIT = 4096
@@ -33,6 +34,7 @@ class ContainerOptions:
     network: str | None = None
     platform: str | None = None
     pull: str = "missing"
+    docker: DockerSettings = field(default_factory=DockerSettings)
 
 
 def parse_container_options(

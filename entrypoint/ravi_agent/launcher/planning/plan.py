@@ -10,6 +10,7 @@ from ravi_agent import contract
 from ravi_agent.errors import UsageError
 from ravi_agent.identity import is_plain
 from ravi_agent.launcher.planning.container import ContainerOptions
+from ravi_agent.launcher.planning.docker_flags import DockerSettings, parse_mount
 from ravi_agent.launcher.planning.spec import (
     Flow,
     RunSpec,
@@ -136,6 +137,7 @@ def make_plan(run: str, spec: RunSpec, *, is_fresh: bool) -> Plan:
     rows = spec.rows if spec.rows is not None else _count_rows(spec.count or 0)
     tasks = [_task(run, spec, row, index, len(rows)) for index, row in enumerate(rows)]
     _check_workspaces(tasks)
+    _check_shared(tasks, spec.container.docker)
     return Plan(
         run=run,
         image=spec.image,
@@ -201,6 +203,18 @@ def _workspace_volume(directory: str, target: str) -> str:
             "a directory without one",
         )
     return f"{os.path.abspath(os.path.expanduser(directory))}:{target}"
+
+
+def _check_shared(tasks: Sequence[Task], docker: DockerSettings) -> None:
+    """A --mount is the same for all agents, so it can be nobody's workspace."""
+    targets = {parse_mount(entry).target for entry in docker.mounts}
+    workspaces = {os.path.normpath(workspace_of(task.environment)) for task in tasks}
+    if len(tasks) > 1 and targets & workspaces:
+        raise UsageError(
+            f"--mount to {(targets & workspaces).pop()}",
+            "all agents would share their workspace, and their identity",
+            "--workspace-dir DIR/{id}",
+        )
 
 
 def _check_workspaces(tasks: Sequence[Task]) -> None:

@@ -3,11 +3,11 @@
 Each of these would end one agent after another once its identity has been paid for.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ravi_agent import contract
 from ravi_agent.errors import RaviError, UsageError
-from ravi_agent.launcher.planning.plan import Plan, Task, mounts_of
+from ravi_agent.launcher.planning.plan import Plan, mounts_of
 from ravi_agent.settings import ON_EXIT_DELETE, Settings
 
 # MAX_ARG_STRLEN of Linux, for one argument or variable with the byte that ends it (execve(2)).
@@ -58,18 +58,19 @@ def check_settings(plan: Plan, image_variables: Mapping[str, str], image: str) -
             continue
         seen.add(key)
         try:
-            _check_task(task, Settings(settings), settings)
+            mounts = [*mounts_of(task), *plan.container.docker.targets()]
+            _check_task(mounts, Settings(settings), settings)
         except RaviError as exc:
             where = f"task {task.id}: {exc.what}"
             raise UsageError(where, exc.why, exc.fix) from exc
 
 
-def _check_task(task: Task, settings: Settings, variables: Mapping[str, str]) -> None:
+def _check_task(mounts: Sequence[str], settings: Settings, variables: Mapping[str, str]) -> None:
     if settings.on_exit != ON_EXIT_DELETE:
         return
     named = variables.get("RAVI_MANAGEMENT_KEY_FILE") or variables.get("RAVI_ACCESS_TOKEN_FILE")
     path = named or contract.MANAGEMENT_KEY_PATH
-    if not any(is_below(path, target) for target in mounts_of(task)):
+    if not any(is_below(path, target) for target in mounts):
         raise UsageError(
             "RAVI_ON_EXIT=delete",
             "only a file still has the management key when an agent ends, and none is mounted",

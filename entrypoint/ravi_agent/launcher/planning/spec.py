@@ -1,7 +1,6 @@
 """What was asked for, in types that JSON has: the engine keeps it, and `--resume` reads it back."""
 
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -10,7 +9,9 @@ from typing import Any
 from ravi_agent import contract
 from ravi_agent.errors import UsageError
 from ravi_agent.launcher.planning.container import ContainerOptions
+from ravi_agent.launcher.planning.docker_flags import DockerSettings
 from ravi_agent.launcher.planning.tasks_file import Row
+from ravi_agent.launcher.planning.values import host_path
 
 _VERSION = 1
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -30,7 +31,8 @@ class Flow:
 
     concurrency: containers being started at once, None to measure. parallel: containers running
     at once, None for all. retries: further starts of an agent that failed. timeout_s: how long
-    one may run. max_failures: how many may fail before the run is stopped, None for any number.
+    one may run. stagger_s: about how long between two
+    starts. max_failures: how many may fail before the run is stopped, None for any number.
     is_removing: remove the containers at the end.
     """
 
@@ -38,6 +40,7 @@ class Flow:
     parallel: int | None = None
     retries: int = 0
     timeout_s: int | None = None
+    stagger_s: int | None = None
     max_failures: int | None = None
     is_removing: bool = False
 
@@ -85,7 +88,7 @@ class RunSpec:
                 **_frozen(record)
                 | {
                     "rows": None if rows is None else tuple(Row(**_frozen(row)) for row in rows),
-                    "container": ContainerOptions(**_frozen(record["container"])),
+                    "container": _container(record["container"]),
                     "flow": Flow(**record["flow"]),
                 }
             )
@@ -101,6 +104,12 @@ class RunSpec:
             for one in fields(self)
             if one.name != "flow" and getattr(self, one.name) != getattr(other, one.name)
         ]
+
+
+def _container(record: Mapping[str, Any]) -> ContainerOptions:
+    fields = _frozen(record)
+    docker = DockerSettings(**_frozen(fields.pop("docker", {})))
+    return ContainerOptions(**fields, docker=docker)
 
 
 def _frozen(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -191,10 +200,3 @@ def check_volume(entry: str) -> str:
             "--volume /data:/data:ro",
         )
     return f"{host_path(source)}:{rest}"
-
-
-def host_path(path: str) -> str:
-    """A path of this host as an engine needs it; a bare word stays a volume's name."""
-    if path.startswith("~"):
-        path = os.path.expanduser(path)
-    return os.path.abspath(path) if path.startswith((".", "/")) else path

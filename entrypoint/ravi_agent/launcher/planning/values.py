@@ -1,5 +1,6 @@
 """Values with a unit, as docker's flags take them."""
 
+import os
 import re
 
 from ravi_agent.errors import UsageError
@@ -24,3 +25,10 @@ def parse_bytes(flag: str, text: str) -> int:
     if not size:
         raise UsageError(f"{flag} {text!r}", "a size is a number and b, k, m or g", f"{flag} 512m")
     return size
+
+
+def host_path(path: str) -> str:
+    """A path of this host as an engine needs it; a bare word stays a volume's name."""
+    if path.startswith("~"):
+        path = os.path.expanduser(path)
+    return os.path.abspath(path) if path.startswith((".", "/")) else path
