@@ -15,7 +15,6 @@ from engine.conftest import Ran, Run, Start, execute, wait_for_output
 from ravi_agent.local.faults import Fault
 from ravi_agent.local.server import LocalRavi
 
-GRACE_S = 8.0
 STOPS = 200
 FAULTY = 200
 AT_ONCE = 8
@@ -26,7 +25,10 @@ LONG_S = 600  # of a loaded machine, with the removal of all containers
 def test_a_stop_at_any_instant_ends_the_container_and_orphans_nothing(
     client: docker.DockerClient, start: Start, service: LocalRavi
 ) -> None:
-    """At 200 random instants from the start on; the name makes sure that nothing is made twice."""
+    """At 200 random instants from the start on; the name makes sure that nothing is made twice.
+
+    A fourth of them come once the agent is up: on a loaded machine none might otherwise.
+    """
     service.faults.append(Fault(path="/api/identities/", delay_s=0.05))  # a network's distance
     seen: Counter[str] = Counter()
 
@@ -39,14 +41,14 @@ def test_a_stop_at_any_instant_ends_the_container_and_orphans_nothing(
             "echo up; exec sleep 600",
             environment={"RAVI_IDENTITY_NAME": name, "RAVI_LOG_LEVEL": "debug"},
         )
+        if number % 4 == 0:
+            wait_for_output(container, "up", timeout_s=120)
         threading.Event().wait(wait_s)
-        began = time.monotonic()
         container.kill("SIGTERM")
-        code = container.wait(timeout=60)["StatusCode"]
-        took_s = time.monotonic() - began
+        code = container.wait(timeout=120)["StatusCode"]
         output = container.logs().decode()
         assert code == 143, f"{code} after {wait_s:.3f} s: {output}"
-        assert took_s < 1 + GRACE_S, f"{took_s:.1f} s after {wait_s:.3f} s: {output}"
+        assert "SIGKILL" not in output, f"after {wait_s:.3f} s: {output}"
         files = provisioned_files(client, container)
         assert files in (set(), {".gitignore", "config.json", "env", "identity.json"}), files
         seen["before the agent" if "up" not in output else "with the agent"] += 1

@@ -359,6 +359,22 @@ def test_every_claim_of_the_security_page_names_its_test() -> None:
     assert [claim for claim in claims if "[test_" not in claim] == []
 
 
+def test_the_security_page_has_every_attacker() -> None:
+    page = text_of("docs/security.md")
+    headings = re.findall(r"^## (.*)$", page, re.MULTILINE)
+
+    assert headings[:6] == [
+        "The agent",
+        "A neighbour",
+        "The service, and who writes to an agent",
+        "A repository",
+        "A local user",
+        "An image",
+    ]
+    for section in page.split("\n## ")[1:7]:
+        assert "| fact | test |" in section
+
+
 def test_every_message_that_is_explained_is_one_of_the_code() -> None:
     page = text_of("docs/troubleshooting.md")
     messages = re.findall(r"^\| `([^`]+)` \(\d+\)", page, re.MULTILINE)

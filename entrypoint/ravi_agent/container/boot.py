@@ -151,9 +151,11 @@ def _identify(
         keep_credential_files,
         load_provisioned,
     )
+    from ravi_agent.container.provenance import check_provenance
     from ravi_agent.workspace.reader import mark_path
 
     identity = load_provisioned(settings, user)
+    check_provenance(settings, user, is_provisioned=identity is not None)
     if identity and not is_load_only and os.path.lexists(mark_path(settings.workspace)):
         from ravi_agent.container.refused_key import replace_refused_key
 

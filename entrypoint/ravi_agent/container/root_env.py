@@ -60,5 +60,13 @@ def read_root_env(path: str = ROOT_ENV_PATH) -> dict[str, str]:
     return {name: value[1:-1] for name, _, value in lines if value[:1] == value[-1:] == "'"}
 
 
+def has_root_env(path: str = ROOT_ENV_PATH) -> bool:
+    """Whether there is one that only root can have written."""
+    try:
+        return _is_roots(os.lstat(os.path.dirname(path))) and _is_roots(os.lstat(path))
+    except OSError:
+        return False
+
+
 def _is_roots(status: os.stat_result) -> bool:
     return status.st_uid == 0 and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)

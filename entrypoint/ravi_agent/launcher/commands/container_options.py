@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from ravi_agent.errors import UsageError
 from ravi_agent.launcher.backend import DOCKER
 from ravi_agent.launcher.commands.flags import Completion, Group, flag
 from ravi_agent.launcher.commands.passed_flags import PassedFlags
@@ -102,6 +103,15 @@ class DockerFlags:
         why="pods have the network of the cluster",
         fixed_on=ENGINES,
     )
+    is_isolated: bool = flag(
+        "--isolated",
+        default=False,
+        group=Group.CONTAINER,
+        help="Keep the agents from reaching each other over the network.",
+        only_on=DOCKER,
+        why="that takes a NetworkPolicy, which many clusters ignore",
+        fixed_on=ENGINES,
+    )
     pids_limit: int | None = flag(
         "--pids-limit",
         metavar="N",
@@ -156,6 +166,12 @@ def container_options(
     flags: ContainerFlags, docker: DockerFlags, more: PassedFlags
 ) -> ContainerOptions:
     """Raises UsageError for the first value that is wrong."""
+    if docker.is_isolated and docker.network:
+        raise UsageError(
+            "--isolated and --network",
+            "what a network lets pass is decided where it is created",
+            "docker network create --opt com.docker.network.bridge.enable_icc=false NAME",
+        )
     options = parse_container_options(
         cpus=flags.cpus,
         memory=flags.memory,
@@ -172,4 +188,4 @@ def container_options(
     )
     settings = more.settings()
     settings.check()
-    return replace(options, docker=settings)
+    return replace(options, docker=settings, is_isolated=docker.is_isolated)

@@ -12,6 +12,9 @@ from ravi_agent.launcher.planning.plan import Plan
 
 PORTS = 1000  # the rest is for others on the same bridge: the local Ravi, another run
 _BRIDGE = "bridge"
+# https://docs.docker.com/engine/network/drivers/bridge/#options
+_CONTAINERS_REACH_EACH_OTHER = "com.docker.network.bridge.enable_icc"
+_PAIRS = 20  # of the 31 networks that Docker's default address pools have room for
 
 
 class Networks:
@@ -19,6 +22,9 @@ class Networks:
 
     One network, the given one or `default`, as long as its ports do; else as many networks of
     the run's as it takes, which are removed with the run.
+
+    Isolated agents are on networks of the run's on which containers do not reach each other. The
+    local Ravi is a container as well: with it, each agent gets a network for the two of them.
     """
 
     def __init__(
@@ -39,18 +45,31 @@ class Networks:
         self.names: list[str] = []
         if plan.container.network:
             self._check_given(plan.container.network, ports)
-        elif plan.at_once > ports:
-            many = -(-plan.at_once // ports)
+        many = -(-plan.at_once // ports)
+        self._is_pair = plan.container.is_isolated and default is not None
+        if self._is_pair:
+            many = len(plan.tasks)
+            if many > _PAIRS:
+                raise UsageError(
+                    f"--isolated --local, {many} agents",
+                    f"each takes a network of its own, and engines have room for {_PAIRS}",
+                    f"--count {_PAIRS}, or no --isolated",
+                )
+        if not plan.container.network and (many > 1 or plan.container.is_isolated):
             self.names = [f"ravi-{plan.run}-{number}" for number in range(many)]
 
     def create(self) -> None:
         """Make the run's own networks; those that an earlier launcher has made stay."""
         labels = {contract.LABEL_RUN: self._plan.run}
+        is_closed = self._plan.container.is_isolated and not self._is_pair
+        options = {_CONTAINERS_REACH_EACH_OTHER: "false"} if is_closed else None
         try:
             there = {one.name for one in run_networks(self._client, self._plan.run)}
             for name in self.names:
                 if name not in there:
-                    self._client.networks.create(name, driver=_BRIDGE, labels=labels)
+                    self._client.networks.create(
+                        name, driver=_BRIDGE, labels=labels, options=options
+                    )
         except SDK_ERRORS as exc:
             raise EngineError(
                 "the run's networks cannot be made",

@@ -19,7 +19,8 @@ class ContainerOptions:
     """cpus: cores; memory, shm_size: bytes; None leaves the engine's own default.
 
     gpus: `all`, a number, or `device=ID,ID`. security_opt comes with no-new-privileges unless it
-    says otherwise itself. pull: `always`, `missing` or `never`.
+    says otherwise itself. pull: `always`, `missing` or `never`. is_isolated: agents of a run cannot
+    reach each other.
     """
 
     cpus: float | None = None
@@ -35,6 +36,7 @@ class ContainerOptions:
     platform: str | None = None
     pull: str = "missing"
     docker: DockerSettings = field(default_factory=DockerSettings)
+    is_isolated: bool = False
 
 
 def parse_container_options(
