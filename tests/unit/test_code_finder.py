@@ -15,13 +15,36 @@ def test_every_message_of_the_development_corpus_is_understood() -> None:
     assert score(samples("development.txt")).wrong == []
 
 
-def test_every_message_of_the_second_corpus_but_one_is_understood() -> None:
-    """It was held apart until the finder, which knew ten languages, had been tried on it once: 228
-    messages in 28 languages, precision 0.948 and recall 0.752; in the ten, 0.957 and 0.848."""
+def test_every_message_of_the_second_corpus_but_two_is_understood() -> None:
+    """479 messages in 28 languages, written without a look at the rules, in four parts.
+
+    At first sight of each, before the rules were mended for it, the finder reached a precision of
+    0.948, 0.955, 0.966 and 0.982, and a recall of 0.752, 0.894, 0.757 and 0.964.
+    """
     corpus = samples("second_development.txt")
 
-    assert [one.code for one, _ in score(corpus).wrong] == ["73911822"]
+    assert len(corpus) == 479
+    assert [one.code for one, _ in score(corpus).wrong] == ["73911822", "882114"]
     assert link_score(corpus).wrong == []
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("您的验证码是390127，5分钟内有效", "390127"),
+        ("رمز التحقق: ٦٦١٢٠٤", "661204"),
+        ("The safe code for flat 1204 is 6642.", "6642"),
+        ("Your access code was changed today at 1530.", None),
+        ("Your code is in the letter (room 2210).", None),
+        ("The code of your parcel: 3390", "3390"),
+        ("Which code do you need? It's 305571.", "305571"),
+        ("All you need to get in is this number: 773046", "773046"),
+        ("Enter QX71LB to choose a new password.", "QX71LB"),
+        ("Type 83310 in the app.", "83310"),
+    ],
+)
+def test_the_rules_that_unseen_messages_have_taught(text: str, code: str | None) -> None:
+    assert find_code(text) == code
 
 
 def test_messages_it_was_not_developed_on_are_understood(

@@ -10,10 +10,12 @@ one is taken if it scores enough. The rules, in this order:
    number, a version, a phone number or a longer number.
 3. For it speak a word for "code" before it or behind it in the same sentence, most of all with
    nothing between them but `is` or a colon; a line of its own below such a word or subject; `Enter
-   … to sign in`; and the form that browsers read (`@example.com #123456`).
+   … to sign in`, `Type … in the app`, `this number: …`; `It's …` after a sentence about a code; and
+   the form that browsers read (`@example.com #123456`).
 4. Against it speak a label right before it (`Order`, `Invoice`, `ending in`), a unit right behind
    it (`points`, `EUR`), a code that saves money or names a fault, one that is no longer valid, a
-   quoted line, and four digits that are a year.
+   quoted line, four digits that are a year or, behind `at`, an hour, a number in brackets behind
+   another word (`(room 2210)`), and one that another is told of (`flat 1204 is 6642`).
 
 Grouped digits are returned without the separator, letters as they stand.
 """
@@ -78,20 +80,9 @@ _SENTENCE_END = re.compile(
 )
 _VERB = re.compile(rf"(?:{_pattern(words.VERBS + more.VERBS)})[^.!?\n\d]{{0,25}}$", re.IGNORECASE)
 _VERB_BEHIND = re.compile(rf"^[^.!?\n\d]{{0,8}}(?:{_pattern(more.VERBS_BEHIND)})", re.IGNORECASE)
-# `flat 1204 is 6642`: what a number is called, not the number that is told.
-_ANOTHER_BEHIND = re.compile(
-    r"^[)\]\s]*(?:is|ist|lautet|est|es|è|é|jest|to|är|er|это|:)\s+[\"'*]*\d{4}", re.IGNORECASE
-)
-_HOUR = re.compile(
-    r"\b(?:at|by|until|from|um|ab|à|las|alle|ore|às|om|kl|godz|o|в)\.?\s+$", re.IGNORECASE
-)
-_PRONOUN = re.compile(
-    r"(?:^|[.!?\n]\s*)(?:it'?s|it is|this is|here it is:?|es ist|c'est|es el|è il|é o|het is|to)\s+$",
-    re.IGNORECASE,
-)
-_COLON_OR_IS = re.compile(
-    r"(?:[:：]|\b(?:is|ist|lautet|est|es|è|é|jest|to|är|er))[\s\"'*«„]*$", re.IGNORECASE
-)
+# `All that you need to sign in is this number: 482913`.
+_THIS_NUMBER = re.compile(rf"(?:{_pattern(more.THIS_NUMBER)})\s*[:：]?\s*$", re.IGNORECASE)
+_SCREEN = re.compile(rf"{_pattern(more.SCREENS)}", re.IGNORECASE)
 
 
 class _Candidate:
@@ -175,7 +166,7 @@ def _by_code_word(left: str, right: str, *, is_alone: bool) -> tuple[float, floa
             if re.search(
                 r"(?:is|ist|lautet|est|es|è|é|jest|to|[:：=是为は])[\s\"'“„«「【*_]*$", gap
             ):
-                strict = max(strict, weight + 1.0)
+                strict = max(strict, min(weight + 2.5, 6.9))
             loose = max(loose, weight if gap.count("\n") <= 1 or is_alone else weight - 2)
     for found in _CODE.finditer(right[:_REACH]):
         gap = right[: found.start()]
@@ -192,13 +183,15 @@ def _by_code_word(left: str, right: str, *, is_alone: bool) -> tuple[float, floa
 def _by_purpose(candidate: _Candidate, left: str, right: str) -> float:
     """`Enter 482913 to sign in`, `482913 is your Acme login`, `which code? It's 482913`."""
     has_code_before = _CODE.search(left[-240:])
-    if has_code_before and _PRONOUN.search(left[-24:]):
+    if has_code_before and forms.PRONOUN.search(left[-24:]):
         return 4.5
+    if _THIS_NUMBER.search(left):
+        return 4.0
     is_told = _VERB.search(left[-60:]) or _VERB_BEHIND.match(right)
     if candidate.kind in {"mixed", "letters", "pair"}:
         # Letters and digits right behind `enter` are what is to be entered.
         is_next = re.search(r"[^\W\d_]+[\s:：\"'«„]+$", left[-60:]) and is_told
-        is_code = is_next and candidate.kind == "mixed" and candidate.value.isupper()
+        is_code = is_next and (candidate.value.isupper() and re.search(r"\d", candidate.value))
         return 5.5 if is_code and _VERB.search(left[-16:]) else 0.0
     if is_told and has_code_before:
         return 4.0
@@ -206,7 +199,7 @@ def _by_purpose(candidate: _Candidate, left: str, right: str) -> float:
     end = _SENTENCE_END.search(near)
     near = near[: end.start()] if end else near
     has_purpose = _PURPOSE.search(near)
-    if is_told and (has_purpose or _PURPOSE.search(left[-120:])):
+    if is_told and (has_purpose or _PURPOSE.search(left[-120:]) or _SCREEN.search(near)):
         return 5.0
     if has_purpose and _IS_BEHIND.match(right):
         return 4.5
@@ -253,9 +246,10 @@ def _against(
 ) -> float:
     weight = 0.0
     line = left.rpartition("\n")[2]
-    if _ANOTHER_BEHIND.match(right):
+    bracket = forms.BRACKET.search(left[-28:])
+    if forms.ANOTHER_BEHIND.match(right) or (bracket and not _CODE.search(bracket[0])):
         weight += 4.0
-    if _HOUR.search(left[-8:]) and re.fullmatch(r"(?:[01]\d|2[0-3])[0-5]\d", candidate.value):
+    if forms.HOUR.search(left[-8:]) and re.fullmatch(r"(?:[01]\d|2[0-3])[0-5]\d", candidate.value):
         weight += 6.0
     if _is_labelled(left):
         weight += 10.0
@@ -287,9 +281,11 @@ def _is_labelled(left: str) -> bool:
     """Whether `Order`, `Invoice no.` or the like stands right before, on a line above only alone."""
     tail = left[-48:]
     found = _LABEL.search(tail) or _PLACE.search(tail)
-    if not found or _CODE.search(tail[-14:]):
+    if not found or _CODE.search(tail[-14:]) or _THIS_NUMBER.search(left):
         return False
-    if _COLON_OR_IS.search(tail):  # `The code of your parcel is …`: the label is the code's own
+    if forms.COLON_OR_IS.search(
+        tail
+    ):  # `The code of your parcel is …`: the label is the code's own
         clause = re.split(_SENTENCE_END, left[-_REACH:])[-1].rpartition("\n")[2]
         if _CODE.search(clause) and not re.search(r"\d", clause):
             return False

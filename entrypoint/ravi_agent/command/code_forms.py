@@ -59,6 +59,22 @@ STREET = re.compile(
 CURRENCY = re.compile(
     r"(?:[€£$¥￥₹₽]|(?:usd|eur|gbp|chf|pln|jpy|cny|rmb|inr|rs|r\$|kr)\.?)\s?$", re.IGNORECASE
 )
+# `(room 2210)`: what stands in brackets with a number is what it counts.
+BRACKET = re.compile(r"[(（]\s*[^\W\d_]{2,20}\.?\s+$")
+HOUR = re.compile(
+    r"\b(?:at|by|until|from|um|ab|à|las|alle|ore|às|om|kl|godz|o|в)\.?\s+$", re.IGNORECASE
+)
+PRONOUN = re.compile(
+    r"(?:^|[.!?\n]\s*)(?:it'?s|it is|this is|here it is:?|es ist|c'est|es el|è il|é o|het is|to)\s+$",
+    re.IGNORECASE,
+)
+COLON_OR_IS = re.compile(
+    r"(?:[:：]|\b(?:is|ist|lautet|est|es|è|é|jest|to|är|er))[\s\"'*«„]*$", re.IGNORECASE
+)
+# `flat 1204 is 6642`: what a number is called, not the number that is told.
+ANOTHER_BEHIND = re.compile(
+    r"^[)\]\s]*(?:is|ist|lautet|est|es|è|é|jest|to|är|er|это|:)\s+[\"'*]*\d{4}", re.IGNORECASE
+)
 HASHED = re.compile(r"(?<=[A-Za-z\u3000-\u9fff:：] )#(\d{4,8})(?!\d)")
 NO_WORDS = re.compile(  # letters and digits that are a measure or a name
     r"\d+(?:st|nd|rd|th|h|hr|hrs|min|mins|am|pm|px|[kmgt]i?b|[kmx]|p|w|d|s|er|ème|eme|º|ª|fps|hz|mp)"

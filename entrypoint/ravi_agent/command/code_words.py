@@ -19,12 +19,13 @@ CODE_WORDS = (
     r"код(?:а|ом|у|е)?",
     r"otp",
     r"totp",
-    r"m?tan",
+    r"(?:m|sms|push|chip|photo|i|e|qr)?[- ]?tan",
+    r"(?:aktivierungs|sicherheits|freischalt|zugangs|anmelde|einmal)schlüssel",
     r"pin(?:[- ]?(?:code|number|nummer))?",
     r"(?:one|single)[- ]?time[- ](?:pass(?:word|phrase|code)?|pin|key)",
     r"verification number",
     r"(?:temporary|initial|single[- ]use) (?:password|passcode|pin)",
-    r"palavra[- ]chave",
+    r"palavra[- ]chave|senha",
     r"token",
     r"security key",
     r"einmal(?:ige[sn]?)?[- ]?(?:passwort|kennwort|pin|schlüssel)s?",
@@ -103,7 +104,7 @@ OTHER_CODES = (
     r"(?:confirmation )?(?:codes?|pin)",
     r"(?:gutschein|rabatt|aktions|angebots|werbe|empfehlungs|einladungs|fehler|status|länder|quell|strich"
     r"|produkt|artikel|buchungs|sendungs|vorteils|geschenk|qr-?|bar|farb|zip-?|kunden|mitglieds)-?codes?",
-    r"code (?:promo(?:tionnel)?|postal|de r[eé]duction|cadeau|avantage|parrain(?:age)?|barres|d'erreur"
+    r"code (?:promo(?:tionnel)?|postal|de r[eé]duction|cadeau|avantage|parrain(?:age)?|(?:à )?barres?|d'erreur"
     r"|erreur|source|client|produit|article|de r[eé]servation|qr|remise)",
     r"c[oó]digo (?:postal|promocional|de promoci[oó]n|de descuento|de desconto|de oferta|de error"
     r"|de erro|de barras|de reserva|de producto|de produto|de cliente|de cup[oó]n|de cupom|de regalo"
@@ -196,13 +197,13 @@ OVER = (
 # Around a code for the till.
 SALES = (
     r"checkout|% ?off|discount|coupon|save (?:up to )?[\d€$£]|sale\b|voucher|promo|free shipping|shop now|deal",
-    r"rabatt|gutschein|sparen|angebot|warenkorb|einkauf ab|kasse|aktion\b",
-    r"réduction|remise|promo|panier|soldes|livraison offerte|offre",
-    r"descuento|oferta|rebaja|cup[oó]n|carrito|env[ií]o gratis|promoci[oó]n",
-    r"sconto|offerta|carrello|saldi|spedizione gratuita|promozione",
-    r"desconto|promo[cç][aã]o|cupom|carrinho|frete gr[aá]tis",
-    r"korting|aanbieding|winkelwagen|actie\b",
-    r"rabat|zniżk|promocj|koszyk|wyprzedaż",
+    r"rabatt|gutschein|spar(?:en|st|t|e)\b|angebot|warenkorb|einkauf ab|kasse|aktion\b",
+    r"réduction|remise|économis\w+|promo|panier|soldes|livraison offerte|offre",
+    r"descuento|oferta|ahorr(?:a|e|as|ar)\b|rebaja|cup[oó]n|carrito|env[ií]o gratis|promoci[oó]n",
+    r"sconto|offerta|risparmi\w*|carrello|saldi|spedizione gratuita|promozione",
+    r"desconto|economiz\w+|poup\w+|promo[cç][aã]o|cupom|carrinho|frete gr[aá]tis",
+    r"korting|aanbieding|bespaar\w*|winkelwagen|actie\b",
+    r"rabat|zniżk|oszczęd\w+|promocj|koszyk|wyprzedaż",
     r"クーポン|割引|セール|キャンペーン|お得|オフ",
     r"优惠|折扣|满减|促销|立减|大促|特价|購物|红包",
 )
@@ -227,7 +228,7 @@ OTHER_LINKS = (
     r"unsubscri|opt-?out|preferences|preference-?cent|manage-?(?:email|notif)|notification-?settings|privacy|terms|legal|imprint"
     r"|help|support|faq|contact|about|blog|careers?|jobs|docs|download|app-?store|play\.google|apps\.apple|view-?(?:in-?)?browser"
     r"|webversion|mirror|logo|pixel|track(?:ing)?/open|/open[/?]|facebook|twitter|x\.com|linkedin|instagram|youtube|tiktok|discord"
-    r"|report|not-?you|wasn.?t you|didn.?t|did not|cancel|deny|decline|reject|not-?me|block|abuse|secure my account|survey|feedback|pricing",
+    r"|report|activity|not-?you|wasn.?t you|didn.?t|did not|cancel|deny|decline|reject|not-?me|block|abuse|secure my account|survey|feedback|pricing",
     r"abmelde|abbestell|datenschutz|impressum|hilfe|agb|kontakt|widerruf|nicht angefordert|abbrechen|im browser",
     r"désabonn|desabonn|confidentialité|aide|mentions|contactez|annuler|dans votre navigateur|pas vous",
     r"darse de baja|cancelar|privacidad|ayuda|aviso legal|baja\b|navegador|no has sido",

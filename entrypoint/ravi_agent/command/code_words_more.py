@@ -24,19 +24,36 @@ CODE_WORDS = (
 )
 PURPOSE_WORDS = (
     r"для входа|войти|вход[ау]?|подтвер\w+|для входу|увійти|підтверд\w+",
-    r"přihlás\w+|přihlaš\w+|ověř\w+|potvr\w+",
+    r"přihl[aá][sš]\w+|ověř\w+|potvr\w+",
     r"logga in|inloggning\w*|bekräft\w+|verifier\w+|log(?:ge)? (?:ind?|på)|bekræft\w+|bekreft\w+",
     r"giriş|oturum aç\w*|doğrula\w*|onayla\w*",
     r"kirjau\w+|vahvist\w+|bejelentkez\w+|ellenőrz\w+|megerősít\w+|autentific\w+|verific\w+|conectare",
     r"σύνδεσ\w+|επαλήθευσ\w+|επιβεβαίωσ\w+|đăng nhập|xác (?:thực|minh|nhận)|masuk|verifikasi",
     r"เข้าสู่ระบบ|ยืนยัน|تسجيل الدخول|تأكيد|للتحقق|להתחבר|כניסה|אימות|लॉगिन|सत्यापन|सत्यापित",
+    r"aan te melden|in te loggen|te bevestigen|te verifiëren|zu bestätigen|zu verifizieren|freizuschalten",
     r"로그인|인증|본인\s?확인|가입",
 )
 VERBS = (
     r"введите|используйте|укажите|введіть|використайте|zadejte|použijte|opište",
     r"ange|använd|skriv in|indtast|brug|tast inn|bruk|girin(?:iz)?|kullanın(?:ız)?",
     r"syötä|anna|käytä|írja be|adja meg|használja|introduceți|folosiți|εισαγάγετε|πληκτρολογήστε",
+    r"read(?: out)?|paste|copy|tell|übertrage|überträgst|tippe|recopiez|copiez|copia|digite|cole|typ|tik|przepisz|skopiuj",
     r"nhập|sử dụng|masukkan|gunakan|ใส่|กรอก|أدخل|استخدم|הזן|הקלד|दर्ज करें",
+)
+# A number that a sentence has been about, not one of something else.
+THIS_NUMBER = (
+    r"(?<!call )(?<!dial )(?<!text )(?:this|the following) number(?: is)?|the digits are|diese (?:zahl|nummer|ziffern)|folgende (?:zahl|nummer|ziffern)",
+    r"(?:ce|le) numéro(?: suivant)?|ces chiffres|est[ea] número|estos números|questo numero|queste cifre|estes números",
+    r"(?:dit|deze) (?:nummer|cijfers)(?: nog nodig)?|tego numeru|ten numer|te cyfry|этот номер|эти цифры|toto číslo|detta nummer",
+    r"(?:次|以下)の(?:番号|数字)(?:が必要です|を入力)?|(?:以下|下列|此)(?:号码|数字)|필요한 번호",
+)
+# Where a number is to be entered: with a verb, that is what a code is for.
+SCREENS = (
+    r"(?:in|into|on) (?:the|your|our) (?:app|page|site|website|screen|browser|form|box|window)",
+    r"in der app|auf der (?:seite|website)|im (?:browser|formular)|dans l'app(?:lication|li)?|sur (?:le site|la page)",
+    r"en la (?:app|aplicación|página|web)|nell'app(?:licazione)?|sul sito|no (?:app|aplicativo|site)|na (?:app|página)",
+    r"in de app|op de (?:website|pagina)|w aplikacji|na stronie|в приложении|на сайте|у застосунку|v aplikaci|na stránce",
+    r"i appen|på (?:sidan|siden)|uygulama(?:da|ya)|sovelluk\w+|アプリ|画面|在(?:应用|页面|网页|手机)|앱|화면",
 )
 # What follows the number where the verb comes last.
 VERBS_BEHIND = (r"girin|kullanın|दर्ज|डालें|입력|を入力|をご入力|을\s?입력|를\s?입력",)
