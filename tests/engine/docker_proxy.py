@@ -22,8 +22,9 @@ class DockerProxy:
     the engine's events come from nobody. `cuts` counts connections that were closed.
     """
 
-    def __init__(self) -> None:
-        host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    def __init__(self, host: str | None = None) -> None:
+        """host: a Unix socket's address; by default the engine of the other tests."""
+        host = host or os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
         self._upstream = host.removeprefix("unix://")
         self._directory = Path(tempfile.mkdtemp(prefix="ravi-proxy-"))
         self.url = f"unix://{self._directory / 's'}"
