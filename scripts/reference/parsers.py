@@ -20,7 +20,7 @@ ENTRYPOINT_USAGE = boot.USAGE
 def image_commands() -> list[Command]:
     """`ravi-init`, `ravi-release` and `ravi-whoami`."""
     return [
-        *_from_argparse(_parser_of(lambda: init.init([], mock.Mock()))),
+        *_from_argparse(_parser_of(lambda: init.init(["--help"], mock.Mock()))),
         *_from_argparse(_parser_of(lambda: release.release_command([], {}))),
         *_from_argparse(_parser_of(lambda: whoami.whoami(["--help"]))),
     ]

@@ -58,6 +58,13 @@ def init(argv: list[str], watch: StopWatch) -> int:
         prog=PROGRAM,
         description="Make sure that a workspace has its Ravi identity, then exit.",
     )
+    flags = {word.partition("=")[0] for word in argv}
+    if flags & {"-h", "--help", "--harness", "--undo", "--print"}:
+        from ravi_agent.container import harness  # a hook does not wait for it
+
+        harness.add_options(parser)
+        if not flags & {"-h", "--help"}:
+            return harness.configure(parser, argv, initial_environ())
     environ, given = parse_settings(parser, VARIABLES, argv, initial_environ(), SWITCHES)
     settings = settings_of(environ, given)
     log = settings.log_for(PROGRAM)
