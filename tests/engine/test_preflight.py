@@ -183,3 +183,14 @@ def test_doctor_looks_into_the_image_and_leaves_nothing(
     assert "is a program of another name" in bad.stdout
     assert client.containers.list(all=True, filters={"label": contract.LABEL_PROBE}) == []
     assert MANAGEMENT_KEY not in good.stdout + bad.stdout
+
+
+def test_doctor_prints_a_fix_whole_however_narrow_the_terminal_is(environ: dict[str, str]) -> None:
+    environ["COLUMNS"] = "40"
+
+    done = launch(environ, "doctor", "--image", "nonesuch-image-of-a-long-name")
+
+    lines = done.stdout.splitlines()
+    at = next(number for number, line in enumerate(lines) if "nonesuch" in line)
+    assert lines[at].startswith("note  image nonesuch-image-of-a-long-name: ")
+    assert lines[at + 1] == "      fix: make images"

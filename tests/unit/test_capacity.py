@@ -2,6 +2,7 @@
 
 import resource
 from collections.abc import Iterator
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from ravi_agent.errors import UsageError
 from ravi_agent.launcher.docker.capacity import (
     MOST_STARTS,
+    check_count,
     default_concurrency,
     files_needed,
     measured,
@@ -140,3 +142,14 @@ def test_a_plan_reserves_files_for_the_agents_that_run_at_once() -> None:
 
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert soft == files_needed(600, 8, has_logs=True)
+
+
+def test_a_million_agents_are_refused_before_anything_is_made_of_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 4096))
+    spec = RunSpec(image="i", count=1_000_000, api_url="https://ravi.example")
+
+    with pytest.raises(UsageError, match="1000000 agents at once"):
+        check_count(spec, has_logs=False)
+    check_count(replace(spec, flow=Flow(parallel=500)), has_logs=False)

@@ -123,3 +123,10 @@ def test_env_files_brings_every_variable_of_the_agent() -> None:
         }
         for name in contract.AGENT_VARIABLES
     }
+
+
+def test_no_container_of_the_compose_example_restarts_for_ever() -> None:
+    text = (Path(__file__).parents[2] / "images/compose/compose.yaml").read_text()
+
+    restarts = [line.split(": ", 1)[1] for line in text.splitlines() if "restart:" in line]
+    assert restarts == ["on-failure:5"]

@@ -502,3 +502,22 @@ def test_a_key_of_the_workspace_wins_over_names_in_the_environment(
     command(given, "ravi-init", "--workspace", str(tmp_path / "w"), "--key", "auto")
 
     assert names(local)[0].startswith("p-w-")
+
+
+def test_a_release_leaves_no_status_file_of_a_start_that_has_ended(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    workspace = tmp_path / "work"
+    workspace.mkdir()
+    subprocess.run(
+        [str(BIN / "ravi-entrypoint"), "--ensure", "--", "true"],
+        cwd=workspace,
+        env=environ,
+        check=True,
+        timeout=60,
+    )
+    assert (workspace / ".ravi-status.json").exists()
+
+    command(environ, "ravi-release", "--workspace", str(workspace))
+
+    assert list(workspace.iterdir()) == []

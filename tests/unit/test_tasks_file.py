@@ -392,3 +392,11 @@ def test_a_command_without_a_word_is_refused() -> None:
 def test_a_row_of_several_lines_is_named_by_its_first() -> None:
     with pytest.raises(UsageError, match="line 2, column 3"):
         parse_tasks(NAME, 'id,command\na,"echo\nmore",x\n')
+
+
+@pytest.mark.parametrize(
+    "text", ["- id: a\n- id: b\n", "---\n- a\n", "tasks:\n  - id: a\n", "id: a\n"]
+)
+def test_yaml_is_told_from_ids(text: str) -> None:
+    with pytest.raises(UsageError, match="looks like YAML; tasks are JSON Lines, CSV"):
+        parse_tasks("tasks.yaml", text)

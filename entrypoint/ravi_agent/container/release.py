@@ -13,6 +13,7 @@ from ravi_agent import contract
 from ravi_agent.container.ensure import load_provisioned
 from ravi_agent.container.on_exit import KNOWN_NAME, KNOWN_UUID
 from ravi_agent.container.options import from_release_words
+from ravi_agent.container.status import remove_status
 from ravi_agent.container.user import ActingAs, AgentUser, find_agent_user
 from ravi_agent.credential import (
     Credential,
@@ -249,5 +250,6 @@ def _remove_files(settings: Settings, user: AgentUser | None, log: Log) -> None:
 
                 SkillFiles(settings.workspace, settings.skill_files, log).remove()
         is_removed = remove(settings.workspace)
+        remove_status(settings.workspace)
     if is_removed:
         log.info(f"removed {os.path.join(settings.workspace, contract.RAVI_DIR)}")

@@ -14,6 +14,18 @@ if TYPE_CHECKING:
 _READ_LIMIT = 4096  # bytes; ours are 300 long
 
 
+def remove_status(workspace: str) -> None:
+    """Remove the file that an earlier start has left beside `.ravi/`; not that of one that runs."""
+    path = os.path.join(workspace, contract.STATUS_FILE)
+    record = read_status(path)
+    if record is None or is_running(record):
+        return
+    try:
+        os.unlink(path)
+    except OSError:
+        return  # a directory that cannot be written: the next start replaces the file
+
+
 def status_path(workspace: str) -> str | None:
     """The file this start writes: under /run in a container, else in the workspace.
 

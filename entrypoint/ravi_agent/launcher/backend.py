@@ -138,4 +138,5 @@ def diagnose(name: str, connection: Connection, target: DoctorTarget) -> Iterato
             yield from backend.diagnose(target)
     except RaviError as exc:
         yield failure("engine", exc)
-    yield from diagnose_account(target.environ, is_local=target.is_local)
+    if not target.is_local:  # the local Ravi is the engine's own
+        yield from diagnose_account(target.environ, is_local=False)

@@ -7,6 +7,7 @@ import psutil
 
 from ravi_agent.errors import UsageError
 from ravi_agent.launcher.planning.plan import Plan
+from ravi_agent.launcher.planning.spec import RunSpec
 
 # An engine is busy with four starts a core, and slower with more: 50 containers of `sleep` on two
 # cores took 3.1/s with one thread, 5.3/s with eight, 4.2/s with fifty.
@@ -14,6 +15,16 @@ _STARTS_PER_CORE = 4
 # Beside one socket a running agent and two a start: what Python, the log and the pools have open.
 _SPARE_FILES = 64
 MOST_STARTS = 64  # threads: more only wait for the engine
+
+
+def check_count(spec: RunSpec, *, has_logs: bool) -> None:
+    """Raises UsageError for more agents at once than this host can follow.
+
+    Asked before anything is made of each of them: a million take their time.
+    """
+    count = len(spec.rows) if spec.rows is not None else spec.count or 0
+    at_once = min(spec.flow.parallel or count, count)
+    reserve_files(files_needed(at_once, 1, has_logs=has_logs), at_once)
 
 
 def measured(plan: Plan, *, has_logs: bool) -> Plan:

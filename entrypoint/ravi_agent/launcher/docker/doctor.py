@@ -11,9 +11,16 @@ from ravi_agent.errors import RaviError
 from ravi_agent.launcher.docker import capacity
 from ravi_agent.launcher.docker.engine import DockerEngine
 from ravi_agent.launcher.docker.images import Images
+from ravi_agent.launcher.docker.local_ravi import running_port
 from ravi_agent.launcher.docker.networks import PORTS
 from ravi_agent.launcher.docker.preflight import check_disk, check_image
-from ravi_agent.launcher.model.findings import Finding, Verdict, attempt, failure
+from ravi_agent.launcher.model.findings import (
+    Finding,
+    Verdict,
+    attempt,
+    diagnose_account,
+    failure,
+)
 from ravi_agent.launcher.model.request import DoctorTarget
 from ravi_agent.launcher.planning.plan import make_plan, new_run_name
 from ravi_agent.launcher.planning.spec import RunSpec
@@ -30,6 +37,8 @@ def diagnose(engine: DockerEngine, target: DoctorTarget) -> Iterator[Finding]:
     yield _networks(target)
     yield _files(target)
     yield _memory(target)
+    if target.is_local:
+        yield from _local_ravi(engine, target)
 
 
 def _image(engine: DockerEngine, target: DoctorTarget) -> Finding:
@@ -48,6 +57,24 @@ def _image(engine: DockerEngine, target: DoctorTarget) -> Finding:
         return failure(what, exc)
     says = "present; it has our entrypoint, and the program of its CMD"
     return Finding(what=what, verdict=Verdict.GOOD, says=says)
+
+
+def _local_ravi(engine: DockerEngine, target: DoctorTarget) -> Iterator[Finding]:
+    """The local Ravi of that engine, which is asked only where this host reaches its port."""
+    what = "local Ravi"
+    try:
+        port = running_port(engine)
+    except RaviError as exc:
+        yield failure(what, exc)
+        return
+    if port is None:
+        says = "none runs on this engine: a run with --local starts one"
+        yield Finding(what=what, verdict=Verdict.GOOD, says=says)
+        return
+    yield Finding(what=what, verdict=Verdict.GOOD, says=f"it runs on this engine, port {port}")
+    if engine.is_on_this_host:
+        environ = {**target.environ, "RAVI_LOCAL_PORT": str(port)}
+        yield from diagnose_account(environ, is_local=True)
 
 
 def _networks(target: DoctorTarget) -> Finding:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ravi_agent import contract
+from ravi_agent.errors import UsageError
 from ravi_agent.launcher.docker.calls import ask
 from ravi_agent.launcher.docker.engine import DockerEngine
 from ravi_agent.launcher.docker.inspection import agent_of
@@ -80,3 +81,22 @@ def _foreign_names(engine: DockerEngine) -> frozenset[str]:
         if not agent_of(summary)
         for name in summary.get("Names") or ()
     )
+
+
+def check_earlier(plan: Plan, there: Sequence[ContainerStatus], *, is_resuming: bool) -> None:
+    """Raises UsageError where an earlier run has the name, for its containers are found by it."""
+    if there and not is_resuming:
+        running = sum(one.is_running for one in there)
+        whose = f"a run that goes on, {running} of them running" if running else "an earlier run"
+        raise UsageError(
+            f"--name {plan.run}",
+            f"{len(there)} containers of {whose} have it",
+            f"ravi-launch --resume {plan.run}, or ravi-launch rm {plan.run}",
+        )
+    for one in there:
+        if one.count != len(plan.tasks):
+            raise UsageError(
+                f"--resume {plan.run} --count {len(plan.tasks)}",
+                f"the run has {one.count} agents",
+                f"--count {one.count}",
+            )

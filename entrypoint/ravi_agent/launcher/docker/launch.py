@@ -1,7 +1,6 @@
 """One run on a Docker engine: check everything, start the agents, report what became of them."""
 
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -12,7 +11,7 @@ from ravi_agent.identity import Identity
 from ravi_agent.launcher.docker import capacity
 from ravi_agent.launcher.docker.collect import check_collection, collect
 from ravi_agent.launcher.docker.driver import UnseatedError, check_driver, drive
-from ravi_agent.launcher.docker.earlier import find_earlier
+from ravi_agent.launcher.docker.earlier import check_earlier, find_earlier
 from ravi_agent.launcher.docker.engine import DockerEngine
 from ravi_agent.launcher.docker.fleet import Fleet
 from ravi_agent.launcher.docker.handovers import Handovers, IdentityHandovers, KeyHandovers
@@ -28,7 +27,6 @@ from ravi_agent.launcher.model.account import check_account
 from ravi_agent.launcher.model.agents import still_running
 from ravi_agent.launcher.model.bookkeeping import Books
 from ravi_agent.launcher.model.budget import make_budget
-from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.model.exit_codes import EXIT_INTERRUPTED
 from ravi_agent.launcher.model.interrupts import Interrupts
 from ravi_agent.launcher.model.request import RunRequest
@@ -57,6 +55,7 @@ def _launch(engine: DockerEngine, request: RunRequest, stack: ExitStack) -> int:
     started_at = time.monotonic()
     record = load_record(engine, request.run) if request.is_resuming else None
     spec = _spec(request, record)
+    capacity.check_count(spec, has_logs=request.view.log_dir is not None)
     plan = make_plan(request.run, spec, is_fresh=request.is_new)
     api_url, credential = host_account(request.environ, is_local=spec.is_local)
     plan = _plan_of_service(plan, spec, api_url)
@@ -67,7 +66,7 @@ def _launch(engine: DockerEngine, request: RunRequest, stack: ExitStack) -> int:
     if not request.is_dry_run:
         check_driver(engine, plan.run, is_taking_over=request.is_taking_over)
     there = engine.containers(plan.run)
-    _check_earlier(plan, there, is_resuming=request.is_resuming)
+    check_earlier(plan, there, is_resuming=request.is_resuming)
     answer = Answer(plan, request, backend="docker")
     images = Images(engine.client, platform=plan.container.platform, say=answer.step)
     networks = Networks(engine.client, plan, default=NETWORK if spec.is_local else None)
@@ -89,7 +88,7 @@ def _launch(engine: DockerEngine, request: RunRequest, stack: ExitStack) -> int:
     driver = drive(engine, plan.run, is_taking_over=request.is_taking_over)
     stack.callback(driver.leave)
     there = engine.containers(plan.run)  # of a launcher that has had the run meanwhile
-    _check_earlier(plan, there, is_resuming=request.is_resuming)
+    check_earlier(plan, there, is_resuming=request.is_resuming)
     if record is None:  # written once: a record that is replaced can be lost in between
         _keep_record(engine, plan.run, spec.to_record())
     else:
@@ -222,23 +221,6 @@ def _spec(request: RunRequest, record: str | None) -> RunSpec:
             f"ravi-launch {flag}, which knows how it was started",
         )
     return replace(spec, flow=spec.flow.changed(request.flow))
-
-
-def _check_earlier(plan: Plan, there: Sequence[ContainerStatus], *, is_resuming: bool) -> None:
-    """Raises UsageError where an earlier run has the name, for its containers are found by it."""
-    if there and not is_resuming:
-        raise UsageError(
-            f"--name {plan.run}",
-            f"{len(there)} containers of an earlier run have it",
-            f"ravi-launch --resume {plan.run}, or ravi-launch rm {plan.run}",
-        )
-    for one in there:
-        if one.count != len(plan.tasks):
-            raise UsageError(
-                f"--resume {plan.run} --count {len(plan.tasks)}",
-                f"the run has {one.count} agents",
-                f"--count {one.count}",
-            )
 
 
 def _check_identities(plan: Plan, engine: DockerEngine) -> None:

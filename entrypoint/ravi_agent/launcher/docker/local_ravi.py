@@ -110,6 +110,17 @@ class LocalRavi:
             self._container = None
 
 
+def running_port(engine: DockerEngine) -> int | None:
+    """The port of the engine's host where its local Ravi is, None where none runs.
+
+    Raises EngineError.
+    """
+    container = ask("the local Ravi", lambda: _find(engine.client))
+    if container is None or container.status != "running":
+        return None
+    return _published(container).get(LOCAL_PORT) or LOCAL_PORT
+
+
 def make_network(engine: DockerEngine) -> None:
     """Have the network on which agents of local runs are, and the local Ravi."""
     networks = engine.client.networks

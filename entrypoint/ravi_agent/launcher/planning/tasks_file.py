@@ -22,6 +22,8 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _FIELDS = ("id", "command", "env", "image", "workspace", "labels")
 _CSV_FIELDS = ("id", "command", "image", "workspace")
 STANDARD_INPUT = "-"
+# A document's start, an item of a list, or a key: no id has a blank, and none begins with `-`.
+_YAML = re.compile(r"---|- |%YAML|[A-Za-z_]+:(\s|$)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +101,12 @@ def parse_tasks(name: str, text: str) -> list[Row]:
     """The rows of a text called `name`; what it is written in shows in its first line."""
     lines = [line.strip() for line in _lines(text)]
     first = next((line for line in lines if line and not line.startswith("#")), "")
+    if _YAML.match(first):
+        raise UsageError(
+            f"--tasks {name}",
+            "it looks like YAML; tasks are JSON Lines, CSV with a heading, or ids, one a line",
+            '{"id": "a", "command": ["python3", "agent.py"]} on a line of its own for each task',
+        )
     if first.startswith(("{", "[")):
         rows = _json_rows(name, text)
     elif "," in first or first == "id":

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ravi_agent.launcher.model.findings import Finding, Verdict
+from ravi_agent.launcher.show.for_terminal import say
 from ravi_agent.terminal import visible
 
 
@@ -26,10 +27,15 @@ def print_table(
 
 
 def show_findings(findings: Sequence[Finding], *, is_json: bool) -> int:
-    """`doctor`: one row for each thing checked. Returns 0 if nothing is bad, else 1."""
+    """`doctor`: a line for each thing checked, and one for its fix.
+
+    Returns 0 if nothing is bad, else 1.
+    """
     if is_json:
         print(json.dumps([asdict(one) for one in findings], indent=2))
     else:
-        columns = ("what", "verdict", "says", "fix")
-        print_table(columns, [(one.what, one.verdict, one.says, one.fix) for one in findings])
+        for one in findings:  # a fix is to be typed: it is neither wrapped nor cut
+            say(f"{one.verdict:<5} {one.what}: {one.says}")
+            if one.fix:
+                say(f"      fix: {one.fix}")
     return int(any(one.verdict == Verdict.BAD for one in findings))
