@@ -502,3 +502,20 @@ def test_a_key_of_the_workspace_wins_over_names_in_the_environment(
     command(given, "ravi-init", "--workspace", str(tmp_path / "w"), "--key", "auto")
 
     assert names(local)[0].startswith("p-w-")
+
+
+def test_a_ledger_that_cannot_be_written_is_a_warning_and_the_workspace_goes(
+    environ: dict[str, str], local: LocalRavi, tmp_path: Path
+) -> None:
+    workspace = tmp_path / "work"
+    arguments = ("--workspace", str(workspace), "--name", "task-1")
+    command(environ, "ravi-init", *arguments)
+    (tmp_path / "state").touch()
+
+    done = command(
+        {**environ, "XDG_STATE_HOME": str(tmp_path / "state")}, "ravi-release", *arguments
+    )
+
+    assert "warning: the ledger cannot be written" in done.stderr
+    assert not (workspace / ".ravi").exists()
+    assert len(local.store.identities()) == 1
