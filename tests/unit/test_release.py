@@ -521,3 +521,20 @@ def test_a_release_leaves_no_status_file_of_a_start_that_has_ended(
     command(environ, "ravi-release", "--workspace", str(workspace))
 
     assert list(workspace.iterdir()) == []
+
+
+def test_a_ledger_that_cannot_be_written_is_a_warning_and_the_workspace_goes(
+    environ: dict[str, str], local: LocalRavi, tmp_path: Path
+) -> None:
+    workspace = tmp_path / "work"
+    arguments = ("--workspace", str(workspace), "--name", "task-1")
+    command(environ, "ravi-init", *arguments)
+    (tmp_path / "state").touch()
+
+    done = command(
+        {**environ, "XDG_STATE_HOME": str(tmp_path / "state")}, "ravi-release", *arguments
+    )
+
+    assert "warning: the ledger cannot be written" in done.stderr
+    assert not (workspace / ".ravi").exists()
+    assert len(local.store.identities()) == 1

@@ -238,7 +238,10 @@ def _note(
     try:
         ledger.note(environ, action, identity, settings.api_url, workspace=settings.workspace)
     except OSError as exc:
-        log.debug(f"the ledger cannot be written: {exc}")
+        log.warning(
+            f"the ledger cannot be written: {exc}",
+            "set XDG_STATE_HOME to a directory that can be written",
+        )
 
 
 def _remove_files(settings: Settings, user: AgentUser | None, log: Log) -> None:
