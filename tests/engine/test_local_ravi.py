@@ -80,7 +80,8 @@ def test_its_page_and_its_smtp_server_are_on_loopback_where_the_run_says(
     assert f"fix: docker rm -f {LOCAL_NAME}" in other.stderr
     reaped = launch(
         {**environ, "RAVI_LOCAL_PORT": str(free[0])},
-        *("reap", "--local", "--prefix", f"task-{run_name}", "--older-than", "0s", "--force"),
+        *("reap", "--local", "--all", "--prefix", f"task-{run_name}", "--older-than", "0s"),
+        "--force",
     )
     assert identity["uuid"] in reaped.stdout
     headers = {"Authorization": f"Bearer {LOCAL_MANAGEMENT_KEY}"}
