@@ -79,13 +79,21 @@ def states(client: docker.DockerClient, run: str) -> list[str]:
     return [str(one["State"]) for one in found]
 
 
+@pytest.mark.parametrize(
+    "count",
+    [4, pytest.param(50, marks=[pytest.mark.soak, pytest.mark.timeout(900)])],
+)
 def test_agents_that_write_without_end_before_a_blocked_reader_cost_no_memory_and_no_control(
-    environ: dict[str, str], run_name: str, client: docker.DockerClient, tmp_path: Path
+    environ: dict[str, str],
+    run_name: str,
+    client: docker.DockerClient,
+    tmp_path: Path,
+    count: int,
 ) -> None:
     errors = tmp_path / "errors"
-    arguments = ["--count", "4", "--name", run_name, "--", *FLOOD]
+    arguments = ["--count", str(count), "--name", run_name, "--", *FLOOD]
     with held(environ, arguments, errors) as launcher:
-        wait_until(lambda: states(client, run_name) == ["running"] * 4)
+        wait_until(lambda: states(client, run_name) == ["running"] * count, timeout_s=300)
         wait_until(lambda: waiting_in(launcher.stdout) >= PIPE)
         wait_until_at_rest(launcher.pid)
         assert psutil.Process(launcher.pid).memory_info().rss < MEMORY_LIMIT
@@ -94,7 +102,7 @@ def test_agents_that_write_without_end_before_a_blocked_reader_cost_no_memory_an
         wait_until(lambda: "press Ctrl-C again to force" in errors.read_text())
         assert launcher.wait(timeout=60) == 130
 
-    assert states(client, run_name) == ["exited"] * 4
+    assert states(client, run_name) == ["exited"] * count
 
 
 def test_a_flood_that_is_read_does_not_hold_up_a_quiet_agent(

@@ -12,6 +12,7 @@ import pytest
 
 from engine.conftest import LAUNCH, Launching, containers, launch
 from engine.docker_proxy import DockerProxy
+from ravi_agent import contract
 
 
 @pytest.fixture
@@ -122,12 +123,13 @@ def test_a_pruned_container_that_was_not_started_yet_is_made_again(
     environ: dict[str, str], run_name: str, client: docker.DockerClient
 ) -> None:
     is_over = threading.Event()
+    agents = {"label": [f"id.ravi.run={run_name}", contract.LABEL_INDEX]}
 
     def prune_on() -> None:
         pruner = docker.from_env()
         while not is_over.is_set():
             try:
-                pruner.containers.prune(filters={"label": f"id.ravi.run={run_name}"})
+                pruner.containers.prune(filters=agents)
             except docker.errors.APIError:
                 continue  # one prune at a time
         pruner.close()

@@ -101,7 +101,7 @@ class DockerEngine:
             attached = attach(self._api, container, handover)
             self._api.start(container)
         except docker.errors.APIError as exc:
-            if not self._is_there(container):
+            if not self.is_there(container):
                 raise PrunedError(what, engine_words(exc)) from exc
             self.remove(container)
             raise engine_error(exc, what) from exc
@@ -111,7 +111,7 @@ class DockerEngine:
             raise engine_error(exc, what) from exc
         return attached
 
-    def _is_there(self, container: str) -> bool:
+    def is_there(self, container: str) -> bool:
         """Whether a container is there, and not about to go."""
         what = f"container {container[:12]}"
         found = ask(what, lambda: self._api.inspect_container(container), fine=(404,)) or {}

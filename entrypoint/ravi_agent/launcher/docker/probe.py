@@ -99,7 +99,10 @@ class Probe:
         except SDK_ERRORS as exc:
             raise engine_error(exc, what) from exc
         if answer.status_code == 404:
-            return None
+            if self._engine.is_there(self._container):
+                return None
+            self.__enter__()  # `docker container prune` has taken it
+            return self._stat(path)
         try:
             answer.raise_for_status()
             found: Mapping[str, Any] = json.loads(

@@ -69,9 +69,9 @@ def _record(volume: Mapping[str, Any]) -> tuple[str, float] | None:
 def forget(engine: DockerEngine, run: str) -> None:
     """Remove what the engine has of a run whose containers are gone."""
     api = engine.client.api
-    # The record goes last: as long as it is there, a killed command can be repeated.
-    erase_notes(engine, [one.name for one in read_notes(engine, run)])
+    # The record goes first: with it, and without the notes of what has ended, all would run again.
     ask(f"run {run}", lambda: api.remove_volume(_name(run)), fine=(404, 409))
+    erase_notes(engine, [one.name for one in read_notes(engine, run)])
     filters = {"label": f"{contract.LABEL_RUN}={run}"}
     for network in ask(f"run {run}", lambda: api.networks(filters=filters)):
         _remove_network(api, str(network["Id"]))
