@@ -161,6 +161,8 @@ class Engine:
             environment={
                 "RAVI_GRACE": str(grace_s),
                 "RAVI_LOG_LEVEL": "error",
+                # As root it takes no identity of an image whose name nobody asks for.
+                "RAVI_IDENTITY_NAME": "task-conformance",
                 **(environment or {}),
             },
         )
