@@ -94,7 +94,7 @@ def read_handover(descriptor: int, wait: "Callable[[int], bool]") -> Handover:
 
 def ready_line(identity: Identity) -> str:
     """The answer to a hand-over, for standard error."""
-    return f"{contract.READY_PREFIX}{json.dumps(identity.public())}\n"
+    return f"{contract.READY_PREFIX}{json.dumps(identity.told())}\n"
 
 
 def parse_ready_line(line: bytes) -> Identity | None:
@@ -103,7 +103,7 @@ def parse_ready_line(line: bytes) -> Identity | None:
     if not line.startswith(prefix):
         return None
     try:
-        return Identity.from_public(json.loads(line.removeprefix(prefix)))
+        return Identity.from_told(json.loads(line.removeprefix(prefix)))
     except (ValueError, RecursionError, AttributeError, AnswerError):
         return None
 

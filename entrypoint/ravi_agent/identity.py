@@ -119,6 +119,17 @@ class Identity:
             "created_at": self.created_at,
         }
 
+    @classmethod
+    def from_told(cls, record: "Mapping[str, object]") -> "Identity":
+        """An identity from `told`'s form; raises AnswerError naming the field."""
+        identity = cls.from_public(record)
+        identity.key_uuid = _text(record, "key_uuid", is_uuid, is_optional=True) or None
+        return identity
+
+    def told(self) -> dict[str, str | None]:
+        """What a container tells whoever started it: `public`, and which key was made just now."""
+        return {**self.public(), "key_uuid": self.key_uuid} if self.key_uuid else self.public()
+
     def with_key(self, key: str | None, key_uuid: str | None = None) -> "Identity":
         """The same identity holding its key."""
         return Identity(

@@ -83,10 +83,11 @@ class Ended:
 class Launcher:
     """`ravi-launch` against that namespace, with the account's key in its environment."""
 
-    def __init__(self, cluster: Cluster, service: LocalRavi) -> None:
+    def __init__(self, cluster: Cluster, service: LocalRavi, state: Path) -> None:
         self.environ = {
             "PATH": os.environ["PATH"],
             "HOME": "/nonexistent",
+            "XDG_STATE_HOME": str(state),
             "LC_ALL": "C.UTF-8",
             "KUBECONFIG": str(cluster.kubeconfig),
             "RAVI_MANAGEMENT_KEY": MANAGEMENT_KEY,
@@ -170,5 +171,5 @@ def service() -> Iterator[LocalRavi]:
 
 
 @pytest.fixture
-def launcher(cluster: Cluster, service: LocalRavi) -> Launcher:
-    return Launcher(cluster, service)
+def launcher(cluster: Cluster, service: LocalRavi, tmp_path: Path) -> Launcher:
+    return Launcher(cluster, service, tmp_path / "state")

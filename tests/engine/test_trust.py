@@ -136,10 +136,12 @@ def test_an_image_is_given_its_identity_and_not_the_account_s_key_unless_that_is
 
 
 @pytest.mark.parametrize("way", ["rm", "--rm", "rm, with no key on the host"])
+@pytest.mark.parametrize("provision", ["host", "container"])
 def test_the_keys_of_a_run_end_with_its_containers(
-    environ: dict[str, str], run_name: str, service: LocalRavi, way: str
+    environ: dict[str, str], run_name: str, service: LocalRavi, way: str, provision: str
 ) -> None:
     arguments = ["--count=2", "--name", run_name, *(["--rm"] if way == "--rm" else [])]
+    arguments += ["--provision", provision]
     ran = launch(environ, *arguments, "--", "sh", "-c", "echo $RAVI_API_KEY")
     keys = [line.split(" | ")[1] for line in ran.stdout.splitlines() if " | ravi_id_" in line]
     assert len(keys) == 2

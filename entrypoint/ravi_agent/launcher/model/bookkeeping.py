@@ -29,7 +29,7 @@ class Books:
     def made(self, identity: Identity, *, is_created: bool) -> None:
         """An agent of the run has got an identity: a new one, or one that was there."""
         action = ledger.CREATE if is_created else ledger.ADOPT
-        self.note(identity, action, *([ledger.KEY] if identity.key else []))
+        self.note(identity, action, *([ledger.KEY] if identity.key or identity.key_uuid else []))
 
     def note(self, identity: Identity, *actions: str) -> None:
         """These things were done with an identity, in the words of the ledger."""
