@@ -5,6 +5,10 @@ import sys
 
 from ravi_agent.container.stop import StopWatch, block_signals
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 PROGRAM = "ravi-init"
 _REUSE = "--reuse"
 SWITCHES = {_REUSE: "take over the identity of a work tree of this repository that is gone"}
@@ -67,6 +71,7 @@ def init(argv: list[str], watch: StopWatch) -> int:
             return harness.configure(parser, argv, initial_environ())
     environ, given = parse_settings(parser, VARIABLES, argv, initial_environ(), SWITCHES)
     settings = settings_of(environ, given)
+    _check_default_workspace(settings.workspace, environ)
     log = settings.log_for(PROGRAM)
     # On a host root provisions for root; only an image has a user of ours to provision for.
     user = find_agent_user(settings.agent_user, is_asked_for=settings.is_agent_user_asked_for)
@@ -98,3 +103,18 @@ def init(argv: list[str], watch: StopWatch) -> int:
     # Who watches the pods learns of the identities with them, and need not read a log each.
     leave_termination_message(json.dumps(identity.told()))
     return 0
+
+
+def _check_default_workspace(workspace: str, environ: "Mapping[str, str]") -> None:
+    """Raises UsageError where root would make the image's workspace on a host."""
+    from ravi_agent.container.surroundings import is_started_by_engine
+
+    if environ.get("RAVI_WORKSPACE") or os.path.isdir(workspace) or is_started_by_engine():
+        return
+    from ravi_agent.errors import UsageError
+
+    raise UsageError(
+        f"workspace {workspace}",
+        "there is no such directory, and none was named",
+        f'{PROGRAM} --workspace "$PWD"',
+    )
