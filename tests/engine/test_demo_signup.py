@@ -4,11 +4,14 @@ import re
 import smtplib
 import subprocess
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from email.message import EmailMessage
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import docker
 import docker.errors
+import httpx
 import pytest
 from docker.models.containers import Container
 
@@ -63,7 +66,10 @@ def test_the_same_identities_sign_up_again_and_take_no_old_code(
 
 
 def leave_an_unread_code(local: Container, addresses: list[str]) -> None:
-    """Have the shop's sender mail one more code that nobody waits for."""
+    """Have the shop's sender mail one more code that nobody waits for.
+
+    It is an old one once the service's clock, which is read to the second, has gone on.
+    """
     local.reload()
     host = local.attrs["NetworkSettings"]["Networks"]["ravi"]["IPAddress"]
     with smtplib.SMTP(host, 1025, timeout=10) as smtp:
@@ -73,3 +79,12 @@ def leave_an_unread_code(local: Container, addresses: list[str]) -> None:
             mail["Subject"] = "Welcome to the shop"
             mail.set_content("your verification code is 271828.")
             smtp.send_message(mail)
+    sent = clock_of(host)
+    while clock_of(host) < sent + timedelta(seconds=2):
+        pass
+
+
+def clock_of(host: str) -> datetime:
+    """The service's time as its answers tell it."""
+    answer = httpx.get(f"http://{host}:8787/", timeout=10)
+    return parsedate_to_datetime(answer.headers["Date"])

@@ -65,10 +65,12 @@ def test_an_agent_that_failed_is_started_again_with_its_identity(
 
 
 def test_what_another_start_cannot_mend_is_not_tried_again(
-    environ: dict[str, str], run_name: str
+    environ: dict[str, str], run_name: str, tmp_path: Path
 ) -> None:
+    tmp_path.chmod(0o755)  # nobody looks into a mounted directory before the start
     arguments = ["--count", "1", "--name", run_name, "--retries", "3"]
-    done = launch(environ, *arguments, "--", "/not/there", code=1)
+    arguments += ["--volume", f"{tmp_path}:/programs:ro"]
+    done = launch(environ, *arguments, "--", "/programs/not-there", code=1)
 
     assert "start 2" not in done.stderr
     assert "exited 127" in done.stderr

@@ -25,17 +25,43 @@ _BACKOFF_LIMIT_S = 5.0
 
 
 class Pacer:
-    """When a fleet that shares one account may call again; safe to use from several threads."""
+    """When a fleet that shares one account may call, and how many at once; for several threads.
+
+    Where the service refuses a call for their number, calls are made one at a time, and as it
+    serves them more of them again: of a fleet that comes back together it would refuse most.
+    """
 
     def __init__(self) -> None:
         self._not_before = 0.0
         self._said_at = -float("inf")
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
+        self._at_once = float("inf")  # as a window of TCP: halving would not be enough here
+        self._calls = 0
 
     def hold_off(self, wait_s: float) -> None:
         """Nobody calls for that long: the service said so to one, and means all."""
         with self._lock:
             self._not_before = max(self._not_before, time.monotonic() + wait_s)
+            self._at_once = 1.0
+
+    def begin_call(self, deadline: float) -> bool:
+        """Wait for a turn; False where there is none by the deadline (`time.monotonic()`)."""
+        with self._lock:
+            while self._calls >= self._at_once:
+                left_s = deadline - time.monotonic()
+                if left_s <= 0:
+                    return False
+                self._lock.wait(left_s)
+            self._calls += 1
+            return True
+
+    def end_call(self, *, is_served: bool) -> None:
+        """Give the turn back."""
+        with self._lock:
+            self._calls -= 1
+            if is_served:
+                self._at_once += 1 / self._at_once
+            self._lock.notify_all()
 
     def left_s(self) -> float:
         """Seconds until the next call may be made."""
@@ -98,6 +124,17 @@ class Patience:
 
     def once(self, call: Callable[..., Answer]) -> Answer:
         """One call, as soon as the service wants any. call: takes `timeout_s`."""
+        if not self._pacer.begin_call(self.deadline):
+            raise self._gave_up(ThrottledError("the service", "others were served until now"))
+        is_served = False
+        try:
+            answer = self._call(call)
+            is_served = True
+        finally:
+            self._pacer.end_call(is_served=is_served)
+        return answer
+
+    def _call(self, call: Callable[..., Answer]) -> Answer:
         while (held_s := self._pacer.left_s()) > 0:
             if time.monotonic() + held_s >= self.deadline:
                 raise self._gave_up(
