@@ -22,6 +22,10 @@ Answer = TypeVar("Answer")
 
 _BACKOFF_BASE_S = 0.2
 _BACKOFF_LIMIT_S = 5.0
+# By how much a call that is served after a refusal widens what may be under way at once.
+_MORE_AT_ONCE = 0.25
+# A service that has room for one more call in a moment has room for several a little later.
+_LEAST_HOLD_S = 0.25
 
 
 class Pacer:
@@ -35,19 +39,20 @@ class Pacer:
         self._not_before = 0.0
         self._said_at = -float("inf")
         self._lock = threading.Condition()
-        self._at_once = float("inf")  # as a window of TCP: halving would not be enough here
+        self._at_once = float("inf")
         self._calls = 0
 
     def hold_off(self, wait_s: float) -> None:
         """Nobody calls for that long: the service said so to one, and means all."""
         with self._lock:
+            wait_s = max(wait_s, _LEAST_HOLD_S)
             self._not_before = max(self._not_before, time.monotonic() + wait_s)
             self._at_once = 1.0
 
     def begin_call(self, deadline: float) -> bool:
         """Wait for a turn; False where there is none by the deadline (`time.monotonic()`)."""
         with self._lock:
-            while self._calls >= self._at_once:
+            while self._calls + 1 > self._at_once:
                 left_s = deadline - time.monotonic()
                 if left_s <= 0:
                     return False
@@ -60,7 +65,7 @@ class Pacer:
         with self._lock:
             self._calls -= 1
             if is_served:
-                self._at_once += 1 / self._at_once
+                self._at_once += _MORE_AT_ONCE
             self._lock.notify_all()
 
     def left_s(self) -> float:
