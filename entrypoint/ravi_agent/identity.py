@@ -127,7 +127,7 @@ class Identity:
         return identity
 
     def told(self) -> dict[str, str | None]:
-        """What a container tells whoever started it: `public`, and which key was made just now."""
+        """What a container tells its launcher: `public`, and which key was made just now."""
         return {**self.public(), "key_uuid": self.key_uuid} if self.key_uuid else self.public()
 
     def with_key(self, key: str | None, key_uuid: str | None = None) -> "Identity":

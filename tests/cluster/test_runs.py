@@ -1,7 +1,6 @@
 """A run on a real cluster, from its Job to its removal."""
 
 import json
-import re
 import signal
 import subprocess
 from pathlib import Path
@@ -9,9 +8,7 @@ from pathlib import Path
 import pytest
 
 from cluster.conftest import Cluster, Launcher
-from ravi_agent.identity import Identity
 from ravi_agent.local.server import LocalRavi
-from ravi_agent.service.keys import is_key_accepted
 
 
 def test_every_agent_has_an_identity_of_its_own_and_is_heard(
@@ -29,21 +26,9 @@ def test_every_agent_has_an_identity_of_its_own_and_is_heard(
         assert f"I am {email}" in ended.stderr
 
 
-def test_no_secret_and_no_key_outlives_its_run(
-    launcher: Launcher, cluster: Cluster, service: LocalRavi
-) -> None:
-    ended = launcher.run(
-        *("--count", "1", "--name", "one", "--output", "json"),
-        *("--", "sh", "-c", 'echo "key $RAVI_API_KEY"'),
-    )
-    (agent,) = json.loads(ended.stdout)["agents"]
-    (key,) = re.findall(r"key (ravi_id_\S+)", ended.stderr)
-    identity = Identity(**{**agent["identity"], "created_at": ""}, key=key)
-    assert is_key_accepted(service.url, identity, timeout_s=30)
-
+def test_no_secret_outlives_its_run(launcher: Launcher, cluster: Cluster) -> None:
+    launcher.run("--count", "1", "--name", "one", "--", "true")
     launcher.run("rm", "one")
-
-    assert not is_key_accepted(service.url, identity, timeout_s=30)
 
     cluster.kubectl("wait", "--for=delete", "job/ravi-agent-one", "--timeout=60s", code=None)
     assert cluster.get("secrets,jobs,configmaps", "-l", "id.ravi.run")["items"] == []

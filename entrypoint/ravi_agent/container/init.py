@@ -101,7 +101,7 @@ def init(argv: list[str], watch: StopWatch) -> int:
 
         remove_key_file(environ, log)
     # Who watches the pods learns of the identities with them, and need not read a log each.
-    leave_termination_message(json.dumps(identity.told()))
+    leave_termination_message(json.dumps(identity.public()))
     return 0
 
 

@@ -125,7 +125,7 @@ def _identity(init: Object) -> Identity | None:
     if not ended or ended.get("exitCode") != 0:
         return None
     try:
-        return Identity.from_told(json.loads(ended.get("message") or ""))
+        return Identity.from_public(json.loads(ended.get("message") or ""))
     except (ValueError, AttributeError, AnswerError):
         return None  # an older ravi-init, or somebody else's: the agent runs all the same
 
