@@ -37,7 +37,11 @@ def entrypoint(
     return subprocess.run(
         [ENTRYPOINT, *argv],
         cwd=directory,
-        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", **variables},
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(directory.parent / ".home"),
+            **variables,
+        },
         input=stdin,
         capture_output=True,
         text=True,
