@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ravi_agent.errors import UsageError
-from ravi_agent.launcher.commands.flags import Call, Command, Group, flag
+from ravi_agent.launcher.commands.filters import Filters
+from ravi_agent.launcher.commands.flags import Call, Command, Group, flag, list_format
 from ravi_agent.launcher.planning.values import parse_seconds
 from ravi_agent.workspace import ledger
 
@@ -35,25 +36,11 @@ class AuditOptions:
         group=Group.OUTPUT,
         help="Only what was done in the last 90s, 10m, 2h or 7d.",
     )
-    output: str = flag(
-        "--output",
-        "-o",
-        default="table",
-        choices=("table", "json"),
-        group=Group.OUTPUT,
-        help="Format of the list.",
-    )
+    output: str = list_format()
 
     def matches(self) -> Callable[[Entry], bool]:
         """Whether an entry is asked for. Raises UsageError for a filter that makes no sense."""
-        wanted: dict[str, set[str]] = {}
-        for text in self.filter:
-            key, equals, value = text.partition("=")
-            if not equals or key not in _FILTERS:
-                raise UsageError(
-                    f"--filter {text!r}", f"a key is one of {', '.join(_FILTERS)}", "--filter run=…"
-                )
-            wanted.setdefault(key, set()).add(value)
+        filters = Filters(self.filter, _FILTERS, by_part=())
         since = None
         if self.since is not None:
             since = time.time() - parse_seconds("--since", self.since)
@@ -61,7 +48,7 @@ class AuditOptions:
         def is_wanted(entry: Entry) -> bool:
             if since is not None and _seconds(entry) < since:
                 return False
-            return all(getattr(entry, key) in values for key, values in wanted.items())
+            return filters.match({key: getattr(entry, key) for key in _FILTERS})
 
         return is_wanted
 

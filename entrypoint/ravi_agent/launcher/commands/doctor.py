@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from ravi_agent.launcher.backend import DOCKER, KUBERNETES, diagnose
 from ravi_agent.launcher.commands.engine_options import EngineOptions
-from ravi_agent.launcher.commands.flags import Call, Command, Group, flag
+from ravi_agent.launcher.commands.flags import Call, Command, Group, flag, list_format
 from ravi_agent.launcher.commands.local_options import LocalPortOptions
 from ravi_agent.launcher.commands.run_options import DEFAULT_IMAGE, ServiceOptions
 from ravi_agent.launcher.model.request import DoctorTarget
@@ -34,14 +34,7 @@ class DoctorOptions:
     )
     local: LocalPortOptions = field(default_factory=LocalPortOptions)
     service: ServiceOptions = field(default_factory=ServiceOptions)
-    output: str = flag(
-        "--output",
-        "-o",
-        default="table",
-        choices=("table", "json"),
-        group=Group.OUTPUT,
-        help="Format of the findings.",
-    )
+    output: str = list_format("Format of the findings.")
     engine: EngineOptions = field(default_factory=EngineOptions)
 
 

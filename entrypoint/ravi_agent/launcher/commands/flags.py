@@ -109,6 +109,18 @@ def flag(*names: str, default: Any = None, **parameter: Any) -> Any:
     return field(default=default, metadata={_METADATA: Parameter(names=names, **parameter)})
 
 
+def list_format(help_text: str = "Format of the list.") -> Any:
+    """The field of a command that prints a table for people, or JSON for machines."""
+    return flag(
+        "--output",
+        "-o",
+        default="table",
+        choices=("table", "json"),
+        group=Group.OUTPUT,
+        help=help_text,
+    )
+
+
 def argument(metavar: str, *, default: Any = MISSING, **parameter: Any) -> Any:
     """A field that is typed by its position; required unless it has a default."""
     metadata = {_METADATA: Parameter(metavar=metavar, **parameter)}

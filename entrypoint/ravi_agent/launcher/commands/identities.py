@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from ravi_agent.errors import EngineError, RaviError
 from ravi_agent.launcher.commands.engine_options import EngineOptions
 from ravi_agent.launcher.commands.filters import Filters
-from ravi_agent.launcher.commands.flags import Call, Command, Group, flag
+from ravi_agent.launcher.commands.flags import Call, Command, Group, flag, list_format
 from ravi_agent.launcher.show.durations import short
 from ravi_agent.launcher.show.for_terminal import plain_text
 from ravi_agent.launcher.show.listing import table
@@ -29,14 +29,7 @@ class IdentitiesOptions:
         group=Group.OUTPUT,
         help="Only identities with run=RUN, name=PART, or used=true or false.",
     )
-    output: str = flag(
-        "--output",
-        "-o",
-        default="table",
-        choices=("table", "json"),
-        group=Group.OUTPUT,
-        help="Format of the list.",
-    )
+    output: str = list_format()
     is_quiet: bool = flag(
         "--quiet", "-q", default=False, group=Group.OUTPUT, help="Print only the UUIDs."
     )

@@ -10,7 +10,15 @@ from ravi_agent.errors import UsageError
 from ravi_agent.launcher.backend import Backend
 from ravi_agent.launcher.commands.engine_options import EngineOptions
 from ravi_agent.launcher.commands.filters import Filters
-from ravi_agent.launcher.commands.flags import Call, Command, Completion, Group, argument, flag
+from ravi_agent.launcher.commands.flags import (
+    Call,
+    Command,
+    Completion,
+    Group,
+    argument,
+    flag,
+    list_format,
+)
 from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.show.durations import short
 from ravi_agent.launcher.show.for_terminal import plain_text
@@ -57,14 +65,7 @@ class PsOptions:
         + ", ".join(_FIELDS)
         + ".",
     )
-    output: str = flag(
-        "--output",
-        "-o",
-        default="table",
-        choices=("table", "json"),
-        group=Group.OUTPUT,
-        help="Format of the list; json is one array.",
-    )
+    output: str = list_format("Format of the list; json is one array.")
     is_quiet: bool = flag(
         "--quiet", "-q", default=False, group=Group.OUTPUT, help="Print only container IDs."
     )

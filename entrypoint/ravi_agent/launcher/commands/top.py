@@ -4,7 +4,13 @@ import json
 from dataclasses import asdict, dataclass, field
 
 from ravi_agent.launcher.commands.engine_options import EngineOptions
-from ravi_agent.launcher.commands.flags import Call, Command, Completion, Group, argument, flag
+from ravi_agent.launcher.commands.flags import (
+    Call,
+    Command,
+    Completion,
+    argument,
+    list_format,
+)
 from ravi_agent.launcher.show.listing import table
 
 _COLUMNS = ("run", "task", "cpu %", "memory", "limit", "mem %", "pids")
@@ -18,14 +24,7 @@ class TopOptions:
     run: str | None = argument(
         "RUN", default=None, completion=Completion.RUN, help="Only the agents of this run."
     )
-    output: str = flag(
-        "--output",
-        "-o",
-        default="table",
-        choices=("table", "json"),
-        group=Group.OUTPUT,
-        help="Format of the list.",
-    )
+    output: str = list_format()
     engine: EngineOptions = field(default_factory=EngineOptions)
 
 
