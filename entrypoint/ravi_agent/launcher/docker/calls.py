@@ -61,6 +61,10 @@ def ask_for_stream(what: str, call: Callable[[], Iterable[bytes]]) -> Iterator[b
             yield from chunks
         except SDK_ERRORS as exc:
             raise engine_error(exc, what) from exc
+        finally:
+            close = getattr(chunks, "close", None)
+            if close:
+                close()  # whoever has heard enough leaves no connection behind
 
     return passed_on()
 

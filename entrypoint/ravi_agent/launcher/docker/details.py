@@ -65,25 +65,9 @@ _MEANINGS = {
 
 def _email(engine: DockerEngine, one: ContainerStatus) -> str | None:
     """The address in the line that the entrypoint wrote before the agent started."""
-    heard = b""
-    stream = ask(
-        f"container {one.short_id} has no log",
-        lambda: engine.client.api.logs(one.id, stdout=False, stderr=True, stream=True),
-    )
-    try:
-        for chunk in stream:
-            heard += chunk
-            if contract.READY_PREFIX.encode() in heard and heard.endswith(b"\n"):
-                break
-            if len(heard) > _READY_LIMIT:
-                break
-    finally:
-        stream.close()
-    for line in heard.splitlines():
-        identity = parse_ready_line(line)
-        if identity and identity.name == one.identity_name:
-            return identity.email
-    return None
+    line = engine.ready_line(one.id, within=_READY_LIMIT)
+    identity = parse_ready_line(line) if line else None
+    return identity.email if identity and identity.name == one.identity_name else None
 
 
 def usage(engine: DockerEngine, agents: Sequence[ContainerStatus]) -> list[Usage]:

@@ -235,12 +235,15 @@ class DockerEngine:
         )
         return attached
 
-    def ready_line(self, container: str) -> bytes | None:
-        """The line by which the container said that its agent was about to start, if it did."""
+    def ready_line(self, container: str, *, within: float = float("inf")) -> bytes | None:
+        """The line that says the agent is about to start, if it is in so many bytes of the log."""
         log = self.logs(container, tail=None, since=None, follow=False, stdout=False)
         prefix = contract.READY_PREFIX.encode()
-        rest = b""
+        rest, size = b"", 0
         for chunk in log:
+            if size > within:
+                return None
+            size += len(chunk)
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
                 if line.startswith(prefix):
