@@ -14,6 +14,7 @@ from ravi_agent.launcher.kubernetes.names import (
     SECRET_KEY,
     Object,
 )
+from ravi_agent.launcher.kubernetes.pod_template import INIT_RESOURCES
 from ravi_agent.launcher.model.request import InjectionOptions
 from ravi_agent.settings import PHONE_POLICIES
 
@@ -204,9 +205,9 @@ def _init(options: InjectionOptions) -> Object:
             "runAsNonRoot": True,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
+        # Maps of quantities, and no objects of a type.
         "resources": {
-            "requests": Expression('{"cpu": "50m", "memory": "64Mi"}'),
-            "limits": Expression('{"cpu": "1", "memory": "128Mi"}'),
+            kind: Expression(json.dumps(given)) for kind, given in INIT_RESOURCES.items()
         },
         "volumeMounts": [
             workspace,

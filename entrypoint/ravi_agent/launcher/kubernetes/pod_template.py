@@ -17,6 +17,11 @@ from ravi_agent.launcher.planning.plan import Plan
 
 ENTRYPOINT = "/opt/ravi/bin/ravi-entrypoint"
 _INDEX_FIELD = "metadata.annotations['batch.kubernetes.io/job-completion-index']"
+# Of the init container. A quota on limits refuses a pod that leaves one out.
+INIT_RESOURCES = {
+    "requests": {"cpu": "50m", "memory": "64Mi"},
+    "limits": {"cpu": "1", "memory": "128Mi"},
+}
 _AGENT_USER = "1000:1000"  # `agent` in the base image
 _PULL_POLICIES = {"always": "Always", "missing": "IfNotPresent", "never": "Never"}
 
@@ -89,11 +94,7 @@ def _init(plan: Plan, options: JobOptions, has_file: bool) -> Object:
     if has_file:
         container["command"] = ["/bin/sh", "-c", f"set -a; . {TASK_FILE}; exec ravi-init"]
     container["securityContext"]["readOnlyRootFilesystem"] = True
-    container["resources"] = {
-        "requests": {"cpu": "50m", "memory": "64Mi"},
-        # A quota on limits refuses a pod that leaves one out.
-        "limits": {"cpu": "1", "memory": "128Mi"},
-    }
+    container["resources"] = {kind: dict(given) for kind, given in INIT_RESOURCES.items()}
     container["volumeMounts"] = [
         *_mounts(has_file),
         {"name": KEY_VOLUME, "mountPath": KEY_FOLDER, "readOnly": True},
