@@ -20,6 +20,7 @@ from ravi_agent.launcher.model.findings import (
     attempt,
     diagnose_account,
     failure,
+    good,
 )
 from ravi_agent.launcher.model.request import DoctorTarget
 from ravi_agent.launcher.planning.plan import make_plan, new_run_name
@@ -56,7 +57,7 @@ def _image(engine: DockerEngine, target: DoctorTarget) -> Finding:
     except RaviError as exc:
         return failure(what, exc)
     says = "present; it has our entrypoint, and the program of its CMD"
-    return Finding(what=what, verdict=Verdict.GOOD, says=says)
+    return good(what, says)
 
 
 def _local_ravi(engine: DockerEngine, target: DoctorTarget) -> Iterator[Finding]:
@@ -69,9 +70,9 @@ def _local_ravi(engine: DockerEngine, target: DoctorTarget) -> Iterator[Finding]
         return
     if port is None:
         says = "none runs on this engine: a run with --local starts one"
-        yield Finding(what=what, verdict=Verdict.GOOD, says=says)
+        yield good(what, says)
         return
-    yield Finding(what=what, verdict=Verdict.GOOD, says=f"it runs on this engine, port {port}")
+    yield good(what, f"it runs on this engine, port {port}")
     if engine.is_on_this_host:
         environ = {**target.environ, "RAVI_LOCAL_PORT": str(port)}
         yield from diagnose_account(environ, is_local=True)
@@ -80,7 +81,7 @@ def _local_ravi(engine: DockerEngine, target: DoctorTarget) -> Iterator[Finding]
 def _networks(target: DoctorTarget) -> Finding:
     many = -(-target.count // PORTS)
     says = "one network" if many == 1 else f"a run creates {many} networks of its own"
-    return Finding(what=f"{target.count} agents", verdict=Verdict.GOOD, says=says)
+    return good(f"{target.count} agents", says)
 
 
 def _files(target: DoctorTarget) -> Finding:
@@ -89,7 +90,7 @@ def _files(target: DoctorTarget) -> Finding:
     if hard != resource.RLIM_INFINITY and hard < needed:
         says = f"{target.count} agents may take {needed}, and this host allows {hard}"
         return Finding(what="open files", verdict=Verdict.BAD, says=says, fix=f"ulimit -n {needed}")
-    return Finding(what="open files", verdict=Verdict.GOOD, says=f"{needed} are allowed")
+    return good("open files", f"{needed} are allowed")
 
 
 def _memory(target: DoctorTarget) -> Finding:
@@ -99,4 +100,4 @@ def _memory(target: DoctorTarget) -> Finding:
     if idle > free:
         fix = f"--parallel {max(1, free // _AGENT_BYTES)}"
         return Finding(what="memory", verdict=Verdict.NOTE, says=says, fix=fix)
-    return Finding(what="memory", verdict=Verdict.GOOD, says=says)
+    return good("memory", says)

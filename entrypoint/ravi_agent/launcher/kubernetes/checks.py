@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 from ravi_agent.errors import RaviError
 from ravi_agent.launcher.kubernetes.api import KubernetesApi
 from ravi_agent.launcher.kubernetes.names import Object
-from ravi_agent.launcher.model.findings import Finding, Verdict, failure
+from ravi_agent.launcher.model.findings import Finding, Verdict, failure, good
 
 # Tokens and certificates are valid from an instant on; beyond this one may not be valid yet.
 _SKEW_LIMIT_S = 60
@@ -34,7 +34,7 @@ def clock(api: KubernetesApi) -> Iterator[Finding]:
         fix = "set both by NTP: timedatectl set-ntp true"
         yield Finding(what="time", verdict=Verdict.BAD, says=says, fix=fix)
     else:
-        yield Finding(what="time", verdict=Verdict.GOOD, says="as the API server's")
+        yield good("time", "as the API server's")
 
 
 def quotas(api: KubernetesApi) -> Iterator[Finding]:
@@ -61,7 +61,7 @@ def _quota(one: Object, namespace: str) -> Finding:
     if needed:
         says = f"it counts CPU or memory, so a run needs {' and '.join(needed)}"
         return Finding(what=what, verdict=Verdict.NOTE, says=says)
-    return Finding(what=what, verdict=Verdict.GOOD, says="not used up")
+    return good(what, "not used up")
 
 
 def _is_used_up(used: str | None, hard: str) -> bool:

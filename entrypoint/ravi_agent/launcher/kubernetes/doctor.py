@@ -7,7 +7,7 @@ from ravi_agent.launcher.kubernetes import checks
 from ravi_agent.launcher.kubernetes.api import KubernetesApi
 from ravi_agent.launcher.kubernetes.names import SECRET_KEY
 from ravi_agent.launcher.kubernetes.refusal import KubernetesError
-from ravi_agent.launcher.model.findings import Finding, Verdict, failure
+from ravi_agent.launcher.model.findings import Finding, Verdict, failure, good
 from ravi_agent.launcher.model.request import DoctorTarget
 
 # What a run asks of the API server, as RBAC names it: `verb resource`.
@@ -28,7 +28,7 @@ _POD_SECURITY = "pod-security.kubernetes.io/enforce"
 def diagnose(api: KubernetesApi, target: DoctorTarget) -> Iterator[Finding]:
     """One finding for each thing checked; where the cluster does not answer, that one alone."""
     try:
-        yield _good("cluster", api.version())
+        yield good("cluster", api.version())
     except RaviError as exc:
         yield failure("cluster", exc)
         return
@@ -47,10 +47,6 @@ def diagnose(api: KubernetesApi, target: DoctorTarget) -> Iterator[Finding]:
     )
 
 
-def _good(what: str, says: str) -> Finding:
-    return Finding(what=what, verdict=Verdict.GOOD, says=says)
-
-
 def _namespace(api: KubernetesApi) -> Iterator[Finding]:
     what = f"namespace {api.namespace}"
     try:
@@ -66,13 +62,13 @@ def _namespace(api: KubernetesApi) -> Iterator[Finding]:
     except RaviError as exc:
         yield failure(what, exc)
         return
-    yield _good(what, "it exists")
+    yield good(what, "it exists")
     level = labels.get(_POD_SECURITY)
     if level is None:
         says = "no level is enforced; the pods of a run meet `restricted`"
     else:
         says = f"`{level}` is enforced; the pods of a run meet `restricted`"
-    yield _good("pod security", says)
+    yield good("pod security", says)
 
 
 def _rights(api: KubernetesApi, target: DoctorTarget) -> Finding:
@@ -89,7 +85,7 @@ def _rights(api: KubernetesApi, target: DoctorTarget) -> Finding:
     if unexplained:
         says = f"all that a run needs; without {' and '.join(unexplained)} it explains less"
         return Finding(what="rights", verdict=Verdict.NOTE, says=says)
-    return _good("rights", "all that a run needs")
+    return good("rights", "all that a run needs")
 
 
 def _secret(api: KubernetesApi, name: str) -> Finding:
@@ -109,4 +105,4 @@ def _secret(api: KubernetesApi, name: str) -> Finding:
     if SECRET_KEY not in (found.get("data") or {}):
         says = f"it has no entry {SECRET_KEY!r}"
         return Finding(what=what, verdict=Verdict.BAD, says=says, fix=fix)
-    return _good(what, f"it has an entry {SECRET_KEY!r}")
+    return good(what, f"it has an entry {SECRET_KEY!r}")

@@ -28,6 +28,11 @@ class Finding:
     fix: str = ""
 
 
+def good(what: str, says: str) -> Finding:
+    """The finding for a check that found nothing in the way."""
+    return Finding(what=what, verdict=Verdict.GOOD, says=says)
+
+
 def failure(what: str, error: RaviError) -> Finding:
     """The finding for a check that failed."""
     return Finding(what=what, verdict=Verdict.BAD, says=str(error), fix=error.fix or "")
@@ -36,7 +41,7 @@ def failure(what: str, error: RaviError) -> Finding:
 def attempt(what: str, check: Callable[[], str]) -> Finding:
     """`good` with what `check` returns, or `bad` with the RaviError that it raises."""
     try:
-        return Finding(what=what, verdict=Verdict.GOOD, says=check())
+        return good(what, check())
     except RaviError as exc:
         return failure(what, exc)
 
@@ -48,7 +53,7 @@ def diagnose_account(environ: Mapping[str, str], *, is_local: bool) -> Iterator[
     except RaviError as exc:
         yield failure("settings", exc)
         return
-    yield Finding(what="key", verdict=Verdict.GOOD, says=f"from {credential.source}")
+    yield good("key", f"from {credential.source}")
     path = key_path(environ)
     if not is_local and os.path.exists(path):
         mode = stat.S_IMODE(os.stat(path).st_mode)
