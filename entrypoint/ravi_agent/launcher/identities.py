@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 from ravi_agent.credential import host_account
 from ravi_agent.errors import RaviError
@@ -44,19 +43,12 @@ def made_here(environ: Mapping[str, str]) -> list[MadeIdentity]:
             run=entries[-1].run,
             path=entries[-1].path,
             is_created=any(one.action == ledger.CREATE for one in entries),
-            made_at=_unix(entries[0].at),
-            used_at=_unix(entries[-1].at),
+            made_at=entries[0].seconds,
+            used_at=entries[-1].seconds,
         )
         for entries in found.values()
     ]
     return sorted(made, key=lambda one: one.made_at)
-
-
-def _unix(text: str) -> float:
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError:
-        return 0.0  # another program has written into the ledger
 
 
 def delete_of_run(run: str, environ: Mapping[str, str], *, is_local: bool) -> int:

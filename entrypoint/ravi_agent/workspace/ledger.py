@@ -58,6 +58,16 @@ class Entry:
         record = {name: getattr(self, name) for name in self.__slots__}
         return json.dumps({name: value for name, value in record.items() if value is not None})
 
+    @property
+    def seconds(self) -> float:
+        """When it was written, in Unix seconds; 0.0 where another program wrote no time of ours."""
+        import calendar  # a start on a host that only writes does not wait for it
+
+        try:
+            return float(calendar.timegm(time.strptime(self.at, TIME_FORMAT)))
+        except ValueError:
+            return 0.0
+
     def is_of_here(self, api_url: str) -> bool:
         """Whether this host wrote it, of that service: elsewhere the same path is another."""
         return self.host == os.uname().nodename and is_same_service(self.api_url, api_url)

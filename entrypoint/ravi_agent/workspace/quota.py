@@ -6,7 +6,6 @@ before it is paid for, in a file beside the ledger, so that fifty starts at once
 limit together; what exists already is adopted, and costs nothing.
 """
 
-import calendar
 import os
 import time
 from collections.abc import Mapping
@@ -59,7 +58,7 @@ class Quota:
         return [
             entry
             for entry in ledger.read(self._environ, FILE)
-            if _seconds(entry) > time.time() - _HOUR_S
+            if entry.seconds > time.time() - _HOUR_S
             and (entry.name, entry.path) != (mine.name, mine.path)
             and entry.at > made.get((entry.name, entry.path), "")
         ]
@@ -69,7 +68,7 @@ class Quota:
             return
         # A launcher's have no path: whoever types --count says how many.
         created = [entry for entry in created if entry.path and entry.is_of_here(self._api_url)]
-        ages = sorted(time.time() - _seconds(entry) for entry in created)
+        ages = sorted(time.time() - entry.seconds for entry in created)
         recent = [age for age in ages if age < _HOUR_S]
         of_run = [entry for entry in created if self._run and entry.run == self._run]
         if len(recent) >= self._limit:
@@ -90,13 +89,6 @@ def _write(environ: Mapping[str, str], entries: list[ledger.Entry]) -> None:
     finally:
         os.close(descriptor)
     os.replace(f"{path}.new", path)
-
-
-def _seconds(entry: ledger.Entry) -> float:
-    try:
-        return calendar.timegm(time.strptime(entry.at, ledger.TIME_FORMAT))
-    except ValueError:
-        return 0.0  # nobody's time: it counts for its run alone
 
 
 def _limit_reached(limit: int, when: str, instead: str) -> LimitError:

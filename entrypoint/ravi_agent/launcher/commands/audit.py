@@ -1,6 +1,5 @@
 """`ravi-launch audit`: print what was done with identities on this host."""
 
-import calendar
 import json
 import time
 from collections.abc import Callable
@@ -46,7 +45,7 @@ class AuditOptions:
             since = time.time() - parse_seconds("--since", self.since)
 
         def is_wanted(entry: Entry) -> bool:
-            if since is not None and _seconds(entry) < since:
+            if since is not None and entry.seconds < since:
                 return False
             return filters.match({key: getattr(entry, key) for key in _FILTERS})
 
@@ -71,13 +70,6 @@ def audit(options: AuditOptions, call: Call) -> int:
             for one in entries]  # fmt: skip
     print_table(_COLUMNS, rows)
     return 0
-
-
-def _seconds(entry: Entry) -> float:
-    try:
-        return calendar.timegm(time.strptime(entry.at, ledger.TIME_FORMAT))
-    except ValueError:
-        return 0.0  # nobody's time
 
 
 COMMAND = Command(
