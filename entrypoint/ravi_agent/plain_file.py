@@ -1,4 +1,4 @@
-"""Reading a file that somebody else may have put there."""
+"""Reading a file that somebody else may have put there, and replacing one."""
 
 import errno
 import os
@@ -35,3 +35,12 @@ def read_plain_file(
         return data, status
     finally:
         os.close(descriptor)
+
+
+def replace_plain_file(path: str, data: bytes, mode: int = 0o600) -> None:
+    """Have a file hold `data`, whole or not at all. Raises OSError."""
+    fresh = f"{path}.ravi-new"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(fresh, flags, mode), "wb") as file:
+        file.write(data)
+    os.replace(fresh, path)

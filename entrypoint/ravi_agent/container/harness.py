@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ravi_agent.errors import RaviError, SettingsError, UsageError, WorkspaceError
-from ravi_agent.plain_file import read_plain_file
+from ravi_agent.plain_file import read_plain_file, replace_plain_file
 from ravi_agent.workspace import json_merge, ledger
 
 _LIMIT = 4 * 1024 * 1024  # bytes of a settings file
@@ -202,8 +202,4 @@ def _write(path: str, value: Any) -> None:
     """Replace a file, whole or not at all; an existing one keeps its mode."""
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     mode = os.stat(path).st_mode & 0o777 if os.path.exists(path) else 0o600
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(f"{path}.ravi-new", flags, mode)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(json.dumps(value, indent=2) + "\n")
-    os.replace(f"{path}.ravi-new", path)
+    replace_plain_file(path, json.dumps(value, indent=2).encode() + b"\n", mode)

@@ -6,11 +6,11 @@ before it is paid for, in a file beside the ledger, so that fifty starts at once
 limit together; what exists already is adopted, and costs nothing.
 """
 
-import os
 import time
 from collections.abc import Mapping
 
 from ravi_agent.errors import LimitError
+from ravi_agent.plain_file import replace_plain_file
 from ravi_agent.workspace import ledger
 
 FILE = "ravi/reserved.jsonl"
@@ -81,14 +81,8 @@ class Quota:
 
 
 def _write(environ: Mapping[str, str], entries: list[ledger.Entry]) -> None:
-    path = ledger.ledger_path(environ, FILE)
-    flags = os.O_WRONLY | os.O_TRUNC | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(f"{path}.new", flags, 0o600)
-    try:
-        os.write(descriptor, b"".join(entry.line().encode() + b"\n" for entry in entries))
-    finally:
-        os.close(descriptor)
-    os.replace(f"{path}.new", path)
+    lines = b"".join(entry.line().encode() + b"\n" for entry in entries)
+    replace_plain_file(ledger.ledger_path(environ, FILE), lines)
 
 
 def _limit_reached(limit: int, when: str, instead: str) -> LimitError:
