@@ -17,11 +17,7 @@ from ravi_agent.launcher.docker.progress import STARTED, Progress
 from ravi_agent.launcher.docker.records import forget
 from ravi_agent.launcher.docker.statuses import list_statuses
 from ravi_agent.launcher.model.container_status import ContainerStatus, refuse_running, select
-from ravi_agent.launcher.model.events import (
-    Died,
-    EngineBack,
-    Event,
-)
+from ravi_agent.launcher.model.events import Died, EngineBack, Event
 from ravi_agent.launcher.model.lines import Lines, last_state
 from ravi_agent.launcher.model.request import LogOptions
 from ravi_agent.launcher.show.for_terminal import say

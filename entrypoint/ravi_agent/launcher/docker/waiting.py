@@ -6,17 +6,13 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from ravi_agent.errors import UsageError
 from ravi_agent.launcher.docker.driver import living_driver
 from ravi_agent.launcher.docker.engine import DockerEngine
 from ravi_agent.launcher.docker.events import Watch
 from ravi_agent.launcher.docker.notes import read_notes
+from ravi_agent.launcher.docker.runs import find
 from ravi_agent.launcher.docker.statuses import QUEUED, list_statuses
-from ravi_agent.launcher.model.container_status import ContainerStatus
-from ravi_agent.launcher.model.events import (
-    Died,
-    Event,
-)
+from ravi_agent.launcher.model.events import Died, Event
 
 _LOOK_AGAIN_S = 2.0
 _NO_CODE = 1  # of a task that was stopped before its start, or whose end nobody knows
@@ -37,7 +33,7 @@ def wait(engine: DockerEngine, run: str, tasks: Sequence[str]) -> int:
     An end is final once no launcher drives the run: until then it may start the agent again.
     Raises UsageError for a run or task that is not there.
     """
-    wanted = _wanted(run, list_statuses(engine, run), tasks)
+    wanted = {one.index for one in find(engine, run, tasks)}
     events: queue.SimpleQueue[Event] = queue.SimpleQueue()
     watch = Watch(engine, run, events.put)
     heard: dict[int, int] = {}
@@ -53,18 +49,6 @@ def wait(engine: DockerEngine, run: str, tasks: Sequence[str]) -> int:
             _hear_ends(events, heard)
     finally:
         watch.close()
-
-
-def _wanted(run: str, found: Sequence[ContainerStatus], tasks: Sequence[str]) -> AbstractSet[int]:
-    if not found:
-        raise UsageError(f"run {run!r}", "the engine has no container of it", "ravi-launch ps")
-    known = {one.task: one.index for one in found}
-    for task in tasks:
-        if task not in known:
-            raise UsageError(
-                f"task {task!r}", f"run {run} has no such task", f"ravi-launch ps {run}"
-            )
-    return {known[task] for task in tasks} if tasks else set(known.values())
 
 
 def _look(
