@@ -10,6 +10,7 @@ from ravi_agent.identity import Identity
 from ravi_agent.launcher.backend import Backend
 from ravi_agent.launcher.model.bookkeeping import Books
 from ravi_agent.launcher.model.inventory import Inventory, ReapOptions
+from ravi_agent.launcher.show.confirm import is_agreed_to
 from ravi_agent.launcher.show.for_terminal import say
 from ravi_agent.service.api import RaviApi
 from ravi_agent.service.revocation import revoke_keys
@@ -100,9 +101,7 @@ def confirm(what: str) -> None:
             "nobody is there to be asked",
             "add --force, or --dry-run to only list them",
         )
-    sys.stderr.write(f"{what} will be removed and cannot be restored. Continue? [y/N] ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+    if not is_agreed_to(f"{what} will be removed and cannot be restored"):
         raise UsageError("nothing removed", "the answer was no", "--dry-run lists what there is")
 
 

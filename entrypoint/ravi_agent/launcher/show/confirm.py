@@ -1,10 +1,17 @@
-"""Asking before money is spent."""
+"""Asking before money is spent, or something is lost."""
 
 import sys
 
 from ravi_agent.errors import UsageError
 from ravi_agent.launcher.model.budget import Budget
 from ravi_agent.launcher.model.request import RunRequest
+
+
+def is_agreed_to(what: str) -> bool:
+    """The answer on the terminal to what is about to be done: anything but yes is no."""
+    sys.stderr.write(f"{what}. Continue? [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def confirm_cost(budget: Budget, request: RunRequest) -> None:
@@ -23,7 +30,5 @@ def confirm_cost(budget: Budget, request: RunRequest) -> None:
             f"more than {request.confirm_above} are created only if somebody agrees",
             f"add --yes, or --max-identities {budget.created}",
         )
-    sys.stderr.write(f"{some}{budget.created} identities will be created. Continue? [y/N] ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+    if not is_agreed_to(f"{some}{budget.created} identities will be created"):
         raise UsageError(what, "the answer was no", "fewer agents, or --dry-run to see the plan")
