@@ -3,7 +3,7 @@
 Changing a value here breaks somebody's Dockerfile, manifest or script.
 """
 
-# What `ravi` and `ravi-whoami` leave with where there is nothing to print.
+# What `ravi` and `ravi-whoami` exit with where there is nothing to print.
 EXIT_ABSENT = 1
 # Exit codes of our own failures, from sysexits(3). Everything else is the agent's own.
 EXIT_USAGE = 64

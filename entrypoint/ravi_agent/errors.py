@@ -1,4 +1,4 @@
-"""Everything a user can run into, with the exit code it leaves with.
+"""Everything a user can run into, with the exit code of each.
 
 RaviError
 ├── AbsentError            1  the identity has no such thing
@@ -55,7 +55,7 @@ class RaviError(Exception):
 
 
 class AbsentError(RaviError):
-    """The identity has no such thing; the public CLI leaves with the same code."""
+    """The identity has no such thing; the public CLI exits with the same code."""
 
     exit_code = contract.EXIT_ABSENT
 

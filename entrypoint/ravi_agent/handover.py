@@ -55,14 +55,14 @@ class Handover:
         try:
             record = json.loads(line)
         except (ValueError, RecursionError):
-            raise _unusable("it is no JSON") from None
+            raise _unusable("it is not JSON") from None
         if not isinstance(record, dict):
-            raise _unusable("it is no JSON object")
+            raise _unusable("it is not a JSON object")
         identity, key = record.get("identity"), record.get("management_key")
         if isinstance(identity, dict):
             own_key = identity.get("key")
             if own_key is not None and not isinstance(own_key, str):
-                raise _unusable("its identity key is no text")
+                raise _unusable("its identity key is not text")
             try:
                 return cls(
                     identity=Identity.from_public(

@@ -71,13 +71,13 @@ def exit_remap(text: str) -> dict[int, int]:
 def _pair(entry: str, parse: "Callable[[str], int]") -> tuple[int, int]:
     left, separator, right = entry.partition(":")
     if not separator or not left or (parse(left) == 0 and parse is _signal_number):
-        raise ValueError(f"{entry!r} is no pair FROM:TO")
+        raise ValueError(f"{entry!r} is not a pair FROM:TO")
     return parse(left), parse(right)
 
 
 def _exit_code(text: str) -> int:
     if not (text.isdecimal() and int(text) < 256):
-        raise ValueError(f"{text!r} is no exit code from 0 to 255")
+        raise ValueError(f"{text!r} is not an exit code from 0 to 255")
     return int(text)
 
 
@@ -92,9 +92,9 @@ def _signal_number(text: str) -> int:
     elif base in signal.Signals.__members__ and (not offset or offset.isdecimal()):
         number = signal.Signals[base] + int(offset or 0)
     else:
-        raise ValueError(f"{text!r} is no signal")
+        raise ValueError(f"{text!r} is not a signal")
     if number and number not in signal.valid_signals():
-        raise ValueError(f"{text!r} is no signal")
+        raise ValueError(f"{text!r} is not a signal")
     return number
 
 
@@ -124,9 +124,9 @@ def _credential_file(entry: str, workspace: str) -> CredentialFile:
     whole = os.path.normpath(os.path.join(workspace, path))
     inside = whole.removeprefix(workspace.rstrip("/") + "/")
     if inside == whole or path.endswith("/") or not is_plain(path):
-        raise ValueError(f"{path!r} is no file inside {workspace}")
+        raise ValueError(f"{path!r} is not a file inside {workspace}")
     if inside.partition("/")[0] in {contract.RAVI_DIR, contract.STAGING_DIR, ".git"}:
-        raise ValueError(f"{path!r} is no place for a file of yours")
+        raise ValueError(f"{path!r} is not a place for a file of yours")
     return inside, form
 
 

@@ -33,15 +33,15 @@ def page_of_exit_codes() -> str:
     return page(
         "Exit codes",
         "## Commands of the image",
-        "`ravi-entrypoint` leaves with the agent's own code, or with one of these. The last "
+        "`ravi-entrypoint` exits with the agent's own code, or with one of these. The last "
         "column says whether another start may end differently; `ravi-launch --retries` and the "
         "Jobs that it creates go by it.",
         table(("code", "meaning", "retry"), rows),
-        "A code that the agent itself leaves with is always retried, except 126 and 127.",
+        "A code that the agent itself exits with is always retried, except 126 and 127.",
         "A failure prints what failed and why, then on a second line what to type:",
         "```text\nravi-entrypoint: error: <what>: <why>\n  fix: <what to type>\n```",
         "## ravi-launch",
-        "`ravi-launch` leaves with one of the codes above where it starts no agent "
+        "`ravi-launch` exits with one of the codes above where it starts no agent "
         f"({code(contract.EXIT_UNREACHABLE)} also where the engine fails), or with:",
         table(
             ("code", "meaning"),

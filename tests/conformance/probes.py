@@ -128,7 +128,7 @@ def _lost(codes: list[int | None]) -> int:
 
 
 _STOPPED = 128 + signal.SIGTERM
-# What runc leaves with at a SIGTERM before it has become the init, on a busy machine.
+# What runc exits with at a SIGTERM before it has become the init, on a busy machine.
 _ENGINES_OWN = 2
 
 

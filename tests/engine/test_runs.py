@@ -35,7 +35,7 @@ def test_a_detached_run_goes_on_and_is_found_by_its_name(
     assert states == {"0000": "exited", "0001": "running"}
 
     launch(environ, "stop", run_name)
-    launch(environ, "wait", run_name, code=1)  # a stop is no success: 143
+    launch(environ, "wait", run_name, code=1)  # a stop is not a success: 143
     launch(environ, "rm", run_name)
     assert containers(client, run_name) == []
     assert "no container of it" in launch(environ, "ps", run_name, code=64).stderr

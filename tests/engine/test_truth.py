@@ -149,7 +149,7 @@ def test_a_finished_agent_whose_log_was_rotated_does_not_run_again(
     environ: dict[str, str], run_name: str, client: docker.DockerClient, tmp_path: Path
 ) -> None:
     """Its log has lost the line that says that the agent was about to start."""
-    script = "echo ran >&2; exit 77"  # as the entrypoint would leave with
+    script = "echo ran >&2; exit 77"  # as the entrypoint would exit with
     launch(environ, "--count", "1", "--name", run_name, "--", "sh", "-c", script, code=1)
     (container,) = containers(client, run_name)
     path = Path(client.api.inspect_container(str(container.id))["LogPath"])

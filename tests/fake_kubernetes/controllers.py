@@ -20,7 +20,7 @@ class Outcome:
     """What becomes of one index. `waiting` is (container, reason, message): it never gets on.
 
     is_held: the agent runs until the Job is suspended or gone. is_past_deadline: the kubelet ends
-    the pod at its deadline, and the agent leaves with `exit_code` at its signal.
+    the pod at its deadline, and the agent exits with `exit_code` at its signal.
     """
 
     exit_code: int = 0

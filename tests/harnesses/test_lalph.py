@@ -20,7 +20,7 @@ class Iteration:
         self.host = host
         self.path = host.path / name
         host.add_worktree(self.path, "-d", "HEAD")
-        # Whatever it leaves with is ignored.
+        # Whatever it exits with is ignored.
         self.setup = host.run(self.path / "scripts/worktree-setup.sh", cwd=self.path, code=None)
 
     def phase(self, prefix: list[str] = PREFIX) -> int:

@@ -276,7 +276,7 @@ def test_nothing_is_deleted_unasked_or_for_two_of_a_name(
         check=False,
     )
     assert ended.returncode == 64
-    assert "no terminal" in ended.stderr
+    assert "not a terminal" in ended.stderr
     assert len(local.store.identities()) == 2
 
 

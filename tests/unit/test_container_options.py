@@ -140,4 +140,4 @@ def test_a_seccomp_profile_that_is_not_there_or_no_json_is_refused(tmp_path: Pat
 
     for content in (b"{", b"\xff"):
         path.write_bytes(content)
-        assert str(refusal(security_opt=[option])) == f"--security-opt {option}: it is no JSON"
+        assert str(refusal(security_opt=[option])) == f"--security-opt {option}: it is not JSON"

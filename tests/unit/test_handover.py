@@ -110,7 +110,7 @@ BAD_LINES = {
     "deeply nested": b"[" * 60_000,
     "no UTF-8": b'{"management_key": "\xff' + MANAGEMENT_KEY.encode() + b'"}',
     "nothing in it": b"{}",
-    "a key that is no text": json.dumps({"management_key": [MANAGEMENT_KEY]}).encode(),
+    "a key that is not text": json.dumps({"management_key": [MANAGEMENT_KEY]}).encode(),
     "an empty key": json.dumps({"management_key": " "}).encode(),
     "a key of two lines": json.dumps({"management_key": f"{MANAGEMENT_KEY}\nx"}).encode(),
     "a key beyond ASCII": json.dumps({"management_key": f"{MANAGEMENT_KEY}é"}).encode(),
@@ -118,7 +118,7 @@ BAD_LINES = {
         {"management_key": f"{MANAGEMENT_KEY}\r\nX-Ravi-Identity: 1"}
     ).encode(),
     "another spelling": json.dumps({"managementKey": MANAGEMENT_KEY}).encode(),
-    "an identity that is no object": json.dumps({"identity": MANAGEMENT_KEY}).encode(),
+    "an identity that is not an object": json.dumps({"identity": MANAGEMENT_KEY}).encode(),
     "an identity without fields": json.dumps({"identity": {"key": KEY}}).encode(),
     "an identity with a quote": json.dumps(
         {"identity": {**PUBLIC, "email": f"{KEY}'", "key": KEY}}

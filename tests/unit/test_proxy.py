@@ -111,13 +111,13 @@ def test_an_entry_for_something_else_changes_nothing(service: str, no_proxy: str
         ("socks5://127.0.0.1:1080", "SOCKS"),
         ("socks5h://user:SECRET@127.0.0.1:1080", "SOCKS"),
         ("socks4a://127.0.0.1", "SOCKS"),
-        ("ftp://proxy.example", "no URL of an HTTP proxy"),
-        ("http://", "no URL of an HTTP proxy"),
-        ("http://user:SECRET@", "no URL of an HTTP proxy"),
+        ("ftp://proxy.example", "not a URL of an HTTP proxy"),
+        ("http://", "not a URL of an HTTP proxy"),
+        ("http://user:SECRET@", "not a URL of an HTTP proxy"),
         ("http://proxy.example:port", "ALL_PROXY"),
         ("http://proxy.example:99999", "ALL_PROXY"),
         ("http://[::1", "ALL_PROXY"),
-        ("http://user:SECRET@pr\u00f6xy.example", "no URL of an HTTP proxy"),
+        ("http://user:SECRET@pr\u00f6xy.example", "not a URL of an HTTP proxy"),
     ],
 )
 def test_a_proxy_that_cannot_be_used_is_final_and_its_password_is_not_shown(

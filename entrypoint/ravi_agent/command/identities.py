@@ -83,7 +83,7 @@ def _confirm(question: str) -> None:
     """Go on only after a `y` typed on a terminal. Raises UsageError."""
     fix = "add --yes to delete it without a question"
     if not os.isatty(0):
-        raise UsageError("not deleted", "nobody to ask: standard input is no terminal", fix)
+        raise UsageError("not deleted", "nobody to ask: standard input is not a terminal", fix)
     write_stderr(
         f"{question}\nIts address, number and messages are lost. This cannot be undone. [y/N] "
     )

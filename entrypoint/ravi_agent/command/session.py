@@ -59,7 +59,7 @@ class Session:
         key = config.get("identity_key")
         self.identity_key = Credential(check_token(key, self._path), self._path) if key else None
         if self.identity_uuid and not _IDENTITY_HEADER.fullmatch(self.identity_uuid):
-            raise SettingsError(self._path, "its identity_uuid is no UUID", f"mend {self._path}")
+            raise SettingsError(self._path, "its identity_uuid is not a UUID", f"mend {self._path}")
 
     def __enter__(self) -> "Session":
         return self

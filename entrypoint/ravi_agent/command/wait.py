@@ -45,7 +45,7 @@ _NOUNS = {"email": "mail", "sms": "SMS"}
 class Text:
     """What --from, --subject or --body wants: a part in any case of letters, or `/regex/`.
 
-    `/regex/i` is for any case of letters. Raises UsageError for what is no regular expression.
+    `/regex/i` is for any case of letters. Raises UsageError for what is not a regular expression.
     """
 
     def __init__(self, given: "Given", key: str) -> None:

@@ -41,7 +41,7 @@ see docs/reference/variables.md.
 
 
 def main() -> None:
-    """Console script: never returns; leaves with the agent's code or one of ours."""
+    """Console script: never returns; exits with the agent's code or one of ours."""
     block_signals()
     open_standard()
     from ravi_agent.container.environ import initial_environ

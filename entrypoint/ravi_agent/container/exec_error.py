@@ -21,7 +21,7 @@ class ExecError(Exception):
         self.code = code
 
     def leave(self, program: str, log: Log) -> int:
-        """Print why, and return the code to leave with."""
+        """Print why, and return the code to exit with."""
         log.error(f"cannot run {program!r}: {self.why}", self.fix)
         return self.code
 

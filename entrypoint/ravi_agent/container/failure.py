@@ -46,7 +46,7 @@ def leave_with(exc: BaseException, program: str, *, is_container_over: bool = Fa
         message = f"{type(exc).__name__}: {reason}"
         write_stderr(
             f"{frames}{program}: error: {message}\n"
-            "  fix: this is a bug of ours; report it with the lines above, which hold no secret\n"
+            "  fix: this is a bug; report it with the lines above, which hold no secret\n"
         )
         what, why = message.split(": ", 1)
         expected = what, why, "report it with what the log says", contract.EXIT_BUG
@@ -62,7 +62,7 @@ def leave_with(exc: BaseException, program: str, *, is_container_over: bool = Fa
 
 
 def _expected(exc: BaseException) -> tuple[str, str, str | None, int] | None:
-    """What failed, why, the remedy and the code; None for a bug of ours."""
+    """What failed, why, the remedy and the code; None for what nobody expected."""
     if isinstance(exc, RaviError):
         return exc.what, exc.why, exc.fix, exc.exit_code
     if isinstance(exc, ExecError):

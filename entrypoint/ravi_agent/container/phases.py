@@ -35,7 +35,7 @@ def run_phase(phase: str, words: list[str], environment: dict[str, str], log: Lo
     """Run that phase as a child, and wait for it, but not for ever.
 
     A child, because the agent may have replaced the interpreter: whatever comes of it, this
-    process goes on. words: those of a phase that leaves with the number that the first word is.
+    process goes on. words: those of a phase that exits with the number that the first word is.
     Expects SIGCHLD to be blocked.
     """
     try:

@@ -98,7 +98,7 @@ def release_command(argv: list[str], environ: "Mapping[str, str]") -> int:
 
 
 def main_on_exit(argv: list[str]) -> "NoReturn":
-    """The last phase of PID 1: `CODE name=value…`; leaves with CODE, the agent's, in any case."""
+    """The last phase of PID 1: `CODE name=value…`; exits with CODE, the agent's, in any case."""
     code, words = from_release_words(argv)
     settings = Settings(words)
     log = settings.log_for("ravi-entrypoint")

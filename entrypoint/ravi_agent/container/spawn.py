@@ -40,7 +40,7 @@ class Spawner:
         gate: a pipe; the child does nothing before the other end of it is closed, and leaves where
         something is written to it.
         Raises OSError where there can be no process. Where the program cannot be run, the child
-        says so and leaves with 126 or 127.
+        says so and exits with 126 or 127.
         """
         parent_group = os.getpgrp()
         pid = os.fork()

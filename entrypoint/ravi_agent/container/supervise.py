@@ -1,4 +1,4 @@
-"""The second half of PID 1: run the agent, pass on signals, reap, drain, leave with its code.
+"""The second half of PID 1: run the agent, pass on signals, reap, drain, exit with its code.
 
 Knows nothing of identities and holds no key: boot has thrown its memory away to become this.
 All signals stay blocked and are taken one at a time, so there is no handler, no race with the
@@ -34,7 +34,7 @@ PROGRAM = "ravi-entrypoint"
 
 
 def main(argv: list[str]) -> "NoReturn":
-    """Run the agent and leave with its code, or 128+n, 126, 127."""
+    """Run the agent and exit with its code, or 128+n, 126, 127."""
     block_signals()
     try:
         code = _supervise(argv)

@@ -92,7 +92,7 @@ def _id_of(text: str, spec: str) -> int:
     if number > HIGHEST_ID:
         raise SettingsError(
             f"RAVI_AGENT_USER={spec!r}",
-            f"{text} is no id: the highest is {HIGHEST_ID}",
+            f"{text} is not an id: the highest is {HIGHEST_ID}",
             "give the uid of a user in this image",
         )
     return number

@@ -133,7 +133,7 @@ def _text(part: Message) -> str:
     charset = part.get_content_charset("utf-8")
     try:
         text = data.decode(charset, errors="replace")
-    except (LookupError, ValueError):  # a charset that nobody knows, or that is no text encoding
+    except (LookupError, ValueError):  # a charset that nobody knows, or that is not a text encoding
         text = data.decode(errors="replace")
     return _clean(text).replace("\r\n", "\n").strip("\n")
 

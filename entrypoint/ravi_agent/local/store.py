@@ -186,7 +186,7 @@ class Store:
 def address_of(name: str, email: str | None) -> str:
     """The address that is asked for, or the one that a name gives.
 
-    Raises StoreError for what is no local part, or of a foreign domain.
+    Raises StoreError for what is not a local part, or of a foreign domain.
     """
     if email:
         local, _, domain = email.partition("@")

@@ -155,7 +155,9 @@ class RaviApi(Calls):
             )
             access = answer.get("access") if isinstance(answer, dict) else None
             if not isinstance(access, str) or not access.isascii() or not access.isprintable():
-                raise AnswerError("access token not understood", "the field 'access' is no token")
+                raise AnswerError(
+                    "access token not understood", "the field 'access' is not a token"
+                )
             self._token = access
 
     def _send(
@@ -191,7 +193,7 @@ class RaviApi(Calls):
             return json.loads(content), len(content)
         except (ValueError, RecursionError) as exc:
             raise AnswerError(
-                what, f"status {response.status_code} with a body that is no JSON"
+                what, f"status {response.status_code} with a body that is not JSON"
             ) from exc
 
 

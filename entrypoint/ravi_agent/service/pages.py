@@ -37,7 +37,7 @@ class Listing:
         self.query: str | None = urlencode(self._params)
 
     def add(self, answer: object) -> "list[Any]":
-        """The records of the answer to `query`. Raises AnswerError for what is no page of it."""
+        """The records of the answer to `query`. Raises AnswerError for what is not a page of it."""
         asked, self.query = self.query, None
         if isinstance(answer, list):
             return answer
@@ -69,7 +69,7 @@ class Listing:
     def _query_of(self, following: object) -> str:
         """The query of the next page, which must be a page of this list and of this service."""
         if not isinstance(following, str) or not following.isascii():
-            raise self._error("the address of its next page is no URL")
+            raise self._error("the address of its next page is not a URL")
         here = urlsplit(self._url)
         try:
             there = urlsplit(following)
@@ -80,7 +80,7 @@ class Listing:
             if is_behind_tls and there.port is None and here.port in {None, 443}:
                 is_same = there.hostname == here.hostname
         except ValueError as exc:
-            raise self._error("the address of its next page is no URL") from exc
+            raise self._error("the address of its next page is not a URL") from exc
         if there.scheme not in {"", "http", "https"} or not is_same or there.username is not None:
             raise self._error(
                 f"its next page would be at {there.hostname!r}, and the key goes to nobody else"

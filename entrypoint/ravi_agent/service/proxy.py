@@ -49,7 +49,7 @@ def find_proxy(service_url: str, environ: Mapping[str, str]) -> Proxy | None:
         why = f"{shown}: SOCKS proxies are not supported"
         raise NotSentError(f"cannot call {host}", why, fix, is_final=True)
     if parts.scheme not in _PORTS or not proxy_host or not url.isascii() or not url.isprintable():
-        why = f"{shown} is no URL of an HTTP proxy"
+        why = f"{shown} is not a URL of an HTTP proxy"
         raise NotSentError(f"cannot call {host}", why, fix, is_final=True)
     place = f"[{proxy_host}]" if ":" in proxy_host else proxy_host
     credentials = None

@@ -1,4 +1,4 @@
-"""What the service means by a status that is no success, in every generation's envelope.
+"""What the service means by a status that is not a success, in every generation's envelope.
 
 `{"detail": "…"}` (the oldest), `{"error": "…"}`, and `{"error": {"code", "message", "details"}}`
 (the newest); `{"field": ["…"]}` is how a Django REST framework names what it will not take.
@@ -102,7 +102,7 @@ _REMEDIES = {
 
 
 def _parsed(content: bytes, secrets: Iterable[str]) -> object:
-    """An error's body without the secrets in it, None for what is no JSON."""
+    """An error's body without the secrets in it, None for what is not JSON."""
     try:
         text = json.dumps(json.loads(content), ensure_ascii=False)
         for secret in secrets:
@@ -170,7 +170,7 @@ def _details(record: Mapping[str, object]) -> object:
 
 
 def _seconds(value: object) -> float | None:
-    """A wait between none and a day, None for what is no number."""
+    """A wait between none and a day, None for what is not a number."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:

@@ -155,7 +155,7 @@ def _append_lines(name: str, folder: int, lines: list[bytes]) -> None:
 
 
 def _git_dir(top: str) -> str:
-    """Where the repository of a work tree's top is kept, "" if this is no such top."""
+    """Where the repository of a work tree's top is kept, "" if it is not the top of one."""
     path = os.path.join(top, ".git")
     if os.path.isdir(path):
         return path if os.path.exists(os.path.join(path, "HEAD")) else ""

@@ -64,7 +64,7 @@ def read_text(root: int, path: str) -> str | None:
     with open(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "it is no regular file")
+            raise OSError(errno.EINVAL, "it is not a regular file")
         if status.st_size > _SIZE_LIMIT:
             raise OSError(errno.EFBIG, f"it has {status.st_size} bytes")
         return file.read().decode()

@@ -92,7 +92,7 @@ def bad_choice(one: Declared, value: str) -> UsageError:
 
 
 def bad_number(one: Declared, value: str) -> UsageError:
-    """The error for a value that is no number, or too small."""
+    """The error for a value that is not a number, or too small."""
     parameter = one.parameter
     what = "a whole number" if one.kind is int else "a number"
     least = parameter.minimum

@@ -87,7 +87,7 @@ class Chunks:
         self.is_over = False
 
     def feed(self, data: bytes) -> bytes:
-        """The content of what has come. Raises ValueError for what is no chunk."""
+        """The content of what has come. Raises ValueError for what is not a chunk."""
         self._buffer += data
         content = bytearray()
         while not self.is_over:

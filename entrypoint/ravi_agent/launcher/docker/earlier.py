@@ -13,7 +13,7 @@ from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.model.exit_codes import EXIT_CODES
 from ravi_agent.launcher.planning.plan import Plan
 
-# What the entrypoint leaves with before it has reached the agent; a signal ends either.
+# What the entrypoint exits with before it has reached the agent; a signal ends either.
 _BEFORE_AGENT = frozenset(one.code for one in EXIT_CODES if not one.is_agents)
 
 

@@ -203,7 +203,7 @@ class KubernetesFleet:
         if seen.has_ended:
             # Whether that was its end is the Job's to say: there may be another attempt.
             agent.exit_code, agent.error = seen.exit_code, seen.error
-            if seen.has_failed and seen.exit_code == 0:  # past its deadline, and left with 0 then
+            if seen.has_failed and seen.exit_code == 0:  # past its deadline, and exited with 0 then
                 agent.is_timed_out = True
                 agent.error = agent.error or "its pod has failed"
             agent.is_output_over = True

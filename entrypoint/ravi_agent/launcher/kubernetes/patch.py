@@ -57,7 +57,7 @@ def read_patch(path: str) -> Object:
 def patched(template: Object, path: str) -> Object:
     """The pod template with the patch of that file on it.
 
-    Raises UsageError where the file is no patch, or would take from the run what it relies on.
+    Raises UsageError where the file is not a patch, or would take from the run what it relies on.
     """
     merged: Object = _merge(template, read_patch(path), f"--patch {path!r}")
     _check(template, merged, f"--patch {path!r}")

@@ -36,7 +36,7 @@ class PodView:
     order: later pods of an index have a greater one. error: why it failed, in the pod's own
     words. trouble: why it does not go on; `is_stuck` where that will not pass by itself.
     has_failed: the pod has, whatever its agent ended with: one that is past its deadline has
-    failed even if the agent then left with 0.
+    failed even if the agent then exited with 0.
     """
 
     name: str

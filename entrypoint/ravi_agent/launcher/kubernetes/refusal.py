@@ -22,7 +22,7 @@ class KubernetesError(EngineError):
 def refusal(
     verb: str, resource: str, namespace: str | None, status: int, body: str | bytes | None
 ) -> KubernetesError:
-    """The error for an answer that is no success. namespace: None for the whole cluster."""
+    """The error for an answer that is not a success. namespace: None for the whole cluster."""
     try:
         answer = json.loads(body or "{}")
         message, reason = str(answer["message"]), str(answer.get("reason", ""))

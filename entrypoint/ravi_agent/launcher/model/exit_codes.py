@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ravi_agent import contract
 
-# The launcher's own, beside the codes that every program of the package may leave with.
+# The launcher's own, beside the codes that every program of the package may exit with.
 EXIT_AGENTS_FAILED = 1
 EXIT_INTERRUPTED = 130
 

@@ -97,7 +97,7 @@ def _with_profile(option: str) -> str:
         with open(path, encoding="utf-8") as file:
             profile = json.load(file)
     except (OSError, ValueError) as exc:
-        why = exc.strerror if isinstance(exc, OSError) else "it is no JSON"
+        why = exc.strerror if isinstance(exc, OSError) else "it is not JSON"
         raise UsageError(
             f"--security-opt {option}", str(why), "--security-opt seccomp=/path/to/profile.json"
         ) from exc

@@ -122,7 +122,7 @@ def _frozen(record: Mapping[str, Any]) -> dict[str, Any]:
 def parse_environment(entries: Sequence[str], host: Mapping[str, str]) -> dict[str, str]:
     """`K=V`, or `K` for the host's own value, as `docker run -e` takes them.
 
-    Raises UsageError for what is no variable, and for one that would show a key.
+    Raises UsageError for what is not a variable, and for one that would show a key.
     """
     environment = {}
     for entry in entries:
@@ -159,7 +159,7 @@ def read_env_file(path: str, host: Mapping[str, str]) -> dict[str, str]:
 
 
 def check_variable(what: str, name: str) -> None:
-    """Raises UsageError for what is no variable's name, or is not the user's to set."""
+    """Raises UsageError for what is not a variable's name, or is not the user's to set."""
     if not _VARIABLE_NAME.fullmatch(name):
         raise UsageError(what, "not a variable's name", "-e NAME=VALUE")
     if name in _SECRET_VARIABLES:
