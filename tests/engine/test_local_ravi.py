@@ -3,15 +3,17 @@
 import json
 import smtplib
 import socket
+import subprocess
 from collections.abc import Iterator
+from typing import Any
 
 import docker
 import docker.errors
 import httpx
 import pytest
 
-from engine.conftest import launch
-from ravi_agent.contract import LOCAL_MANAGEMENT_KEY, LOCAL_NAME
+from engine.conftest import PREFIX, containers, execute, launch, wait_for_output
+from ravi_agent.contract import LOCAL_MANAGEMENT_KEY, LOCAL_NAME, LOCAL_PORT
 
 
 @pytest.fixture(autouse=True)
@@ -106,3 +108,93 @@ def test_a_port_that_is_taken_is_named_and_the_fix_is_one(
         assert f"fix: choose another: {flag} {free[2]}" in refused
         ports[flag] = free[2]
         assert f":{free[2]}" in run(0)
+
+
+def way_of(client: docker.DockerClient, run: str) -> set[str]:
+    """The networks of a run's agents; each has been answered by the local Ravi."""
+    networks: set[str] = set()
+    for agent in containers(client, run):
+        asked = agent.exec_run(["sh", "-lc", "ravi get email"], user="agent").output
+        assert isinstance(asked, bytes)
+        assert b"@ravi-local.test" in asked
+        networks |= set(agent.attrs["NetworkSettings"]["Networks"])
+    return networks
+
+
+def address_of(client: docker.DockerClient, name: str) -> str:
+    networks = client.api.inspect_container(name)["NetworkSettings"]["Networks"]
+    return str(networks["bridge"]["IPAddress"])
+
+
+@pytest.fixture
+def placeholder(client: docker.DockerClient, run_name: str) -> Iterator[str]:
+    """The name of a container that a test may make."""
+    yield f"{PREFIX}{run_name}"
+    for container in client.containers.list(all=True, filters={"name": f"{PREFIX}{run_name}"}):
+        container.remove(force=True)
+
+
+def test_agents_on_the_default_bridge_keep_their_way_to_it_whatever_restarts(
+    environ: dict[str, str], run_name: str, client: docker.DockerClient, placeholder: str
+) -> None:
+    run = ["--local", "--count", "1"]
+    launch(environ, *run, "--name", run_name, "--detach", "--", "sleep", "600")
+    assert way_of(client, run_name) == {"bridge"}
+    (agent,) = containers(client, run_name)
+    mail = "import smtplib; print(smtplib.SMTP('ravi-local', 1025, timeout=10).noop()[0])"
+    assert execute(agent, "python3", "-c", mail) == "250"
+
+    before = address_of(client, LOCAL_NAME)
+    client.containers.get(LOCAL_NAME).stop(timeout=5)
+    client.containers.run(
+        "ravi-agent-base", ["600"], entrypoint=["sleep"], name=placeholder, detach=True
+    )
+    launch(environ, *run, "--name", f"{run_name}-two", "--rm", "--", "true")
+    assert address_of(client, LOCAL_NAME) != before, "the placeholder has it"
+    assert way_of(client, run_name) == {"bridge"}
+    agent.restart(timeout=5)
+    assert way_of(client, run_name) == {"bridge"}
+
+
+def test_behind_a_firewall_of_the_host_s_agents_are_on_its_network(
+    environ: dict[str, str], run_name: str, client: docker.DockerClient
+) -> None:
+    rule = ["INPUT", "-i", "docker0", "-p", "tcp", "--dport", str(LOCAL_PORT), "-j", "REJECT"]
+    subprocess.run(["iptables", "-I", *rule], check=True)
+    try:
+        flags = ["--local", "--count", "1", "--name", run_name, "--detach"]
+        launch(environ, *flags, "--", "sleep", "600")
+        assert way_of(client, run_name) == {"ravi"}
+    finally:
+        subprocess.run(["iptables", "-D", *rule], check=True)
+
+
+def test_nor_does_a_port_that_the_gateway_does_not_have_stop_a_run(
+    environ: dict[str, str],
+    run_name: str,
+    client: docker.DockerClient,
+    gateway: str,
+    free: list[int],
+) -> None:
+    flags = ["--local", "--local-port", str(free[0]), "--count", "1", "--name", run_name]
+    with socket.create_server((gateway, LOCAL_PORT)):
+        launch(environ, *flags, "--detach", "--", "sleep", "600")
+    assert way_of(client, run_name) == {"ravi"}
+
+
+def test_one_that_runs_on_its_network_alone_stays_as_it_is(
+    environ: dict[str, str], run_name: str, client: docker.DockerClient
+) -> None:
+    """As it was made before agents could be on the default bridge; some may be on its network."""
+    if not client.networks.list(names=["^ravi$"]):
+        client.networks.create("ravi", driver="bridge")
+    ports: dict[str, Any] = {"8787/tcp": ("127.0.0.1", 8787), "1025/tcp": ("127.0.0.1", 1025)}
+    earlier = client.containers.run(
+        "ravi-local", name=LOCAL_NAME, network="ravi", ports=ports, detach=True
+    )
+    wait_for_output(earlier, "listening on")
+    flags = ["--local", "--count", "1", "--name", run_name, "--detach"]
+    launch(environ, *flags, "--", "sleep", "600")
+
+    assert client.containers.get(LOCAL_NAME).id == earlier.id
+    assert way_of(client, run_name) == {"ravi"}

@@ -10,13 +10,14 @@ from ravi_agent.errors import UsageError
 from ravi_agent.identity import Identity
 from ravi_agent.launcher.docker import capacity
 from ravi_agent.launcher.docker.collect import check_collection, collect
+from ravi_agent.launcher.docker.default_bridge import BRIDGE
 from ravi_agent.launcher.docker.driver import UnseatedError, check_driver, drive
 from ravi_agent.launcher.docker.earlier import check_earlier, find_earlier
 from ravi_agent.launcher.docker.engine import DockerEngine
 from ravi_agent.launcher.docker.fleet import Fleet
 from ravi_agent.launcher.docker.handovers import Handovers, IdentityHandovers, KeyHandovers
 from ravi_agent.launcher.docker.images import Images
-from ravi_agent.launcher.docker.local_ravi import NETWORK, LocalRavi
+from ravi_agent.launcher.docker.local_ravi import LocalRavi
 from ravi_agent.launcher.docker.networks import Networks
 from ravi_agent.launcher.docker.notes import DRIVER, erase_notes, forget_stops, read_notes
 from ravi_agent.launcher.docker.preflight import check_run
@@ -69,7 +70,7 @@ def _launch(engine: DockerEngine, request: RunRequest, stack: ExitStack) -> int:
     check_earlier(plan, there, is_resuming=request.is_resuming)
     answer = Answer(plan, request, backend="docker")
     images = Images(engine.client, platform=plan.container.platform, say=answer.step)
-    networks = Networks(engine.client, plan, default=NETWORK if spec.is_local else None)
+    networks = Networks(engine.client, plan, has_local=spec.is_local)
 
     local = LocalRavi(engine, request.environ) if spec.is_local else None
     api_url = local.url if local else api_url
@@ -93,9 +94,7 @@ def _launch(engine: DockerEngine, request: RunRequest, stack: ExitStack) -> int:
         _keep_record(engine, plan.run, spec.to_record())
     else:
         forget_stops(engine, plan.run)
-    networks.create()
-    if local and networks.names:
-        local.start(networks.names)
+    plan = _connected(plan, networks, local)
     progress = Progress(engine, plan.run)
     earlier = find_earlier(engine, plan, there, progress.known())
     for one in earlier.unfinished:
@@ -148,6 +147,16 @@ def _plan_of_service(plan: Plan, spec: RunSpec, api_url: str) -> Plan:
     return plan
 
 
+def _connected(plan: Plan, networks: Networks, local: LocalRavi | None) -> Plan:
+    """The plan with the way to the local Ravi, once the run's networks are there."""
+    networks.create(local.network if local else None)
+    if local and networks.names:
+        local.join(networks.names)
+    elif local and plan.container.network in {None, BRIDGE}:
+        return local.known_to(plan)
+    return plan
+
+
 def _run(engine: DockerEngine, request: RunRequest, fleet: Fleet, answer: Answer) -> None:
     """Until the run is over; with --rm nothing is left of it, unless it is another's by then."""
     is_ours = True
@@ -189,7 +198,7 @@ def _make_ready(
         images.make_ready(plan.images, plan.container.pull)
     check_run(engine, plan, images)
     if local and not is_dry_run:
-        local.start([plan.container.network or NETWORK])
+        local.start(plan.container.network)
         answer.step(local.line())
 
 

@@ -1,8 +1,14 @@
-"""`--local`: the local Ravi as a container on the agents' network."""
+"""`--local`: the local Ravi as a container that the agents reach.
+
+It is on the network of its name, and on those of runs that have their own. Agents on the default
+bridge reach it at the bridge's gateway, where its ports are published too; where that cannot be
+done, or a firewall is in between, agents are on its network.
+"""
 
 import re
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import docker
@@ -12,11 +18,22 @@ from ravi_agent.contract import LOCAL_NAME, LOCAL_PORT, LOCAL_SMTP_PORT
 from ravi_agent.credential import local_host_url, local_port
 from ravi_agent.errors import EngineError, UsageError
 from ravi_agent.launcher.docker.calls import SDK_ERRORS, ask, engine_words
+from ravi_agent.launcher.docker.default_bridge import (
+    BRIDGE,
+    CHECK_HOSTS,
+    gateways_of,
+    host_entry,
+    is_checked,
+    is_reached,
+)
 from ravi_agent.launcher.docker.engine import DockerEngine
+from ravi_agent.launcher.planning.plan import Plan
 
 NETWORK = "ravi"
 IMAGE = "ravi-local"
 _VOLUME = "ravi-local"
+_PYTHON = "/opt/ravi/bin/python"
+_LOOPBACK = "127.0.0.1"
 _LISTENING = b"listening on"
 # How engines say that a port of the host is taken: Docker for a container's and for another
 # program's, podman for any.
@@ -50,34 +67,93 @@ class LocalRavi:
         mail = f"127.0.0.1:{self.smtp_port}" if self.smtp_port else "no port of this host"
         return f"local Ravi: page {self.url}/, mail by SMTP to {mail}"
 
-    def start(self, networks: Sequence[str]) -> None:
-        """Have it run, on `networks`. It goes on after the run.
+    def start(self, network: str | None) -> None:
+        """Have it run, reached from `network`; None is any. It goes on after the run.
 
         Raises EngineError where it cannot be started.
         """
-        client = self._engine.client
         try:
             make_network(self._engine)
-            container = self._container = self._container or self._create()
-            container.reload()
-            for network in networks:
-                if network not in container.attrs["NetworkSettings"]["Networks"]:
-                    client.networks.get(network).connect(container)
-            if container.status != "running":
-                started_at = time.time()
-                container.start()
-                _wait_until_listening(container, started_at)
+            if not self._begin():
+                self._forget()
+                self._run(self._create(()))
+            if network and not (network == BRIDGE and self.is_on_bridge):
+                self._join([network])
         except SDK_ERRORS as exc:
             raise self._failure(exc) from exc
 
-    def _create(self) -> Any:
-        ports = {f"{LOCAL_PORT}/tcp": self.port, f"{LOCAL_SMTP_PORT}/tcp": self.smtp_port}
+    def join(self, networks: Sequence[str]) -> None:
+        """Have it on `networks` too. Raises EngineError."""
+        try:
+            self._join(networks)
+        except SDK_ERRORS as exc:
+            raise self._failure(exc) from exc
+
+    @property
+    def is_on_bridge(self) -> bool:
+        """Once it runs: whether agents on the default bridge reach it."""
+        return is_checked(self._container)
+
+    @property
+    def network(self) -> str | None:
+        """Where agents are that are to be on no other network; None is the engine's own choice."""
+        return None if self.is_on_bridge else NETWORK
+
+    def known_to(self, plan: Plan) -> Plan:
+        """The plan of agents on the default bridge, with its name: no server there knows it."""
+        if not self.is_on_bridge:
+            return plan
+        options = plan.container.docker
+        options = replace(options, hosts=(*options.hosts, host_entry(LOCAL_NAME)))
+        return replace(plan, container=replace(plan.container, docker=options))
+
+    def _begin(self) -> bool:
+        """Have it run; False where it is to be reached at the gateway, and is not."""
+        container = self._container or self._create(gateways_of(self._engine.client))
+        if not is_checked(container):
+            self._run(container)
+            return True
+        try:
+            has_run = not self._run(container)
+            return has_run or is_reached(container, _PYTHON, LOCAL_PORT)
+        except SDK_ERRORS:
+            return False
+
+    def _run(self, container: Any) -> bool:
+        """Have the container run, on NETWORK; whether it had to be started."""
+        self._container = container
+        self._join([NETWORK])
+        if container.status == "running":
+            return False
+        started_at = time.time()
+        container.start()
+        _wait_until_listening(container, started_at)
+        return True
+
+    def _join(self, networks: Sequence[str]) -> None:
+        self._container.reload()
+        for network in networks:
+            if network not in self._container.attrs["NetworkSettings"]["Networks"]:
+                self._engine.client.networks.get(network).connect(self._container)
+
+    def _create(self, gateways: Sequence[str]) -> Any:
+        """With its ports at those addresses as well, under the numbers that they have in it."""
+        ports: dict[str, Any] = {
+            f"{inside}/tcp": [
+                *([(_LOOPBACK, port)] if port else []),
+                *((gateway, inside) for gateway in gateways),
+            ]
+            for inside, port in ((LOCAL_PORT, self.port), (LOCAL_SMTP_PORT, self.smtp_port))
+        }
         try:
             return self._engine.client.containers.create(
                 IMAGE,
                 name=LOCAL_NAME,
-                network=NETWORK,
-                ports={inside: ("127.0.0.1", port) for inside, port in ports.items() if port},
+                # Of two networks the engine publishes ports for the first by name, and without a
+                # proxy only that one's containers reach them.
+                network=BRIDGE if gateways else NETWORK,
+                ports=ports,
+                extra_hosts=CHECK_HOSTS if gateways else None,
                 volumes={_VOLUME: {"bind": "/data", "mode": "rw"}},
                 cap_drop=["ALL"],
                 security_opt=["no-new-privileges"],
@@ -139,9 +215,9 @@ def _published(container: Any) -> dict[int, int]:
     """The ports on the host by those of the container."""
     bindings = container.attrs["HostConfig"].get("PortBindings") or {}
     return {
-        int(inside.partition("/")[0]): int(outside[0]["HostPort"] or 0)
+        int(inside.partition("/")[0]): int(one["HostPort"] or 0)
         for inside, outside in bindings.items()
-        if outside
+        for one in reversed(outside or ())  # loopback's is the first
     }
 
 

@@ -20,7 +20,7 @@ _PAIRS = 20  # of the 31 networks that Docker's default address pools have room 
 class Networks:
     """Where each task's container is connected.
 
-    One network, the given one or `default`, as long as its ports do; else as many networks of
+    One network, the given one or the default, as long as its ports do; else as many networks of
     the run's as it takes, which are removed with the run.
 
     Isolated agents are on networks of the run's on which containers do not reach each other. The
@@ -32,21 +32,21 @@ class Networks:
         client: docker.DockerClient,
         plan: Plan,
         *,
-        default: str | None = None,
+        has_local: bool = False,
         ports: int = PORTS,
     ) -> None:
-        """default: None is the engine's own choice. ports: agents that one network has room for.
+        """has_local: the service is a container. ports: agents that one network has room for.
 
         Raises UsageError for a network that is not there, or is too small for the run.
         """
         self._client = client
         self._plan = plan
-        self._one = plan.container.network or default
+        self._one = plan.container.network
         self.names: list[str] = []
         if plan.container.network:
             self._check_given(plan.container.network, ports)
         many = -(-plan.at_once // ports)
-        self._is_pair = plan.container.is_isolated and default is not None
+        self._is_pair = plan.container.is_isolated and has_local
         if self._is_pair:
             many = len(plan.tasks)
             if many > _PAIRS:
@@ -58,8 +58,12 @@ class Networks:
         if not plan.container.network and (many > 1 or plan.container.is_isolated):
             self.names = [f"ravi-{plan.run}-{number}" for number in range(many)]
 
-    def create(self) -> None:
-        """Make the run's own networks; those that an earlier launcher has made stay."""
+    def create(self, default: str | None = None) -> None:
+        """Make the run's own networks; those that an earlier launcher has made stay.
+
+        default: the network of agents that have no other; None is the engine's own choice.
+        """
+        self._one = self._one or default
         labels = {contract.LABEL_RUN: self._plan.run}
         is_closed = self._plan.container.is_isolated and not self._is_pair
         options = {_CONTAINERS_REACH_EACH_OTHER: "false"} if is_closed else None
