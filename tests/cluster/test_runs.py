@@ -34,6 +34,26 @@ def test_no_secret_outlives_its_run(launcher: Launcher, cluster: Cluster) -> Non
     assert cluster.get("secrets,jobs,configmaps", "-l", "id.ravi.run")["items"] == []
 
 
+def test_isolated_agents_are_behind_a_policy_of_their_job(
+    launcher: Launcher, cluster: Cluster
+) -> None:
+    """Its pods, and no others. Whether it is obeyed is the network plugin's affair."""
+    for name, flags in (("alone", ["--isolated"]), ("open", [])):
+        launcher.run("--count", "2", "--name", name, "--detach", *flags, "--", "sleep", "300")
+
+    (policy,) = cluster.get("networkpolicies")["items"]
+    (job,) = cluster.get("jobs", "-l", "id.ravi.run=alone")["items"]
+    assert policy["metadata"]["ownerReferences"][0]["uid"] == job["metadata"]["uid"]
+    assert policy["spec"]["policyTypes"] == ["Ingress"]
+    assert "ingress" not in policy["spec"]
+    ((label, value),) = policy["spec"]["podSelector"]["matchLabels"].items()
+    selected = cluster.get("pods", "-l", f"{label}={value}")["items"]
+    assert [one["metadata"]["labels"]["id.ravi.run"] for one in selected] == ["alone"] * 2
+
+    launcher.run("rm", "--force", "alone")
+    cluster.kubectl("wait", "--for=delete", "networkpolicy/ravi-agent-alone", "--timeout=60s")
+
+
 def pods_of(cluster: Cluster, run: str) -> list[dict[str, object]]:
     found: list[dict[str, object]] = cluster.get("pods", "-l", f"id.ravi.run={run}")["items"]
     return found

@@ -24,6 +24,7 @@ KINDS = {
     "secrets": ("v1", "Secret"),
     "configmaps": ("v1", "ConfigMap"),
     "events": ("v1", "Event"),
+    "networkpolicies": ("networking.k8s.io/v1", "NetworkPolicy"),
     "resourcequotas": ("v1", "ResourceQuota"),
 }
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")

@@ -27,13 +27,13 @@ from fake_kubernetes.cluster import (
 )
 
 _PATH = re.compile(
-    r"/(?P<root>api/v1|apis/batch/v1)/namespaces/(?P<namespace>[a-z0-9-]+)"
+    r"/(?P<root>api/v1|apis/batch/v1|apis/networking\.k8s\.io/v1)/namespaces/(?P<namespace>[a-z0-9-]+)"
     r"/(?P<resource>[a-z]+)(/(?P<name>[a-z0-9.-]+))?(/(?P<below>log))?"
 )
 _NAMESPACE_PATH = re.compile(r"/api/v1/namespaces/([a-z0-9-]+)")
 REVIEWS = "selfsubjectaccessreviews"
 _REVIEWS_PATH = f"/apis/authorization.k8s.io/v1/{REVIEWS}"
-_ROOTS = {"jobs": "apis/batch/v1"}
+_ROOTS = {"jobs": "apis/batch/v1", "networkpolicies": "apis/networking.k8s.io/v1"}
 _PARAMETERS = {
     "create": {"fieldValidation", "fieldManager", "dryRun"},
     "get": set[str](),

@@ -109,6 +109,18 @@ def test_a_right_that_only_explains_is_worth_knowing(
     assert examine()["rights"].verdict == Verdict.NOTE
 
 
+@pytest.mark.parametrize("verb", ["create", "delete"])
+def test_a_right_that_only_isolated_runs_need_is_worth_knowing(
+    fake: FakeKubernetes, examine: Diagnose, verb: str
+) -> None:
+    fake.denied.add(f"{verb} networkpolicies")
+
+    found = examine()["rights"]
+
+    assert found.verdict == Verdict.NOTE
+    assert f"--isolated also needs {verb} networkpolicies.networking.k8s.io" in found.says
+
+
 def test_a_namespace_that_does_not_exist_is_bad(examine: Diagnose) -> None:
     found = examine(namespace="nowhere")
 

@@ -7,6 +7,7 @@ know, and every test fails whose requests no Kubernetes would have understood.
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from ravi_agent.launcher.kubernetes.pods import INDEX, view
 from ravi_agent.launcher.kubernetes.statuses import list_statuses
 from ravi_agent.launcher.model.agents import Agent, State
 from ravi_agent.launcher.model.request import JobOptions
+from ravi_agent.launcher.planning.container import ContainerOptions
 from ravi_agent.launcher.planning.plan import Plan, Task
 from ravi_agent.launcher.planning.spec import Flow
 
@@ -545,6 +547,53 @@ def test_the_secret_is_the_job_s_own_from_its_first_instant(
     assert written == [("create", "jobs"), ("create", "secrets"), ("patch", "jobs")]
     ((_, _, secret),) = [one for one in fake.bodies if one[1] == "secrets"]
     assert secret["metadata"]["ownerReferences"][0]["kind"] == "Job"
+
+
+def test_isolated_agents_start_behind_a_policy_that_goes_with_their_job(
+    api: KubernetesApi, fake: FakeKubernetes, play: Play
+) -> None:
+    play(lambda _index, _attempt: Outcome())
+    plan = replace(make_plan(), container=ContainerOptions(is_isolated=True))
+
+    carry_out(api, plan)
+
+    written = [(verb, kind) for verb, kind, _ in fake.bodies]
+    assert written.index(("create", "networkpolicies")) < written.index(("patch", "jobs"))
+    policy = only(fake, "networkpolicies")
+    (job,) = [one for (kind, _, _), one in fake.cluster.objects.items() if kind == "jobs"]
+    assert policy["metadata"]["ownerReferences"][0]["uid"] == job["metadata"]["uid"]
+    jobs.remove(api, plan.run)
+    assert fake.cluster.objects == {}
+
+
+def test_isolated_agents_whose_launcher_was_killed_start_behind_their_policy(
+    api: KubernetesApi, fake: FakeKubernetes
+) -> None:
+    """The run is taken over by a launcher that was not told of --isolated."""
+    plan = make_plan()
+    job = manifests.job(replace(plan, container=ContainerOptions(is_isolated=True)), JobOptions())
+    job["spec"]["suspend"] = True
+    made = api.create("jobs", job)
+
+    jobs.take_over(api, plan, find_key)
+
+    (owner,) = only(fake, "networkpolicies")["metadata"]["ownerReferences"]
+    assert owner["uid"] == made["metadata"]["uid"]
+    assert fake.bodies[-1][:2] == ("patch", "jobs")
+
+
+@pytest.mark.parametrize("right", ["create secrets", "create networkpolicies"])
+def test_what_an_isolated_run_may_not_make_leaves_no_job(
+    api: KubernetesApi, fake: FakeKubernetes, right: str
+) -> None:
+    verb, resource = right.split()
+    fake.faults.append(Fault(verb, resource, 403, "Forbidden", f"{resource} is forbidden"))
+    plan = replace(make_plan(), container=ContainerOptions(is_isolated=True))
+
+    with pytest.raises(EngineError, match=f"{resource} is forbidden"):
+        jobs.start(api, plan, JobOptions(), CREDENTIAL)
+
+    assert fake.cluster.objects == {}
 
 
 def test_where_the_secret_cannot_be_made_no_job_stays(

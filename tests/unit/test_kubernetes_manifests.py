@@ -105,11 +105,14 @@ OF_DOCKER: dict[str, dict[str, Any]] = {
     "--user": {"user": "root"},
     "--user '0'": {"user": "0"},
 }
+RESOURCES = {"Job": "jobs", "ConfigMap": "configmaps", "NetworkPolicy": "networkpolicies"}
+ISOLATED = ContainerOptions(is_isolated=True)
 PLANS = {
     "plain": (make_plan(), JobOptions()),
     "everything": (make_plan(container=CONTAINER, flow=FLOW, labels={"team": "a"}), EVERYTHING),
     "tasks": (make_plan(rows=ROWS), JobOptions()),
     "image's own command": (make_plan(command=None), JobOptions()),
+    "isolated": (make_plan(container=ISOLATED), JobOptions()),
 }
 
 
@@ -120,9 +123,21 @@ def test_what_is_rendered_is_valid_and_restricted(name: str, version: str) -> No
 
     for one in documents:
         check_schema(one, version)
-        check("jobs" if one["kind"] == "Job" else "configmaps", one)
+        check(RESOURCES[one["kind"]], one)
     specs = [spec for one in documents if (spec := pod_spec(one))]
     assert [violations(spec) for spec in specs] == [[]]
+
+
+def test_isolated_pods_are_selected_and_nobody_may_connect_to_them() -> None:
+    policy, job = parsed(*PLANS["isolated"])
+
+    spec = policy["spec"]
+    assert spec["policyTypes"] == ["Ingress"]
+    assert "ingress" not in spec  # a rule would let somebody in
+    assert spec["podSelector"] == {
+        "matchLabels": {"batch.kubernetes.io/job-name": job["metadata"]["name"]}
+    }
+    assert [one["kind"] for one in parsed(*PLANS["plain"])] == ["Job"]
 
 
 def test_the_secret_is_valid_and_shows_the_key_to_nobody_else() -> None:

@@ -59,6 +59,14 @@ class ContainerFlags:
         " writable, in memory.",
         fixed_on=ENGINES,
     )
+    is_isolated: bool = flag(
+        "--isolated",
+        default=False,
+        group=Group.CONTAINER,
+        help="Keep the agents from reaching each other over the network; on Kubernetes by a"
+        " NetworkPolicy, which the network plugin has to enforce.",
+        fixed_on=ENGINES,
+    )
     pull: str = flag(
         "--pull",
         default="missing",
@@ -101,15 +109,6 @@ class DockerFlags:
         help="Connect the agents to this network.",
         only_on=DOCKER,
         why="pods have the network of the cluster",
-        fixed_on=ENGINES,
-    )
-    is_isolated: bool = flag(
-        "--isolated",
-        default=False,
-        group=Group.CONTAINER,
-        help="Keep the agents from reaching each other over the network.",
-        only_on=DOCKER,
-        why="that takes a NetworkPolicy, which many clusters ignore",
         fixed_on=ENGINES,
     )
     pids_limit: int | None = flag(
@@ -166,7 +165,7 @@ def container_options(
     flags: ContainerFlags, docker: DockerFlags, more: PassedFlags
 ) -> ContainerOptions:
     """Raises UsageError for the first value that is wrong."""
-    if docker.is_isolated and docker.network:
+    if flags.is_isolated and docker.network:
         raise UsageError(
             "--isolated and --network",
             "what a network lets pass is decided where it is created",
@@ -188,4 +187,4 @@ def container_options(
     )
     settings = more.settings()
     settings.check()
-    return replace(options, docker=settings, is_isolated=docker.is_isolated)
+    return replace(options, docker=settings, is_isolated=flags.is_isolated)

@@ -58,11 +58,13 @@ class KubernetesApi:
         self._client = client.ApiClient(configuration)
         core, batch = client.CoreV1Api(self._client), client.BatchV1Api(self._client)
         reviews = client.AuthorizationV1Api(self._client)
+        network = client.NetworkingV1Api(self._client)
         any_group = client.CustomObjectsApi(self._client)
         self._calls: Mapping[tuple[str, str], Callable[..., Any]] = {
             ("create", "jobs"): batch.create_namespaced_job,
             ("create", "secrets"): core.create_namespaced_secret,
             ("create", "configmaps"): core.create_namespaced_config_map,
+            ("create", "networkpolicies"): network.create_namespaced_network_policy,
             ("get", "jobs"): batch.read_namespaced_job,
             ("get", "secrets"): core.read_namespaced_secret,
             ("get", "namespaces"): core.read_namespace,
@@ -84,6 +86,7 @@ class KubernetesApi:
             ("delete", "pods"): core.delete_namespaced_pod,
             ("delete", "secrets"): core.delete_namespaced_secret,
             ("delete", "configmaps"): core.delete_namespaced_config_map,
+            ("delete", "networkpolicies"): network.delete_namespaced_network_policy,
             ("get", "resources"): any_group.get_api_resources,
             ("apply", "policies"): any_group.patch_cluster_custom_object,
             ("get", "pods/log"): core.read_namespaced_pod_log,

@@ -21,6 +21,9 @@ _NEEDED = (
 _NEEDED_FOR_SECRET = tuple(f"{verb} secrets" for verb in ("create", "delete"))
 # A run goes on without these, and explains less.
 _USEFUL = ("list events", "watch events")
+_NEEDED_FOR_ISOLATED = tuple(
+    f"{verb} networkpolicies.networking.k8s.io" for verb in ("create", "delete")
+)
 # https://kubernetes.io/docs/concepts/security/pod-security-admission/#pod-security-admission-labels-for-namespaces
 _POD_SECURITY = "pod-security.kubernetes.io/enforce"
 
@@ -74,18 +77,23 @@ def _namespace(api: KubernetesApi) -> Iterator[Finding]:
 def _rights(api: KubernetesApi, target: DoctorTarget) -> Finding:
     needed = _NEEDED if target.secret else (*_NEEDED, *_NEEDED_FOR_SECRET)
     try:
-        denied = [right for right in needed if not api.is_allowed(*right.split())]
-        unexplained = [right for right in _USEFUL if not api.is_allowed(*right.split())]
+        denied, unexplained, shared = (
+            [right for right in rights if not api.is_allowed(*right.split())]
+            for rights in (needed, _USEFUL, _NEEDED_FOR_ISOLATED)
+        )
     except RaviError as exc:
         return failure("rights", exc)
     if denied:
         says = f"this user may not {', '.join(denied)}"
         fix = f"kubectl auth can-i {denied[0]} --namespace {api.namespace}"
         return Finding(what="rights", verdict=Verdict.BAD, says=says, fix=fix)
+    says = "all that a run needs"
     if unexplained:
-        says = f"all that a run needs; without {' and '.join(unexplained)} it explains less"
-        return Finding(what="rights", verdict=Verdict.NOTE, says=says)
-    return good("rights", "all that a run needs")
+        says += f"; without {' and '.join(unexplained)} it explains less"
+    if shared:
+        says += f"; --isolated also needs {' and '.join(shared)}"
+    verdict = Verdict.NOTE if unexplained or shared else Verdict.GOOD
+    return Finding(what="rights", verdict=verdict, says=says)
 
 
 def _secret(api: KubernetesApi, name: str) -> Finding:

@@ -10,7 +10,7 @@ from ravi_agent.errors import EngineError
 from ravi_agent.launcher.kubernetes import jobs, pods
 from ravi_agent.launcher.kubernetes.api import KubernetesApi
 from ravi_agent.launcher.kubernetes.logs import FOLLOWED_LIMIT, Followers, last_lines
-from ravi_agent.launcher.kubernetes.names import Object, job_name
+from ravi_agent.launcher.kubernetes.names import JOB_LABEL, Object, job_name
 from ravi_agent.launcher.kubernetes.watch import Watch
 from ravi_agent.launcher.model.agents import KEPT_LINES, Agent, State
 from ravi_agent.launcher.model.observer import Reporter
@@ -58,7 +58,7 @@ class KubernetesFleet:
         self._queue: queue.SimpleQueue[_Heard | _Note | EngineError] = queue.SimpleQueue()
         self._job: Object | None = job
         self._uid = job["metadata"]["uid"]
-        self._pods_of = f"batch.kubernetes.io/job-name={job_name(plan.run)}"
+        self._pods_of = f"{JOB_LABEL}={job_name(plan.run)}"
         self._patience_s = patience_s
         self._refusal: str | None = None  # why no pod can be created
         self._refused_since: float | None = None

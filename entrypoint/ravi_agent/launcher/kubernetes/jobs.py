@@ -14,7 +14,7 @@ from ravi_agent.credential import Credential
 from ravi_agent.errors import RaviError, UsageError
 from ravi_agent.launcher.kubernetes import manifests, task_files
 from ravi_agent.launcher.kubernetes.api import KubernetesApi
-from ravi_agent.launcher.kubernetes.names import SECRET_KEY, Object, job_name
+from ravi_agent.launcher.kubernetes.names import ISOLATED, SECRET_KEY, Object, job_name
 from ravi_agent.launcher.kubernetes.refusal import KubernetesError
 from ravi_agent.launcher.model.request import JobOptions
 from ravi_agent.launcher.planning.plan import Plan
@@ -49,6 +49,8 @@ def start(
     try:
         if config := task_files.tasks_config(plan):
             create_owned(api, job, "configmaps", config)
+        if plan.container.is_isolated:
+            _isolate(api, job, plan.run)
         if credential:
             create_owned(api, job, "secrets", manifests.secret(plan, credential.token))
         return suspend(api, plan.run, is_suspended=False)
@@ -56,6 +58,11 @@ def start(
         with contextlib.suppress(RaviError):
             remove(api, plan.run)
         raise
+
+
+def _isolate(api: KubernetesApi, job: Object, run: str) -> None:
+    policy = manifests.network_policy(run, job["metadata"]["labels"])
+    create_owned(api, job, "networkpolicies", policy)
 
 
 def _has_secret(api: KubernetesApi, name: str) -> bool:
@@ -127,6 +134,8 @@ def _complete(
             "its launcher was killed before its tasks were in the cluster; nothing has started",
             f"ravi-launch rm {plan.run} --backend kubernetes, and start it anew",
         )
+    if (job["metadata"].get("annotations") or {}).get(ISOLATED):
+        _isolate(api, job, plan.run)
     # A Secret of another name is the user's own.
     secrets = {volume["secret"]["secretName"] for volume in volumes if "secret" in volume}
     if name in secrets and not _has_secret(api, name):

@@ -22,7 +22,6 @@ _DOCKERS_OWN = {
     "cap_add": ("--cap-add", "Pod Security `restricted` allows none", "leave it out"),
     "security_opt": ("--security-opt", "pods get the default seccomp profile", "leave it out"),
     "network": ("--network", "pods have the cluster's", "leave it out"),
-    "is_isolated": ("--isolated", "that takes a NetworkPolicy of the cluster", "leave it out"),
     "platform": ("--platform", "the node decides", "--node-selector kubernetes.io/arch=arm64"),
 }
 

@@ -1,10 +1,12 @@
 """A run as Kubernetes objects, built from the plan alone: no cluster, no client."""
 
 import base64
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from ravi_agent.launcher.kubernetes.names import (
     INIT,
+    ISOLATED,
+    JOB_LABEL,
     SECRET_KEY,
     Object,
     job_name,
@@ -47,11 +49,26 @@ def job(plan: Plan, options: JobOptions) -> Object:
         spec["ttlSecondsAfterFinished"] = options.ttl_s
     template = {"metadata": metadata(plan, None), "spec": pod_spec(plan, options)}
     spec["template"] = patched(template, options.patch) if options.patch else template
+    about = metadata(plan, job_name(plan.run))
+    if plan.container.is_isolated:
+        about["annotations"][ISOLATED] = "true"
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": about, "spec": spec}
+
+
+def network_policy(run: str, labels: Mapping[str, str]) -> Object:
+    """The policy by which nothing in the cluster connects to a run's pods; they connect as before.
+
+    labels: of the Job. A cluster whose network plugin knows no policies takes it and ignores it:
+    https://kubernetes.io/docs/concepts/services-networking/network-policies/#prerequisites
+    """
     return {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": metadata(plan, job_name(plan.run)),
-        "spec": spec,
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": job_name(run), "labels": dict(labels)},
+        "spec": {
+            "podSelector": {"matchLabels": {JOB_LABEL: job_name(run)}},
+            "policyTypes": ["Ingress"],
+        },
     }
 
 

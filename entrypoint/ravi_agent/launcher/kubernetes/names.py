@@ -13,6 +13,10 @@ KEY_FOLDER = "/run/ravi-key"
 SECRET_KEY = "management_key"  # noqa: S105 - its name in the Secret
 # Where a task finds the file with its own settings.
 TASK_FILE = "/run/ravi-task"
+# The Job controller puts it on every pod of a Job.
+JOB_LABEL = "batch.kubernetes.io/job-name"
+# An annotation of the Job: its pods are not to be started without the NetworkPolicy.
+ISOLATED = "id.ravi.isolated"
 
 
 # The most indexes an Indexed Job may have:

@@ -51,7 +51,11 @@ def render(plan: Plan, options: JobOptions, namespace: str | None = None) -> str
         "# The init containers read the management key from a Secret that is to be there:\n"
         f"#   kubectl create secret generic {name} --from-file={names.SECRET_KEY}=PATH\n"
     )
-    documents = [task_files.tasks_config(plan), manifests.job(plan, options)]
+    job = manifests.job(plan, options)
+    policy = None
+    if plan.container.is_isolated:
+        policy = manifests.network_policy(plan.run, job["metadata"]["labels"])
+    documents = [task_files.tasks_config(plan), policy, job]
     for one in documents:
         if one and namespace:
             one["metadata"]["namespace"] = namespace
