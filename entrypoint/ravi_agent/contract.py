@@ -85,6 +85,8 @@ HANDOVER_LIMIT = 64 * 1024  # bytes
 # The answer to a hand-over: one line on standard error before the agent's first instruction,
 # this prefix and the public half of the identity as JSON.
 READY_PREFIX = "ravi-entrypoint: ready: "
+# What the container has used, told once everything in it has ended: the same, with numbers.
+USED_PREFIX = "ravi-entrypoint: used: "
 
 LABEL_RUN = "id.ravi.run"
 LABEL_TASK = "id.ravi.task"

@@ -64,6 +64,26 @@ def test_json_is_all_there_is_on_standard_output(
     assert 0 < summary["ready_p50_s"] <= summary["ready_p95_s"] <= summary["wall_s"]
 
 
+def test_what_each_container_has_used_is_in_the_answer_and_not_in_its_output(
+    environ: dict[str, str], run_name: str
+) -> None:
+    """The agent writes a line like it, too: that one is its own."""
+    fake = 'ravi-entrypoint: used: {"memory_peak_bytes": 1, "cpu_s": 0.001}'
+    script = (
+        "import os, sys, time; taken = bytearray(os.urandom(1 << 20) * 48);"
+        f"print({fake!r}, file=sys.stderr);"
+        "exec('while time.process_time() < 0.5: pass')"
+    )
+    arguments = ["--count", "1", "--name", run_name, "--output", "json"]
+    done = launch(environ, *arguments, "--", "python3", "-c", script)
+
+    (agent,) = json.loads(done.stdout)["agents"]
+    assert 48 << 20 < agent["memory_peak_bytes"] < 480 << 20
+    assert 0.5 < agent["cpu_s"] < 50
+    assert done.stderr.count("used: ") == 1
+    assert fake in done.stderr
+
+
 def test_a_terminal_shows_the_whole_run_and_the_answer_stays_apart(
     environ: dict[str, str], run_name: str
 ) -> None:

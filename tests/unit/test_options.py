@@ -39,6 +39,7 @@ def fields(options: Options) -> dict[str, object]:
     stop_hook=st.one_of(st.none(), WORDS),
     agent=st.one_of(st.none(), NUMBERS),
     held=st.one_of(st.none(), NUMBERS),
+    is_telling=st.booleans(),
 )
 def test_supervise_reads_what_boot_wrote(
     *,
@@ -56,6 +57,7 @@ def test_supervise_reads_what_boot_wrote(
     stop_hook: str | None,
     agent: int | None,
     held: int | None,
+    is_telling: bool,
 ) -> None:
     options = Options(
         command,
@@ -71,6 +73,7 @@ def test_supervise_reads_what_boot_wrote(
         stop_hook=stop_hook,
     )
     options.parent, options.agent, options.held = parent, agent, held
+    options.is_telling = is_telling
 
     assert fields(Options.from_words(options.to_words())) == fields(options)
 

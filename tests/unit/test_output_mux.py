@@ -17,6 +17,7 @@ from ravi_agent.launcher.model.events import (
     OutputOver,
     Ready,
 )
+from ravi_agent.launcher.model.usage import Used
 
 
 class Shown:
@@ -120,6 +121,43 @@ def test_the_entrypoint_is_heard_while_nothing_is_shown(
     assert isinstance(over, OutputOver)
     assert over.last_lines == ("hello", "ravi-entrypoint: ready: {}")
     assert events.empty()
+
+
+def used(number: int) -> bytes:
+    told = f'{{"memory_peak_bytes": {number}, "cpu_s": 0.500}}'
+    return b"ravi-entrypoint: used: " + told.encode() + b"\n"
+
+
+def test_what_a_container_has_used_is_what_its_last_line_says(
+    mux: OutputMux, events: "queue.SimpleQueue[Event]", shown: Shown
+) -> None:
+    with attach(mux, 0) as sock:
+        sock.sendall(frame(b"ravi-entrypoint: ready: {}\n" + used(1) + b"no end: ", stream=2))
+        sock.sendall(frame(used(2) + b"ravi-entrypoint: removed .ravi\n", stream=2))
+    assert [type(events.get(timeout=30)) for _ in range(2)] == [Ready, OutputCut]
+    mux.finish(0)
+    over = events.get(timeout=30)
+
+    assert isinstance(over, OutputOver)
+    assert over.used == Used(memory_peak=2, cpu_s=0.5)
+    # What the agent has written of it is shown as everything else of its.
+    assert shown.data[0] == used(1) + b"no end: ravi-entrypoint: removed .ravi\n"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "{}",
+        "[]",
+        '{"memory_peak_bytes": true, "cpu_s": 0.5}',
+        '{"memory_peak_bytes": -1}',
+        "[" * 9999,
+        '{"memory_peak_bytes": 1, "cpu_s": NaN}',
+        '{"memory_peak_bytes": 1, "cpu_s": -0.5}',
+    ],
+)
+def test_words_of_an_agent_are_no_measurement(told: str) -> None:
+    assert Used.from_line(b"ravi-entrypoint: used: " + told.encode() + b"\n") is None
 
 
 def test_an_error_is_the_entrypoint_s_only_as_long_as_there_was_no_agent_to_write_it(

@@ -6,6 +6,7 @@ import pytest
 
 from ravi_agent.identity import Identity
 from ravi_agent.launcher.model.agents import KEPT_LINES, Agent, State
+from ravi_agent.launcher.model.usage import Used
 from ravi_agent.launcher.planning import plan
 from ravi_agent.launcher.planning.plan import Plan
 from ravi_agent.launcher.planning.spec import RunSpec
@@ -43,6 +44,7 @@ def make_agents(count: int) -> list[Agent]:
             ),
             exit_code=0,
             ready_s=(task.index + 1) / 10,
+            used=Used(memory_peak=7 << 20, cpu_s=0.25),
         )
         for task in make_plan(count).tasks
     ]
@@ -70,6 +72,8 @@ def test_the_object_for_machines_is_what_is_documented() -> None:
                 "state": "exited",
                 "exit_code": 0,
                 "ready_s": 0.1,
+                "memory_peak_bytes": 7 << 20,
+                "cpu_s": 0.25,
                 "error": None,
             },
             {
@@ -80,6 +84,8 @@ def test_the_object_for_machines_is_what_is_documented() -> None:
                 "state": "failed",
                 "exit_code": None,
                 "ready_s": None,
+                "memory_peak_bytes": None,
+                "cpu_s": None,
                 "error": "no such image",
             },
         ],

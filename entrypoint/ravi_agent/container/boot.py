@@ -290,6 +290,7 @@ def _exec_supervise(
         stop_hook=settings.stop_hook,
     )
     options.held, options.timeout_s = held, settings.timeout_s
+    options.is_telling = settings.is_handover_expected
     options.parent = _PARENT if settings.dies_with_parent else None
     # On a host an agent is as free as its user, and whoever asks for root wants what root may do.
     is_root = user is None and os.geteuid() == 0

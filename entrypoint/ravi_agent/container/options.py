@@ -27,7 +27,7 @@ class Options:
     process whose end ends the agent, None for nobody's. start_hook, stop_hook: programs, None for
     none. agent: its pid where it runs already. held: a descriptor to keep open, None for none.
     is_confined: it gets no more rights than it starts with. timeout_s: how long it may run, None
-    for ever.
+    for ever. is_telling: a launcher listens, and is told what the container has used.
     """
 
     __slots__ = (
@@ -37,6 +37,7 @@ class Options:
         "grace_s",
         "held",
         "is_confined",
+        "is_telling",
         "log",
         "on_exit",
         "parent",
@@ -80,6 +81,7 @@ class Options:
         self.held: int | None = None
         self.is_confined = False
         self.timeout_s: float | None = None
+        self.is_telling = False
 
     def to_words(self) -> list[str]:
         """The command line of supervise."""
@@ -102,6 +104,7 @@ class Options:
             "held": self.held,
             "confined": self.is_confined or None,
             "timeout": self.timeout_s,
+            "telling": self.is_telling or None,
         }
         words += [f"{name}={value}" for name, value in more.items() if value is not None]
         words += [f"{_ON_EXIT}{name}={value}" for name, value in self.on_exit.items()]
@@ -139,6 +142,7 @@ class Options:
         options.held = int(values["held"]) if "held" in values else None
         options.is_confined = "confined" in values
         options.timeout_s = float(values["timeout"]) if "timeout" in values else None
+        options.is_telling = "telling" in values
         return options
 
 

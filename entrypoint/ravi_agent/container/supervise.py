@@ -21,7 +21,8 @@ from ravi_agent.container.spawn import Spawner
 from ravi_agent.container.status import write_agent_status
 from ravi_agent.container.stop import block_signals, ignored_signals, stop_signals
 from ravi_agent.container.supervisor import Supervisor
-from ravi_agent.log import Log
+from ravi_agent.container.verdict import used_line
+from ravi_agent.log import Log, write_stderr
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ def _supervise(argv: list[str]) -> int:
         write_agent_status(options, phase="running", uuid=uuid, agent_pid=agent)
     code = Supervisor(agent, options, log, ignored, spawner).run()
     write_agent_status(options, phase="ended", uuid=uuid, exit_code=code)
+    if options.is_telling:
+        write_stderr(used_line())
     code = options.exit_remap.get(code, code)
     if options.on_exit:
         run_phase("release", to_release_words(code, options.on_exit), environment, log)

@@ -12,6 +12,11 @@ if TYPE_CHECKING:
 else:
     import _signal as signal  # as in stop.py
 
+_CGROUP = "/sys/fs/cgroup"
+# cgroup v2 (Linux 5.19), then v1.
+_MEMORY_PEAK = (f"{_CGROUP}/memory.peak", f"{_CGROUP}/memory/memory.max_usage_in_bytes")
+_CPU_USAGE = (f"{_CGROUP}/cpuacct/cpuacct.usage",)
+
 
 def say_how_it_ended(
     log: Log,
@@ -57,6 +62,38 @@ def memory_kills() -> int:
         except (OSError, ValueError):
             continue
     return 0
+
+
+def used_line() -> str:
+    """What the container has used so far, for standard error; null is what is not measured.
+
+    The peak of the memory that the kernel has charged to it, in bytes, and the processor's time.
+    """
+    memory, cpu_s = _number(_MEMORY_PEAK), None
+    # In the root of a hierarchy, which has no such file, the times would be those of the host.
+    if (stat := _read(f"{_CGROUP}/cpu.stat")) and os.path.exists(f"{_CGROUP}/cgroup.type"):
+        usage = stat.partition(b"usage_usec ")[2].split()
+        cpu_s = int(usage[0]) / 1e6 if usage and usage[0].isdigit() else None
+    elif (nanoseconds := _number(_CPU_USAGE)) is not None:
+        cpu_s = nanoseconds / 1e9
+    peak = "null" if memory is None else memory
+    seconds = "null" if cpu_s is None else f"{cpu_s:.3f}"
+    return f'{contract.USED_PREFIX}{{"memory_peak_bytes": {peak}, "cpu_s": {seconds}}}\n'
+
+
+def _number(paths: tuple[str, ...]) -> int | None:
+    for path in paths:
+        if (text := _read(path).strip()).isdigit():
+            return int(text)
+    return None
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.read()
+    except OSError:
+        return b""
 
 
 def _signal_name(number: int) -> str:

@@ -10,6 +10,7 @@ from ravi_agent.launcher.docker.errands import Errands
 from ravi_agent.launcher.docker.inspection import KILLED
 from ravi_agent.launcher.model.agents import Agent
 from ravi_agent.launcher.model.exit_codes import meaning_of
+from ravi_agent.launcher.model.usage import Used
 
 # A connection ends with its container, whose end is told at once. One that ends alone has been cut.
 _CUT_S = 1.0
@@ -60,9 +61,9 @@ class Endings:
         wait_s = _CUT_S if was_being_read or not self._is_dead(agent) else 0.0
         self._timers.enter(wait_s, 0, self._hear, (agent, agent.container))
 
-    def read(self, agent: Agent, last_lines: Sequence[str]) -> None:
+    def read(self, agent: Agent, last_lines: Sequence[str], used: Used) -> None:
         """All that the container has written has been read."""
-        agent.is_output_over = True
+        agent.is_output_over, agent.used = True, used
         agent.lines.extend(last_lines)
         self.check(agent)
 

@@ -241,8 +241,8 @@ class Fleet:
                 self._end(agent)
             case OutputCut():
                 self._endings.cut(agent)
-            case OutputOver(last_lines=last_lines):
-                self._endings.read(agent, last_lines)
+            case OutputOver(last_lines=last_lines, used=used):
+                self._endings.read(agent, last_lines, used)
             case Died(container=container, exit_code=exit_code):
                 self._endings.died(agent, container, exit_code)
             case _:

@@ -15,11 +15,14 @@ from ravi_agent.launcher.model.events import (
     Ready,
 )
 from ravi_agent.launcher.model.lines import Lines
+from ravi_agent.launcher.model.usage import UNMEASURED, Used
 
 _KEPT_BYTES = 1024  # of each of an agent's last lines
 _STDERR = 2
 _READY_PREFIX = contract.READY_PREFIX.encode()
-_ERROR_PREFIX = b"ravi-entrypoint: error: "
+_USED_PREFIX = contract.USED_PREFIX.encode()
+_OWN_PREFIX = b"ravi-entrypoint: "
+_ERROR_PREFIX = _OWN_PREFIX + b"error: "
 
 
 class Stream:
@@ -50,6 +53,7 @@ class Stream:
         self._joints = {1: Joint(), _STDERR: Joint()}
         self._lines = {1: Lines(), _STDERR: Lines()}
         self._last: deque[bytes] = deque(maxlen=KEPT_LINES)
+        self._used_line = b""  # held back: PID 1's, unless the agent writes on
 
     def connect(self, attached: Attached) -> None:
         """Go on with another connection, behind what has been read."""
@@ -87,8 +91,9 @@ class Stream:
         for stream, lines in self._lines.items():
             if rest := lines.end():
                 self._pass_on(stream, rest)
+        used = Used.from_line(self._used_line) or UNMEASURED
         last = tuple(line.decode(errors="replace") for line in self._last)
-        self._emit(OutputOver(index=self.index, last_lines=last))
+        self._emit(OutputOver(index=self.index, last_lines=last, used=used))
 
     def _add(self, stream: int, payload: bytes) -> None:
         if stream not in self._joints:
@@ -109,10 +114,11 @@ class Stream:
     def _listen(self, data: bytes) -> bytes:
         """Hear what the entrypoint says to the launcher; the rest is for people.
 
-        Once the agent may have started, it can write the same lines, and nothing is heard any more.
+        Once the agent may have started, it can write the same lines, and nothing is heard any more
+        but what PID 1 tells when nobody else is left.
         """
         if self.is_ready:
-            return data
+            return self._without_used(data)
         kept = []
         for line in data.splitlines(keepends=True):
             if line.startswith(_READY_PREFIX) and not self.is_ready:
@@ -124,4 +130,18 @@ class Stream:
                 text = line.removeprefix(_ERROR_PREFIX).decode(errors="replace").rstrip("\n")
                 self._emit(EntrypointFailed(index=self.index, error=text))
             kept.append(line)
+        return b"".join(kept)
+
+    def _without_used(self, data: bytes) -> bytes:
+        """The data without PID 1's last words; the same words of the agent's are kept."""
+        if not self._used_line and _USED_PREFIX not in data:
+            return data
+        kept = []
+        for line in data.splitlines(keepends=True):
+            at = line.rfind(_USED_PREFIX)  # the agent's last line may have had no end
+            is_used = at >= 0 and Used.from_line(line[at:]) is not None
+            if is_used or not line.startswith(_OWN_PREFIX):
+                kept.append(self._used_line)
+                self._used_line = line[at:] if is_used else b""
+            kept.append(line[:at] if is_used else line)
         return b"".join(kept)

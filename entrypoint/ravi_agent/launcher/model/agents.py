@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from ravi_agent.identity import Identity
 from ravi_agent.launcher.model.exit_codes import can_retry
+from ravi_agent.launcher.model.usage import UNMEASURED, Used
 from ravi_agent.launcher.planning.plan import Task
 
 KEPT_LINES = 20  # of a dead agent's output, for the report
@@ -49,6 +50,7 @@ class Agent:
     ended_at: float = 0.0
     ready_s: float | None = None
     error: str | None = None
+    used: Used = UNMEASURED
     is_out_of_memory: bool = False
     is_timed_out: bool = False
     is_output_over: bool = False
@@ -97,6 +99,7 @@ class Agent:
         self.attempt += 1
         self.container = self.identity = self.exit_code = self.ready_s = None
         self.error = None
+        self.used = UNMEASURED
         self.is_out_of_memory = self.is_timed_out = self.is_output_over = False
         self.is_cut = self.is_being_read = self.is_signalled = False
         self.lines.clear()

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ravi_agent.launcher.model.usage import UNMEASURED, Used
+
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
@@ -67,10 +69,11 @@ class OutputCut:
 
 @dataclass(frozen=True, kw_only=True)
 class OutputOver:
-    """All that the container has written has been read."""
+    """All that the container has written has been read; what it says that it has used."""
 
     index: int
     last_lines: tuple[str, ...] = ()
+    used: Used = UNMEASURED
 
 
 @dataclass(frozen=True, kw_only=True)

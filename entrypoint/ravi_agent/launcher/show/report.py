@@ -49,6 +49,8 @@ def agent_record(agent: Agent) -> dict[str, Any]:
         "state": str(agent.state),
         "exit_code": agent.exit_code,
         "ready_s": None if agent.ready_s is None else round(agent.ready_s, 3),
+        "memory_peak_bytes": agent.used.memory_peak,
+        "cpu_s": agent.used.cpu_s,
         "error": agent.error,
     }
 
