@@ -19,7 +19,7 @@ class LogsOptions:
         "-f",
         default=False,
         group=Group.OUTPUT,
-        help="Continue until all of the agents have ended.",
+        help="Continue until the run is over: agents that start later are followed, too.",
     )
     tail: int | None = flag(
         "--tail",

@@ -256,7 +256,7 @@ class DockerEngine:
         container: str,
         *,
         tail: int | None,
-        since: int | None,
+        since: float | None,
         follow: bool,
         stdout: bool = True,
     ) -> Iterator[bytes]:

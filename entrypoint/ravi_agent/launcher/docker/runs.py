@@ -12,15 +12,15 @@ from ravi_agent.errors import UsageError
 from ravi_agent.launcher.docker.driver import driver_of
 from ravi_agent.launcher.docker.engine import DockerEngine
 from ravi_agent.launcher.docker.events import Watch
+from ravi_agent.launcher.docker.following import follow_logs, print_lines
 from ravi_agent.launcher.docker.notes import ask_stop
 from ravi_agent.launcher.docker.progress import STARTED, Progress
 from ravi_agent.launcher.docker.records import forget
 from ravi_agent.launcher.docker.statuses import list_statuses
 from ravi_agent.launcher.model.container_status import ContainerStatus, refuse_running, select
 from ravi_agent.launcher.model.events import Died, EngineBack, Event
-from ravi_agent.launcher.model.lines import Lines, last_state
+from ravi_agent.launcher.model.lines import Lines
 from ravi_agent.launcher.model.request import LogOptions
-from ravi_agent.launcher.show.for_terminal import say
 
 _AT_ONCE = 16
 _LOOK_AGAIN_S = 2.0
@@ -36,29 +36,18 @@ def find(engine: DockerEngine, run: str, tasks: Sequence[str]) -> list[Container
 
 
 def print_logs(engine: DockerEngine, found: Sequence[ContainerStatus], options: LogOptions) -> None:
-    """Print each line after its task's name; following, until all containers have ended."""
-    since = None if options.since_s is None else int(time.time()) - options.since_s
+    """Print each line after its task's name; following, until the run is over."""
+    if options.is_following:
+        follow_logs(engine, found, options)
+        return
+    since = None if options.since_s is None else time.time() - options.since_s
     lock = threading.Lock()
-    there = [one for one in found if one.id]
-
-    def follow(one: ContainerStatus) -> None:
-        lines = Lines()
-        chunks = engine.logs(one.id, tail=options.tail, since=since, follow=options.is_following)
-        for chunk in chunks:
-            _print_lines(one.task, lines.feed(chunk), lock)
-        _print_lines(one.task, lines.end(), lock)
-
-    # Following takes a connection per container; what is already there is read in turn.
-    with ThreadPoolExecutor(max(1, len(there)) if options.is_following else 1) as pool:
-        list(pool.map(follow, there))
-
-
-def _print_lines(task: str, data: bytes, lock: threading.Lock) -> None:
-    if data:
-        lines = data.removesuffix(b"\n").split(b"\n")
-        with lock:
-            for line in lines:
-                say(f"{task} | {last_state(line.decode(errors='replace'))}")
+    for one in found:
+        if one.id:
+            lines = Lines()
+            for chunk in engine.logs(one.id, tail=options.tail, since=since, follow=False):
+                print_lines(one.task, lines.feed(chunk), lock)
+            print_lines(one.task, lines.end(), lock)
 
 
 def stop(engine: DockerEngine, run: str, found: Sequence[ContainerStatus], *, grace_s: int) -> None:

@@ -1,5 +1,6 @@
 """Existing runs in a namespace: find, follow, wait for, stop and remove them."""
 
+import os
 import queue
 import sys
 import threading
@@ -14,6 +15,7 @@ from ravi_agent.launcher.kubernetes.names import Object, job_name
 from ravi_agent.launcher.kubernetes.statuses import list_statuses
 from ravi_agent.launcher.kubernetes.watch import Watch
 from ravi_agent.launcher.model.container_status import ContainerStatus, refuse_running, select
+from ravi_agent.launcher.model.exit_codes import EXIT_INTERRUPTED
 from ravi_agent.launcher.model.request import LogOptions
 from ravi_agent.launcher.show.for_terminal import say
 
@@ -57,7 +59,10 @@ def print_logs(api: KubernetesApi, found: Sequence[ContainerStatus], options: Lo
                 say(f"{one.task} | {line.decode(errors='replace')}")
 
     with ThreadPoolExecutor(max(1, len(there)) if options.is_following else 1) as pool:
-        list(pool.map(follow, there))
+        try:
+            list(pool.map(follow, there))
+        except KeyboardInterrupt:
+            os._exit(EXIT_INTERRUPTED)  # its threads wait for kubelets, and nobody for them
 
 
 def wait(api: KubernetesApi, run: str, tasks: Sequence[str]) -> int:
