@@ -218,6 +218,45 @@ def test_a_bad_key_is_said_with_the_init_containers_own_message(
     assert {agent.exit_code for agent in fleet.agents} == {None}
 
 
+@pytest.mark.parametrize("status", [401, 402])
+def test_the_first_refusal_of_the_account_stops_the_run(
+    api: KubernetesApi, fake: FakeKubernetes, play: Play, status: int
+) -> None:
+    message = f"ravi-init: error: create identity: status {status}; fix: check the account"
+    refused = Outcome(init_code=77, init_message=message)
+    play(lambda index, _: refused if index == 1 else Outcome(is_held=True), is_watched=True)
+
+    fleet, _ = carry_out(api, make_plan(3))
+
+    assert [one.state for one in fleet.agents] == [State.STOPPED, State.FAILED, State.STOPPED]
+    assert [one.error for one in fleet.agents] == [
+        f"stopped: {message}",
+        message,
+        f"stopped: {message}",
+    ]
+    assert not fleet.is_success
+    assert only(fake, "jobs")["spec"]["suspend"] is True
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Outcome(exit_code=77),
+        Outcome(init_code=77, init_message="ravi-init: error: mint a key: status 403"),
+        Outcome(init_code=69, init_message="ravi-init: error: last answer: status 401"),
+    ],
+    ids=["the agent's own code", "refused to one identity", "another code"],
+)
+def test_what_is_no_refusal_of_the_account_stops_no_other_agent(
+    api: KubernetesApi, play: Play, other: Outcome
+) -> None:
+    play(lambda index, _: other if index == 0 else Outcome(), is_watched=True)
+
+    fleet, _ = carry_out(api, make_plan(3))
+
+    assert [one.exit_code for one in fleet.agents[1:]] == [0, 0]
+
+
 def test_an_image_that_cannot_be_pulled_ends_the_run(api: KubernetesApi, play: Play) -> None:
     play(lambda _index, _attempt: Outcome(waiting=IMAGE_GONE))
 

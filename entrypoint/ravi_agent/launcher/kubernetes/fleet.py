@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from ravi_agent.errors import EngineError
 from ravi_agent.launcher.kubernetes import jobs, pods
 from ravi_agent.launcher.kubernetes.api import KubernetesApi
-from ravi_agent.launcher.kubernetes.logs import FOLLOWED_LIMIT, Followers, last_lines
+from ravi_agent.launcher.kubernetes.logs import FOLLOWED_LIMIT, Followers, explain
 from ravi_agent.launcher.kubernetes.names import JOB_LABEL, Object, job_name
 from ravi_agent.launcher.kubernetes.watch import Watch
-from ravi_agent.launcher.model.agents import KEPT_LINES, Agent, State
+from ravi_agent.launcher.model.agents import Agent, State
 from ravi_agent.launcher.model.observer import Reporter
 from ravi_agent.launcher.planning.plan import Plan
 
-# Of failed agents, how many have the end of their log fetched for the report.
-_EXPLAINED_LIMIT = 10
 # The generated name in the API server's words: the same trouble would have fifty of them.
 _POD_NAME = re.compile(r'pods "[^"]*" is')
 
@@ -102,7 +100,7 @@ class KubernetesFleet:
                 if isinstance(heard := self._queue.get(), _Note):
                     self._handle(heard)
         if is_over:
-            self._explain()
+            explain(self._api, self.agents, self._followers)
 
     def _wait(self) -> None:
         """Handle the next thing that is heard, unless it is time to give up before."""
@@ -207,6 +205,9 @@ class KubernetesFleet:
                 agent.is_timed_out = True
                 agent.error = agent.error or "its pod has failed"
             agent.is_output_over = True
+            if seen.is_account_refused:  # no other agent can do better
+                agent.is_account_refused = True
+                self._trouble = self._trouble or f"stopped: {seen.error}"
             if self._followers and seen.exit_code is not None:
                 self._followers.follow(seen.index, seen.name)
             self._end_if_over(agent)
@@ -259,7 +260,13 @@ class KubernetesFleet:
             for index in self._over:  # a pod that is gone says nothing any more
                 self.agents[index].is_output_over = True
                 self._end_if_over(self.agents[index])
-        if self._job is None:
+        if refused := [one for one in self.agents if one.is_account_refused]:
+            if self.is_stuck:  # before anything else of it starts
+                jobs.suspend(self._api, self.plan.run)
+            for agent in refused:
+                self._change(agent, State.FAILED)
+            self.give_up(State.STOPPED)
+        elif self._job is None:
             self._trouble = "the Job has been deleted"
         elif ended := jobs.ending(self._job):
             self._trouble = ended.words
@@ -268,15 +275,6 @@ class KubernetesFleet:
             self._trouble = "the run has been stopped; --resume goes on with it"
             self.give_up(State.STOPPED)
         self.give_up(State.FAILED)
-
-    def _explain(self) -> None:
-        """Fetch what failed agents wrote last, where they were not followed."""
-        if self._followers:
-            for agent in self.agents:
-                agent.lines.extend(self._followers.last_lines(agent.task.index))
-        failed = [agent for agent in self.agents if agent.exit_code and not agent.lines]
-        for agent in failed[:_EXPLAINED_LIMIT]:
-            agent.lines.extend(last_lines(self._api, str(agent.container), KEPT_LINES))
 
     @property
     def is_stuck(self) -> bool:

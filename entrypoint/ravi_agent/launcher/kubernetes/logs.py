@@ -3,19 +3,21 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from ravi_agent.errors import EngineError
 from ravi_agent.launcher.kubernetes.api import KubernetesApi
 from ravi_agent.launcher.kubernetes.refusal import KubernetesError
-from ravi_agent.launcher.model.agents import KEPT_LINES
+from ravi_agent.launcher.model.agents import KEPT_LINES, Agent
 
 if TYPE_CHECKING:
     from ravi_agent.launcher.kubernetes.stream import Stream
 
 # Followed at once: each costs a connection to the API server and one to a kubelet.
 FOLLOWED_LIMIT = 64
+# Of failed agents, how many have the end of their log fetched for the report.
+_EXPLAINED_LIMIT = 10
 _END_WAIT_S = 5.0
 _CLOSED_POLL_S = 0.5
 _UNSHOWN_LIMIT = 64  # lines of one agent
@@ -138,6 +140,16 @@ def _in_order(stamp: str) -> tuple[str, str]:
     """A time of a log as it compares: its fraction has only as many digits as it needs."""
     whole, _, fraction = stamp.removesuffix("Z").partition(".")
     return whole, fraction.ljust(9, "0")
+
+
+def explain(api: KubernetesApi, agents: Sequence[Agent], followers: Followers | None) -> None:
+    """Note what agents wrote last, and fetch it for failed ones that were not followed."""
+    if followers:
+        for agent in agents:
+            agent.lines.extend(followers.last_lines(agent.task.index))
+    failed = [agent for agent in agents if agent.exit_code and not agent.lines]
+    for agent in failed[:_EXPLAINED_LIMIT]:
+        agent.lines.extend(last_lines(api, str(agent.container), KEPT_LINES))
 
 
 def last_lines(api: KubernetesApi, pod: str, count: int) -> list[str]:

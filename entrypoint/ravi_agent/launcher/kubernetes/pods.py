@@ -3,10 +3,12 @@
 import json
 from dataclasses import dataclass
 
+from ravi_agent.contract import EXIT_REFUSED
 from ravi_agent.errors import AnswerError
 from ravi_agent.identity import Identity
 from ravi_agent.launcher.kubernetes.names import INIT, Object
 from ravi_agent.launcher.model.agents import State
+from ravi_agent.launcher.model.exit_codes import is_account_refused
 
 INDEX = "batch.kubernetes.io/job-completion-index"
 # How many pods of an index have failed before this one: together, which attempt it is.
@@ -36,7 +38,8 @@ class PodView:
     order: later pods of an index have a greater one. error: why it failed, in the pod's own
     words. trouble: why it does not go on; `is_stuck` where that will not pass by itself.
     has_failed: the pod has, whatever its agent ended with: one that is past its deadline has
-    failed even if the agent then exited with 0.
+    failed even if the agent then exited with 0. is_account_refused: the service took no key of the
+    account, or asked for money (401, 402); the init container's word, which no agent can write.
     """
 
     name: str
@@ -49,6 +52,7 @@ class PodView:
     error: str | None = None
     trouble: str | None = None
     is_stuck: bool = False
+    is_account_refused: bool = False
 
     @property
     def has_ended(self) -> bool:
@@ -94,8 +98,14 @@ def view(pod: Object) -> PodView | None:
         exit_code = ended.get("exitCode") if ended else None
         # With no code of its own the agent never ran.
         state = State.FAILED if exit_code is None else State.EXITED
+        error = _failure(status, init, agent)
+        is_refused = (init.get("terminated") or {}).get("exitCode") == EXIT_REFUSED
         return PodView(
-            **common, state=state, exit_code=exit_code, error=_failure(status, init, agent)
+            **common,
+            state=state,
+            exit_code=exit_code,
+            error=error,
+            is_account_refused=is_refused and is_account_refused(error or ""),
         )
     state = State.STARTING
     if agent.get("running"):
