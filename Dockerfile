@@ -2,18 +2,18 @@
 # BASE_IMAGE is any glibc image with Python 3.11 or later as `python3`; `make images` finds one.
 ARG BASE_IMAGE=python:3.13-slim-bookworm
 
+# The packages are the same files on every machine that builds: fetched by this machine's Python for
+# the architecture of the image, never by an emulated one.
+# hadolint ignore=DL3006
+FROM --platform=$BUILDPLATFORM ${BASE_IMAGE} AS packages
+ARG TARGETARCH
+COPY images/base/packages images/base/requirements.lock /src/
+# The host's CA bundle, for whoever builds behind a proxy that opens TLS; it stays out of the image.
+RUN --mount=type=secret,id=ca,target=/run/secrets/ca /src/packages "$TARGETARCH"
+
 # hadolint ignore=DL3006
 FROM ${BASE_IMAGE} AS build
-COPY images/base/requirements.lock /src/
-# The packages go to a directory of their own, in no Python's search path, so nothing an agent
-# installs or removes reaches them. The venv is only a pip to install with.
-RUN python3 -m venv /tmp/pip
-# The host's CA bundle, for whoever builds behind a proxy that opens TLS; it stays out of the image.
-RUN --mount=type=secret,id=ca,target=/run/secrets/ca \
-    if [ -s /run/secrets/ca ]; then export PIP_CERT=/run/secrets/ca; fi \
-    && /tmp/pip/bin/python -m pip install --no-cache-dir --disable-pip-version-check --quiet \
-        --only-binary :all: --target /opt/ravi/lib --require-hashes -r /src/requirements.lock \
-    && rm -rf /opt/ravi/lib/bin
+COPY --from=packages /opt/ravi/lib /opt/ravi/lib
 COPY entrypoint/ravi_agent /opt/ravi/lib/ravi_agent
 COPY images/base/bin /opt/ravi/bin
 # For agents: a skill file, and waiting for a code in Python and JavaScript.
@@ -34,7 +34,9 @@ ENV LANG=C.UTF-8 RAVI_WORKSPACE=/workspace
 # that is made here.
 RUN if ! getent passwd agent >/dev/null && ! getent passwd 1000 >/dev/null; then \
         if ! getent group 1000 >/dev/null; then groupadd --gid 1000 agent; fi \
-        && useradd --uid 1000 --gid 1000 --create-home --shell /bin/sh agent; \
+        # The day of its making would be another one tomorrow: zero says none.
+        && SOURCE_DATE_EPOCH=0 useradd --uid 1000 --gid 1000 --create-home --shell /bin/sh agent \
+        && rm -f /etc/.pwd.lock; \
     fi \
     && owner=$(getent passwd agent || getent passwd 1000) \
     && ids=${owner#*:*:} && uid=${ids%%:*} && ids=${ids#*:} && gid=${ids%%:*} \
@@ -53,6 +55,8 @@ ENV PATH=$PATH:/opt/ravi/fallback
 WORKDIR /workspace
 # Starting while it provisions, healthy once the agent runs.
 HEALTHCHECK --interval=30s --timeout=10s --start-period=70s CMD ["/opt/ravi/bin/ravi-health"]
+# What `docker stop` sends: said here, whatever the base image says.
+STOPSIGNAL SIGTERM
 # Root until the agent starts: the entrypoint reads the key, then steps down to `agent`.
 ENTRYPOINT ["/opt/ravi/bin/ravi-entrypoint"]
 CMD ["ravi-whoami"]

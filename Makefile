@@ -10,7 +10,7 @@ SOURCES := scripts images entrypoint tests .ci Dockerfile
 SCRIPTS = $(shell grep -rlIE --exclude-dir=__pycache__ --exclude-dir=node_modules '^\#!.*[ /](ba)?sh$$' $(SOURCES)) images/base/profile.sh
 DOCKERFILES = $(shell find $(SOURCES) -name Dockerfile)
 
-.PHONY: help demo demo-signup test test-cluster cluster soak lint format engine images images-agents reference picture clean
+.PHONY: reproducible help demo demo-signup test test-cluster cluster soak lint format engine images images-agents reference picture clean
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1  \t/p' Makefile
@@ -58,6 +58,9 @@ images: engine $(STAMP) ## build the images
 
 images-agents: images ## build the images of Claude Code and Codex
 	scripts/images agents
+
+reproducible: images ## build each published image twice, and compare every byte
+	PYTHONPATH=scripts $(VENV)/bin/python -m release reproducible
 
 reference: $(STAMP) ## write docs/reference from the code
 	PYTHONPATH=scripts $(VENV)/bin/python -m reference
