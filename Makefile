@@ -15,10 +15,11 @@ DOCKERFILES = $(shell find $(SOURCES) -name Dockerfile)
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1  \t/p' Makefile
 
-demo: images ## fifty agents, fifty identities, against a local Ravi
-	$(VENV)/bin/ravi-launch --local --count 50 --image ravi-agent-example --rm
+demo: engine $(STAMP) ## fifty agents, fifty identities, against a local Ravi
+	@scripts/demo
 
-demo-signup: images ## twenty agents sign up at a shop, each with its own two codes
+demo-signup: engine $(STAMP) ## twenty agents sign up at a shop, each with its own two codes
+	@scripts/images-if-changed
 	scripts/demo-signup
 
 test: images images-agents ## every test, on a real engine

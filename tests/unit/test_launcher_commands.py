@@ -41,6 +41,7 @@ LINES = {
     "reap": ["--force"],
     "audit": [],
     "doctor": [],
+    "images": ["build"],
     "kubernetes": ["install"],
     "completion": ["bash"],
     "identities": ["-o", "json"],
@@ -129,6 +130,11 @@ def launch(
     monkeypatch.setenv("RAVI_API_URL", service.url)
     monkeypatch.setenv("RAVI_MANAGEMENT_KEY", MANAGEMENT_KEY)
     monkeypatch.setenv("HOME", str(tmp_path))
+    docker = tmp_path / "bin" / "docker"  # for `images`, which runs docker's command line
+    docker.parent.mkdir()
+    docker.write_text('#!/bin/sh\necho "docker $*"\n')
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", str(docker.parent), prepend=os.pathsep)
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     made = Identity(uuid="u-1", name="task-base-0000", email="a@x", phone=None, created_at="")
     environ = {"HOME": str(tmp_path)}
@@ -262,7 +268,11 @@ def test_run_is_the_default_command(launch: Launch, line: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [one for one in COMMAND if one not in {"audit", "completion", "kubernetes", "render"}],
+    [
+        one
+        for one in COMMAND
+        if one not in {"audit", "completion", "images", "kubernetes", "render"}
+    ],
 )
 @pytest.mark.parametrize(
     "typed",

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from conftest import MANAGEMENT_KEY
+from ravi_agent import extras
 from ravi_agent.errors import RaviError, SettingsError, UsageError
 from ravi_agent.local.cli import serve
 from ravi_agent.local.mailbox import Mail, Upload
@@ -321,9 +322,7 @@ def test_a_seed_that_cannot_be_planted_says_why(
 def test_a_server_without_its_extra_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ravi_agent.local import cli
-
-    monkeypatch.setattr(cli, "find_spec", lambda name: None if name == "uvicorn" else object())
+    monkeypatch.setattr(extras, "find_spec", lambda name: None if name == "uvicorn" else object())
 
     with pytest.raises(SettingsError, match="'uvicorn' is not installed") as caught:
         serve(["--database", str(tmp_path / "x.db")])

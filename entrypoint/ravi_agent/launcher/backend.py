@@ -8,7 +8,8 @@ from importlib import import_module
 from types import ModuleType, TracebackType
 from typing import Protocol, Self
 
-from ravi_agent.errors import RaviError, SettingsError, UsageError
+from ravi_agent import extras
+from ravi_agent.errors import RaviError, UsageError
 from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.model.findings import Finding, diagnose_account, failure
 from ravi_agent.launcher.model.inventory import Inventory, ReapOptions
@@ -20,6 +21,7 @@ from ravi_agent.launcher.model.request import (
     RunRequest,
 )
 from ravi_agent.launcher.model.usage import Usage
+from ravi_agent.launcher.planning.image_files import ProjectImage
 
 DOCKER, KUBERNETES = "docker", "kubernetes"
 # The extras that `pip` installs for each engine, and packages that are missing without them.
@@ -118,17 +120,33 @@ def install_injection(options: InjectionOptions, connection: Connection) -> list
     return applied
 
 
+def build_images(
+    images: Sequence[ProjectImage], base_image: str | None, connection: Connection
+) -> Iterator[str]:
+    """Build the project's images on a Docker engine; the name of each once it is there.
+
+    Raises EngineError where one does not build, SettingsError where its files are not installed.
+    """
+    names: Iterator[str] = _load(DOCKER, "image_build").build_images(images, base_image, connection)
+    return names
+
+
+def built_images(
+    images: Sequence[ProjectImage], connection: Connection
+) -> list[tuple[ProjectImage, str, str]]:
+    """Each image with the ID and size that a Docker engine has of it, or empty words."""
+    rows: list[tuple[ProjectImage, str, str]]
+    rows = _load(DOCKER, "image_build").built_images(images, connection)
+    return rows
+
+
 def _load(engine: str, module: str) -> ModuleType:
     try:
         return import_module(f"ravi_agent.launcher.{engine}.{module}")
     except ModuleNotFoundError as exc:
         if (exc.name or "").partition(".")[0] not in _PACKAGES:
             raise
-        raise SettingsError(
-            f"--backend {engine}",
-            f"the Python package {exc.name!r} is not installed",
-            f"pip install 'ravi-agent-base[{_EXTRAS[engine]}]'",
-        ) from exc
+        raise extras.missing(f"--backend {engine}", _EXTRAS[engine], str(exc.name)) from exc
 
 
 def diagnose(name: str, connection: Connection, target: DoctorTarget) -> Iterator[Finding]:

@@ -18,16 +18,19 @@ EXIT_NO_READER = 141  # as if SIGPIPE had ended it
 app = LaunchGroup()
 
 
-def main() -> None:
-    """Console script: 0 if every agent succeeded, 1 if not, else a code of the reference."""
+def main() -> int:
+    """Carry out the process's command line.
+
+    0 if every agent succeeded, 1 if not, else a code of the reference.
+    """
     if instruction := os.environ.get(VARIABLE):
-        sys.exit(completions.answer(app, instruction, VARIABLE))
+        return completions.answer(app, instruction, VARIABLE)
     argv = sys.argv[1:]
     command = None
     if "--" in argv:
         at = argv.index("--")
         argv, command = argv[:at], tuple(argv[at + 1 :])
-    sys.exit(run(argv, command))
+    return run(argv, command)
 
 
 def run(argv: list[str], command: tuple[str, ...] | None) -> int:

@@ -4,10 +4,9 @@ import os
 import signal
 import sys
 from argparse import SUPPRESS
-from importlib.util import find_spec
 from pathlib import Path
 
-from ravi_agent import contract
+from ravi_agent import contract, extras
 from ravi_agent.container.arguments import Parser
 from ravi_agent.container.failure import run
 from ravi_agent.credential import check_token
@@ -52,7 +51,7 @@ def serve(argv: list[str]) -> int:
         check_token(given.refresh_token, "--refresh-token") if (given.refresh_token) else None
     )
     faults = _read_faults(given.faults) if given.faults else []
-    _check_extra()
+    extras.require(PROGRAM, "local", extras.LOCAL)
     folder = os.path.dirname(os.path.abspath(given.database))
     if not os.access(folder, os.W_OK):
         raise SettingsError(
@@ -182,20 +181,9 @@ def _seed(local: "LocalRavi", path: str) -> None:
         raise
 
 
-def _check_extra() -> None:
-    """Raises SettingsError where what the server is made of is not installed."""
-    for package in ("aiosmtpd", "cryptography", "starlette", "uvicorn", "wsproto"):
-        if find_spec(package) is None:
-            raise SettingsError(
-                PROGRAM,
-                f"the Python package {package!r} is not installed",
-                "pip install 'ravi-agent-base[local]'",
-            )
-
-
 def _transfer(command: str, database: str, path: str) -> int:
     """Write the whole database to a file, or fill an empty one from it."""
-    _check_extra()
+    extras.require(PROGRAM, "local", extras.LOCAL)
     from ravi_agent.local import transfer
 
     try:

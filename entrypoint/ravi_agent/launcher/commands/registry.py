@@ -7,6 +7,7 @@ from ravi_agent.launcher.commands import (
     completion,
     doctor,
     identities,
+    images,
     kubernetes,
     logs,
     ps,
@@ -33,6 +34,7 @@ COMMANDS: tuple[Command[Any], ...] = (
     identities.COMMAND,
     audit.COMMAND,
     doctor.COMMAND,
+    images.COMMAND,
     kubernetes.COMMAND,
     completion.COMMAND,
 )
