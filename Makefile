@@ -37,7 +37,7 @@ test-cluster: images ## the tests of Kubernetes alone, on such a cluster
 soak: images ## the large runs: half an hour
 	$(VENV)/bin/pytest -m soak
 
-lint: $(STAMP) $(VENV)/bin/actionlint ## ruff, mypy, import-linter, hadolint, shellcheck, actionlint, zizmor; the reference is current
+lint: $(STAMP) $(VENV)/bin/actionlint ## ruff, mypy, import-linter, hadolint, shellcheck, actionlint, zizmor, codespell, licences, pip-audit; the reference is current
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
@@ -47,6 +47,9 @@ lint: $(STAMP) $(VENV)/bin/actionlint ## ruff, mypy, import-linter, hadolint, sh
 	$(VENV)/bin/actionlint
 	$(VENV)/bin/zizmor --offline --quiet .github
 	PYTHONPATH=scripts $(VENV)/bin/python -m reference --check
+	$(VENV)/bin/codespell $(SOURCES) docs .github *.md Makefile pyproject.toml
+	$(VENV)/bin/python scripts/licences.py
+	$(VENV)/bin/python scripts/audit.py
 
 format: $(STAMP) ## format the code
 	$(VENV)/bin/ruff check --fix --quiet . ; $(VENV)/bin/ruff format .
