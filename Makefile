@@ -5,6 +5,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.stamp
+DOCS_VENV := $(VENV)/docs
 ACTIONLINT_VERSION := v1.7.12
 SOURCES := scripts images entrypoint tests .ci Dockerfile
 SCRIPTS = $(shell grep -rlIE --exclude-dir=__pycache__ --exclude-dir=node_modules '^\#!.*[ /](ba)?sh$$' $(SOURCES)) images/base/profile.sh
@@ -37,7 +38,7 @@ test-cluster: images ## the tests of Kubernetes alone, on such a cluster
 soak: images ## the large runs: half an hour
 	$(VENV)/bin/pytest -m soak
 
-lint: $(STAMP) $(VENV)/bin/actionlint ## ruff, mypy, import-linter, hadolint, shellcheck, actionlint, zizmor, codespell, licences, pip-audit; the reference is current
+lint: $(STAMP) $(VENV)/bin/actionlint docs ## ruff, mypy, import-linter, hadolint, shellcheck, actionlint, zizmor, codespell, licences, pip-audit; the reference is current
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
@@ -66,6 +67,11 @@ images-agents: images ## build the images of Claude Code and Codex
 reproducible: images ## build each published image twice, and compare every byte
 	PYTHONPATH=scripts $(VENV)/bin/python -m release reproducible
 
+.PHONY: docs
+docs: $(DOCS_VENV)/.stamp ## build the documents as a site: build/site
+	@# Not --quiet: it does not count warnings then, and is not strict.
+	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build
+
 reference: $(STAMP) ## write docs/reference from the code
 	PYTHONPATH=scripts $(VENV)/bin/python -m reference
 
@@ -77,6 +83,12 @@ clean: ## remove what the other targets made here
 
 $(STAMP): requirements.lock pyproject.toml scripts/venv
 	PYTHON="$(PYTHON)" scripts/venv $(VENV)
+	touch $@
+
+$(DOCS_VENV)/.stamp: scripts/site/requirements.lock $(STAMP)
+	$(VENV)/bin/python -m venv $(DOCS_VENV)
+	$(DOCS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		--requirement scripts/site/requirements.lock
 	touch $@
 
 # Its PyPI package fetches a binary from elsewhere when it installs; Go's module proxy has it whole.

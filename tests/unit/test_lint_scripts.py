@@ -1,4 +1,4 @@
-"""What `make lint` finds beside the code: licences, vulnerabilities, packages without a lock file."""
+"""What `make lint` finds beside the code: licences, vulnerabilities, npm without a lock file."""
 
 import json
 import re
