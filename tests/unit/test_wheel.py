@@ -182,7 +182,9 @@ def test_an_installed_wheel_builds_from_its_own_files(
 
     assert done.returncode == 0, done.stderr
     first, *files, last = done.stdout.splitlines()
-    assert re.match(r"docker build --tag ravi-agent-base --build-arg BASE_IMAGE=mine ", first)
+    assert first.startswith("docker build --tag ravi-agent-base ")
+    assert " --build-arg BASE_IMAGE=mine " in first
+    assert f" --label org.opencontainers.image.version={ravi_agent.__version__} " in first
     assert last == "ravi-agent-base"
     context = {one.removeprefix("./") for one in files}
     expected = {one.removeprefix(FILES) for one in wheel.namelist() if one.startswith(FILES)}

@@ -4,12 +4,14 @@ import os
 import subprocess
 from collections.abc import Iterator, Sequence
 
+from ravi_agent import __version__
 from ravi_agent.errors import EngineError
 from ravi_agent.launcher.model.request import Connection
 from ravi_agent.launcher.planning.image_files import ProjectImage, build_context
 
 # The CA bundle of this host, for builds behind a proxy that opens TLS; it stays out of the images.
 _CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+_LABELS = ("--label", f"org.opencontainers.image.version={__version__}")
 _LISTED = "{{.Repository}}\t{{.ID}}\t{{.Size}}"
 
 
@@ -30,7 +32,16 @@ def build_images(
             if base_image and image.dockerfile == "Dockerfile":
                 arguments = ["--build-arg", f"BASE_IMAGE={base_image}"]
             dockerfile = os.path.join(directory, image.dockerfile)
-            line = ["build", "--tag", image.name, *arguments, *secret, "--file", dockerfile]
+            line = [
+                "build",
+                "--tag",
+                image.name,
+                *_LABELS,
+                *arguments,
+                *secret,
+                "--file",
+                dockerfile,
+            ]
             if _run([*docker, *line, directory]).returncode:
                 raise EngineError(
                     f"image {image.name}",
