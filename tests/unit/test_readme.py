@@ -14,7 +14,7 @@ from xml.parsers.expat import ParserCreate
 
 import pytest
 
-from ravi_agent import contract
+from ravi_agent import __version__, contract
 from ravi_agent.command.table import TABLE
 from ravi_agent.container import boot, init, release
 from ravi_agent.container.arguments import Parser, parse_settings
@@ -403,6 +403,7 @@ def test_the_changelog_keeps_its_form() -> None:
     kinds = re.findall(r"^### (.*)", changelog, re.MULTILINE)
 
     assert versions[0] == "[Unreleased]"
+    assert versions[1].startswith(f"[{__version__}] - ")
     for version in versions[1:]:
         assert re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", version)
     assert set(kinds) <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
