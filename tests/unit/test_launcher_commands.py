@@ -84,6 +84,8 @@ BESIDE = {
     ("run", "--tasks"): ["--name", "base"],
     ("run", "--resume"): [],
     ("run", "--name"): ["--count", "9"],
+    ("run", "--pool"): ["--count", "2"],
+    ("run", "--pool-size"): ["--count", "2", "--pool", "signup"],
     ("identities", "--output"): [],
     ("identities", "--quiet"): [],
     ("ps", "--watch"): ["--filter", "status=exited"],  # else it would not end

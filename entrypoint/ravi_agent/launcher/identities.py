@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ravi_agent.credential import host_account
 from ravi_agent.errors import RaviError
+from ravi_agent.launcher.model.leases import pool_of
 from ravi_agent.service.api import RaviApi
 from ravi_agent.workspace import ledger
 
@@ -54,12 +55,17 @@ def made_here(environ: Mapping[str, str]) -> list[MadeIdentity]:
 def delete_of_run(run: str, environ: Mapping[str, str], *, is_local: bool) -> int:
     """Delete the identities that this host created for a run: 0 if none of them stays, else 1.
 
-    Those that it only adopted stay: somebody else has made them. Each is named on standard error.
-    Raises RaviError without a key.
+    Those that it only adopted stay, somebody else has made them; and those of pools. Each is named
+    on standard error. Raises RaviError without a key.
     """
     url, credential = host_account(environ, is_local=is_local)
+    prefix = environ.get("RAVI_NAME_PREFIX") or "task-"
     try:
-        found = [one for one in made_here(environ) if one.run == run and one.api_url == url]
+        found = [
+            one
+            for one in made_here(environ)
+            if one.run == run and one.api_url == url and not pool_of(one.name, prefix)
+        ]
     except OSError as exc:
         print(f"ravi-launch: warning: the ledger: {exc.strerror}", file=sys.stderr)
         return 1

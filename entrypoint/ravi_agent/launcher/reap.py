@@ -10,6 +10,7 @@ from ravi_agent.identity import Identity
 from ravi_agent.launcher.backend import Backend
 from ravi_agent.launcher.model.bookkeeping import Books
 from ravi_agent.launcher.model.inventory import Inventory, ReapOptions
+from ravi_agent.launcher.model.leases import leased_names, pool_of, pool_prefix
 from ravi_agent.launcher.show.confirm import is_agreed_to
 from ravi_agent.launcher.show.for_terminal import say
 from ravi_agent.service.api import RaviApi
@@ -36,10 +37,13 @@ def reap_leftovers(
     url, credential = host_account(environ, is_local=is_local)
     with RaviApi(url, credential) as api:
         found = backend.inventory(reaping)
+        leased = leased_names(environ, url)
         left = [
             identity
             for identity in api.list_identities(reaping.prefix)
-            if identity.name not in found.names_in_use and is_older(identity, reaping.before)
+            if identity.name not in found.names_in_use | leased
+            and is_older(identity, reaping.before)
+            and not _is_of_unnamed_pool(identity.name, environ, reaping.prefix)
         ]
         made_here = _made_here(environ, url)
         strange = [
@@ -60,6 +64,13 @@ def reap_leftovers(
         if not is_forced:
             confirm(_counts(found, orphans, " and "))
         return _remove(api, found, orphans, Books(environ, url))
+
+
+def _is_of_unnamed_pool(name: str, environ: Mapping[str, str], prefix: str) -> bool:
+    """Whether it is of a pool, and so there to be used again, and `--prefix` means others."""
+    word = environ.get("RAVI_NAME_PREFIX") or "task-"
+    pool = pool_of(name, word)
+    return pool is not None and not prefix.startswith(pool_prefix(word, pool))
 
 
 def _made_here(environ: Mapping[str, str], api_url: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ from ravi_agent.errors import EngineError, RaviError
 from ravi_agent.launcher.commands.engine_options import EngineOptions
 from ravi_agent.launcher.commands.filters import Filters
 from ravi_agent.launcher.commands.flags import Call, Command, Group, flag, list_format
+from ravi_agent.launcher.model.leases import pool_of, read_leases
 from ravi_agent.launcher.show.durations import short
 from ravi_agent.launcher.show.for_terminal import plain_text
 from ravi_agent.launcher.show.listing import table
@@ -43,8 +44,12 @@ def identities(options: IdentitiesOptions, call: Call) -> int:
     filters = Filters(options.filter, _KEYS)
     try:
         made = made_here(call.environ)
+        leases = {
+            (one.api_url, one.name): f"{one.run}/{one.task}" for one in read_leases(call.environ)
+        }
     except OSError as exc:
         raise EngineError("the ledger", str(exc.strerror), "make it readable") from exc
+    prefix = call.environ.get("RAVI_NAME_PREFIX") or "task-"
     users = _users(options.engine)
     shown = [
         (one, users.get(one.name, _UNUSED))
@@ -66,13 +71,15 @@ def identities(options: IdentitiesOptions, call: Call) -> int:
                 "made_at": _iso(one.made_at),
                 "used_at": _iso(one.used_at),
                 "used_by": None if user == _UNUSED else user,
+                "pool": pool_of(one.name, prefix),
+                "leased_by": leases.get((one.api_url, one.name)),
             }
             for one, user in shown
         ]
         print(json.dumps(records, indent=2))
     else:
         now = time.time()
-        columns = ("name", "run", "age", "last use", "used by", "uuid")
+        columns = ("name", "run", "age", "last use", "used by", "pool", "leased by", "uuid")
         rows = [
             (
                 one.name,
@@ -80,6 +87,8 @@ def identities(options: IdentitiesOptions, call: Call) -> int:
                 short(now - one.made_at),
                 short(now - one.used_at),
                 user,
+                pool_of(one.name, prefix) or "-",
+                leases.get((one.api_url, one.name), "-"),
                 one.uuid,
             )
             for one, user in shown

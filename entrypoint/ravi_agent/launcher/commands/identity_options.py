@@ -7,6 +7,7 @@ from ravi_agent.errors import UsageError
 from ravi_agent.launcher.backend import DOCKER, KUBERNETES
 from ravi_agent.launcher.commands.flags import Group, flag
 from ravi_agent.launcher.commands.run_options import ENGINES
+from ravi_agent.launcher.planning.plan import check_run_name
 from ravi_agent.settings import VARIABLES
 
 CONFIRM_ABOVE = int(VARIABLES["RAVI_CONFIRM_ABOVE"][0])
@@ -25,6 +26,28 @@ class IdentityOptions:
         " management key enters a container; with container, each creates its own, and its image"
         " is given the management key.",
         fixed_on=ENGINES,
+    )
+    pool: str | None = flag(
+        "--pool",
+        metavar="NAME",
+        group=Group.IDENTITIES,
+        default_text="none",
+        help="Lease identities from this pool and give them back at the end of the run; create"
+        " only what the pool lacks.",
+        only_on=DOCKER,
+        why="leases are kept on the host that creates the identities, and pods create their own",
+        fixed_on=(DOCKER,),
+    )
+    pool_size: int | None = flag(
+        "--pool-size",
+        metavar="N",
+        minimum=1,
+        group=Group.IDENTITIES,
+        default_text="no limit",
+        help="Start nothing if the pool would have to have more than N identities.",
+        only_on=DOCKER,
+        why="it belongs to --pool",
+        fixed_on=(DOCKER,),
     )
     max_identities: int | None = flag(
         "--max-identities",
@@ -76,4 +99,24 @@ class IdentityOptions:
                 "--provision host on Kubernetes",
                 "the init container of each pod creates its identity",
                 "leave it out",
+            )
+        if self.pool is not None:
+            self._check_pool(self.pool)
+        elif self.pool_size is not None:
+            size = f"--pool-size {self.pool_size}"
+            raise UsageError(size, "no pool is named", f"--pool NAME {size}")
+
+    def _check_pool(self, pool: str) -> None:
+        check_run_name("--pool", pool)
+        if self.provision == "container":
+            raise UsageError(
+                "--pool and --provision container",
+                "leases are kept on the host that creates the identities",
+                f"--pool {pool}",
+            )
+        if self.is_deleting:
+            raise UsageError(
+                "--pool and --delete-identities",
+                "identities of a pool are there for the next run",
+                f"--pool {pool}",
             )

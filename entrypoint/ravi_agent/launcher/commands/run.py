@@ -22,6 +22,7 @@ from ravi_agent.launcher.commands.run_options import (
     OutputOptions,
     ServiceOptions,
 )
+from ravi_agent.launcher.model.leases import is_pool_word
 from ravi_agent.launcher.model.request import RunRequest
 from ravi_agent.launcher.planning.plan import check_run_name, new_run_name
 from ravi_agent.launcher.planning.spec import RunSpec
@@ -158,6 +159,8 @@ class RunOptions:
             api_url=Settings(environ).api_url,
             is_local=self.local.is_local,
             is_provisioning_here=self.identities.is_on_host(self.engine.backend),
+            pool=self.identities.pool,
+            pool_size=self.identities.pool_size,
             container=container_options(self.container, self.docker, self.passed),
         )
 
@@ -171,6 +174,16 @@ class RunOptions:
             )
         self.identities.check(self.engine.backend)
         self.local.check(self.service)
+        if self.identities.pool and self.local.is_local:
+            raise UsageError(
+                "--pool and --local", "a local Ravi's identities cost nothing", "leave out --pool"
+            )
+        if self.agents.name and is_pool_word(self.agents.name):
+            raise UsageError(
+                f"--name {self.agents.name}",
+                "identities of pools have names like those of such a run",
+                f"--name run-{self.agents.name}",
+            )
         self.failure.check()
         if self.start.is_detached:
             self._check_detached(call)

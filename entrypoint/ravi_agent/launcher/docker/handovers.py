@@ -58,9 +58,11 @@ class IdentityHandovers:
         log: Log,
         known: dict[str, Identity],
         books: Books | None = None,
+        is_used_before: bool = False,
     ) -> None:
         """known: gets every identity that was made or adopted, by name. books: where to note what
-        is made; None for identities that are not real.
+        is made; None for identities that are not real. is_used_before: what an adopted one has in
+        its inbox was for another agent.
         """
         # Only who provisions on the host waits for httpx.
         from ravi_agent.service.api import RaviApi
@@ -68,6 +70,7 @@ class IdentityHandovers:
 
         self._provisioner = Provisioner
         self._api = RaviApi(api_url, credential)
+        self._credential = credential
         self._pacer = Pacer()
         self._is_fresh = plan.is_fresh
         self._phone_policy = phone_policy
@@ -75,6 +78,7 @@ class IdentityHandovers:
         self._log = log
         self._known = known
         self._books = books
+        self._is_used_before = is_used_before
 
     def line_for(self, task: Task, *, is_first: bool) -> bytes:
         """Make or adopt this task's identity."""
@@ -90,7 +94,19 @@ class IdentityHandovers:
         self._known[identity.name] = identity.with_key(None)
         if self._books:
             self._books.made(identity, is_created=not provisioner.has_adopted)
+        if self._is_used_before and provisioner.has_adopted:
+            self._empty_inbox(identity)
         return Handover(identity=identity).to_line()
+
+    def _empty_inbox(self, identity: Identity) -> None:
+        from ravi_agent.service.api import RaviApi
+        from ravi_agent.service.inbox import mark_all_read
+
+        credential = Credential(identity.key, "pool") if identity.key else self._credential
+        with RaviApi(self._api.api_url, credential, identity_uuid=identity.uuid) as api:
+            count = mark_all_read(api, timeout_s=self._timeout_s, log=self._log)
+        if count:
+            self._log.info(f"{identity.name}: {count} older messages marked as read")
 
     def close(self) -> None:
         """Close the connections to the service."""

@@ -20,6 +20,7 @@ from ravi_agent.launcher.docker.images import Images
 from ravi_agent.launcher.docker.local_ravi import LocalRavi
 from ravi_agent.launcher.docker.networks import Networks
 from ravi_agent.launcher.docker.notes import DRIVER, erase_notes, forget_stops, read_notes
+from ravi_agent.launcher.docker.pools import lease
 from ravi_agent.launcher.docker.preflight import check_run
 from ravi_agent.launcher.docker.progress import AGAIN, Progress, progress_of
 from ravi_agent.launcher.docker.records import forget, load_record, save_record
@@ -61,13 +62,15 @@ def _launch(engine: DockerEngine, request: RunRequest, stack: ExitStack) -> int:
     api_url, credential = host_account(request.environ, is_local=spec.is_local)
     plan = _plan_of_service(plan, spec, api_url)
     plan = capacity.measured(plan, has_logs=request.view.log_dir is not None)
-    _check_identities(plan, engine)
+    if spec.pool is None:
+        _check_identities(plan, engine)
     check_words(plan)
     check_collection(request)
     if not request.is_dry_run:
         check_driver(engine, plan.run, is_taking_over=request.is_taking_over)
     there = engine.containers(plan.run)
     check_earlier(plan, there, is_resuming=request.is_resuming)
+    plan = lease(engine, plan, spec, request, credential, stack)
     answer = Answer(plan, request, backend="docker")
     images = Images(engine.client, platform=plan.container.platform, say=answer.step)
     networks = Networks(engine.client, plan, has_local=spec.is_local)
@@ -286,4 +289,5 @@ def _handovers(
         log=log,
         known=known,
         books=books,
+        is_used_before=spec.pool is not None,
     )

@@ -120,7 +120,7 @@ def check_run_name(flag: str, name: str) -> str:
     if not _RUN_NAME.fullmatch(name):
         raise UsageError(
             f"{flag} {name!r}",
-            "a run's name is up to 40 lower-case letters, digits, '.', '_' and '-'",
+            "such a name is up to 40 lower-case letters, digits, '.', '_' and '-'",
             f"{flag} nightly",
         )
     return name

@@ -54,7 +54,9 @@ class Flow:
 class RunSpec:
     """One run as asked for. Either `count` or `rows`; templates are not filled in yet.
 
-    `command` None keeps the image's. It holds no key, and shows what `docker inspect` shows.
+    `command` None keeps the image's. pool: which the identities are leased from, None for the run's
+    own. pool_size: how many that may have, None for any number. It holds no key, and shows what
+    `docker inspect` shows.
     """
 
     image: str
@@ -69,6 +71,8 @@ class RunSpec:
     api_url: str
     is_local: bool = False
     is_provisioning_here: bool = False
+    pool: str | None = None
+    pool_size: int | None = None
     container: ContainerOptions = field(default_factory=ContainerOptions)
     flow: Flow = field(default_factory=Flow)
 
