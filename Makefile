@@ -75,8 +75,9 @@ docs: $(DOCS_VENV)/.stamp ## build the documents as a site: build/site
 reference: $(STAMP) ## write docs/reference from the code
 	PYTHONPATH=scripts $(VENV)/bin/python -m reference
 
-picture: images ## draw docs/demo.svg from a real run
-	$(VENV)/bin/python scripts/picture.py docs/demo.svg
+picture: images ## draw docs/demo.svg and docs/live.svg from real runs
+	$(VENV)/bin/python scripts/picture.py demo docs/demo.svg
+	$(VENV)/bin/python scripts/picture.py live docs/live.svg
 
 clean: ## remove what the other targets made here
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
