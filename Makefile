@@ -7,11 +7,11 @@ VENV := .venv
 STAMP := $(VENV)/.stamp
 DOCS_VENV := $(VENV)/docs
 ACTIONLINT_VERSION := v1.7.12
-SOURCES := scripts images entrypoint tests .ci Dockerfile
+SOURCES := bench scripts images entrypoint tests .ci Dockerfile
 SCRIPTS = $(shell grep -rlIE --exclude-dir=__pycache__ --exclude-dir=node_modules '^\#!.*[ /](ba)?sh$$' $(SOURCES)) images/base/profile.sh
 DOCKERFILES = $(shell find $(SOURCES) -name Dockerfile)
 
-.PHONY: reproducible help demo demo-signup test test-cluster cluster soak lint format engine images images-agents reference picture clean
+.PHONY: help demo demo-signup test test-cluster cluster soak bench lint format docs engine images images-agents reproducible reference picture clean
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1  \t/p' Makefile
@@ -37,6 +37,10 @@ test-cluster: images ## the tests of Kubernetes alone, on such a cluster
 
 soak: images ## the large runs: half an hour
 	$(VENV)/bin/pytest -m soak
+
+bench: images ## measure what an identity costs, beside its rivals: bench/results.json, docs/performance.md
+	scripts/tools
+	$(VENV)/bin/python -m bench
 
 lint: $(STAMP) $(VENV)/bin/actionlint docs ## ruff, mypy, import-linter, hadolint, shellcheck, actionlint, zizmor, codespell, licences, pip-audit; the reference is current
 	$(VENV)/bin/ruff format --check .

@@ -1,7 +1,7 @@
 """The commands of `ravi-launch`."""
 
+from ravi_agent.launcher.commands.program import PROGRAM
 from ravi_agent.launcher.commands.reference import (
-    PROGRAM,
     CommandReference,
     ParameterReference,
     describe_commands,

@@ -18,7 +18,7 @@ import sys
 sys.path[:0] = [{source!r}, {tests!r}]
 import fake_backend.{fake}
 sys.modules["ravi_agent.launcher.docker.backend"] = fake_backend.{fake}
-from ravi_agent.launcher.program import main
+from ravi_agent.launcher.cli import main
 main()
 """
 # What is typed before Tab, and what stands there then: the same in every shell.

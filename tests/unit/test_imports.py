@@ -323,7 +323,7 @@ def test_a_start_that_loads_more_would_be_seen(tmp_path: Path) -> None:
 
 
 def test_the_command_line_of_the_launcher_does_not_wait_for_docker() -> None:
-    loaded = loaded_by("import ravi_agent.launcher.cli")
+    loaded = loaded_by("import ravi_agent.launcher.cli, ravi_agent.launcher.commands.parser")
 
     assert "click" in loaded
     assert not tops(loaded) & {"docker", "requests", "kubernetes", "httpx", "starlette", "uvicorn"}

@@ -511,8 +511,20 @@ def test_help_waits_for_no_engine_and_no_library_of_one() -> None:
     )
 
     tops = {name.partition(".")[0] for name in done.stderr.split()}
-    assert "click" in tops
-    assert not tops & {"docker", "httpx", "kubernetes", "psutil", "requests", "rich", "yaml"}
+    assert "json" in tops
+    slow = {"click", "dataclasses", "docker", "httpx", "kubernetes", "psutil", "requests", "typing"}
+    assert not tops & {*slow, "rich", "yaml"}
+
+
+@pytest.mark.parametrize("columns", ["", "0", "wide", "20", "72", "250"])
+def test_the_help_that_is_kept_is_the_help_of_the_commands(
+    launch: Launch, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    for words in ([], *([name] for name in COMMAND)):
+        # Behind another flag the parser answers.
+        assert launch(*words, "--help") == launch(*words, "--help", "--help")
+    assert launch("nothing", "--help")[0] == 64
 
 
 def test_a_reader_who_leaves_early_gets_no_traceback(tmp_path: Path) -> None:

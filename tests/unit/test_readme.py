@@ -97,10 +97,11 @@ def test_a_call_of_the_launcher_is_one_it_understands(
     # The parser reads every option before it prints help.
     monkeypatch.setattr(sys, "argv", [*words[:at], "--help", *words[at:]])
 
-    code = cli.main()
+    with pytest.raises(SystemExit) as left:
+        cli.main()
 
     said = capsys.readouterr()
-    assert code == 0, said.err
+    assert left.value.code == 0, said.err
     assert "--help" in said.out
 
 
@@ -109,7 +110,10 @@ def test_a_call_that_the_launcher_does_not_understand_would_be_seen(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["ravi-launch", "--cuont", "3", "--help"])
 
-    assert cli.main() == contract.EXIT_USAGE
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+
+    assert left.value.code == contract.EXIT_USAGE
     assert "--cuont" in capfd.readouterr().err
 
 

@@ -15,7 +15,7 @@ import pytest
 import ravi_agent
 from ravi_agent import extras
 from ravi_agent.errors import SettingsError
-from ravi_agent.launcher import program
+from ravi_agent.launcher import cli
 from ravi_agent.launcher.planning.image_files import IMAGES, ProjectImage
 
 ROOT = Path(__file__).parents[2]
@@ -25,6 +25,7 @@ CONTENTS = (
     r"ravi_agent/([a-z_]+/)*[a-z0-9_]+\.py",
     r"ravi_agent/py\.typed",
     r"ravi_agent/container/cli_shim/ravi",
+    r"ravi_agent/launcher/commands/help\.json",
     r"ravi_agent/local/page\.(css|js)",
     r"ravi_agent/workspace/SKILL\.md",
     FILES + r"(\.dockerignore|Dockerfile)",
@@ -126,14 +127,14 @@ def test_make_images_builds_the_same_images_in_the_same_order() -> None:
 
 
 def test_the_launcher_without_its_extra_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(extras, "find_spec", lambda name: None if name == "rich" else object())
 
-    with pytest.raises(SettingsError, match="'rich' is not installed") as caught:
-        program._launch()
-
-    assert caught.value.fix == "pip install 'ravi-agent-base[launch]'"
+    assert cli.run(["ps"], None) == 78
+    said = capfd.readouterr().err
+    assert "'rich' is not installed" in said
+    assert "fix: pip install 'ravi-agent-base[launch]'" in said
 
 
 def test_each_extra_brings_the_packages_that_are_looked_for() -> None:
@@ -170,7 +171,7 @@ def test_an_installed_wheel_builds_from_its_own_files(
     line = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
     (file,) = built.glob("*.whl")
     subprocess.run([*line, "--target", str(tmp_path / "site"), str(file)], check=True)
-    code = "from ravi_agent.launcher.program import main; main()"
+    code = "from ravi_agent.launcher.cli import main; main()"
 
     done = subprocess.run(
         [sys.executable, "-c", code, "images", "build", "ravi-agent-base", "--base-image", "mine"],

@@ -3,38 +3,86 @@
 import os
 import sys
 
-import click
+from ravi_agent.launcher.commands.program import COMPLETE_VARIABLE, PROGRAM
 
-from ravi_agent.container.failure import leave_with
-from ravi_agent.errors import UsageError
-from ravi_agent.launcher.commands import completions
-from ravi_agent.launcher.commands.completion import VARIABLE
-from ravi_agent.launcher.commands.parser import LaunchGroup
-from ravi_agent.launcher.commands.reference import PROGRAM
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import click
+
+    from ravi_agent.errors import UsageError
 
 EXIT_INTERRUPTED = 130
 EXIT_NO_READER = 141  # as if SIGPIPE had ended it
 
-app = LaunchGroup()
 
-
-def main() -> int:
-    """Carry out the process's command line.
-
-    0 if every agent succeeded, 1 if not, else a code of the reference.
-    """
-    if instruction := os.environ.get(VARIABLE):
-        return completions.answer(app, instruction, VARIABLE)
+def main() -> None:
+    """Console script: 0 if every agent succeeded, 1 if not, else a code of the reference."""
+    if instruction := os.environ.get(COMPLETE_VARIABLE):
+        sys.exit(_complete(instruction))
     argv = sys.argv[1:]
     command = None
     if "--" in argv:
         at = argv.index("--")
         argv, command = argv[:at], tuple(argv[at + 1 :])
-    return run(argv, command)
+    sys.exit(run(argv, command))
 
 
 def run(argv: list[str], command: tuple[str, ...] | None) -> int:
     """Carry out a command line; `command` is what follows `--`, None where nothing does."""
+    if argv[-1:] in (["--help"], ["-h"]):
+        from ravi_agent.launcher.commands.short_help import answer
+
+        text = answer(argv)
+        if text is not None:
+            return _print(text)
+    return _missing_extra() or _carry_out(argv, command)
+
+
+def _complete(instruction: str) -> int:
+    if code := _missing_extra():
+        return code
+    from ravi_agent.launcher.commands import completions
+    from ravi_agent.launcher.commands.parser import LaunchGroup
+
+    return completions.answer(LaunchGroup(), instruction, COMPLETE_VARIABLE)
+
+
+def _missing_extra() -> int:
+    """0 where the packages of the extra are installed, else the code to exit with."""
+    from ravi_agent import extras
+    from ravi_agent.errors import SettingsError
+
+    try:
+        extras.require(PROGRAM, "launch", extras.LAUNCH)
+    except SettingsError as exc:
+        from ravi_agent.container.failure import leave_with
+
+        return leave_with(exc, PROGRAM)
+    return 0
+
+
+def _print(text: str) -> int:
+    try:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _no_reader()
+    return 0
+
+
+def _no_reader() -> int:
+    # Python would complain when it flushes standard output at its end.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return EXIT_NO_READER
+
+
+def _carry_out(argv: list[str], command: tuple[str, ...] | None) -> int:
+    import click
+
+    from ravi_agent.container.failure import leave_with
+    from ravi_agent.launcher.commands.parser import LaunchGroup
+
+    app = LaunchGroup()
     try:
         with app.make_context(PROGRAM, argv, obj=command) as ctx:
             code: int = app.invoke(ctx)
@@ -47,15 +95,15 @@ def run(argv: list[str], command: tuple[str, ...] | None) -> int:
     except (KeyboardInterrupt, click.Abort):
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Python would complain when it flushes standard output at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_NO_READER
+        return _no_reader()
     except Exception as exc:  # noqa: BLE001 - the one place where every failure becomes a code
         return leave_with(exc, PROGRAM)
     return code
 
 
-def _usage_error(exc: click.UsageError) -> UsageError:
+def _usage_error(exc: "click.UsageError") -> "UsageError":
+    from ravi_agent.errors import UsageError
+
     text = " ".join(exc.format_message().split()).rstrip(".")
     path = exc.ctx.command_path if exc.ctx else PROGRAM
     return UsageError("command line", text[:1].lower() + text[1:], f"{path} --help")

@@ -8,8 +8,7 @@ the shell offers files.
 from dataclasses import dataclass
 
 from ravi_agent.launcher.commands.flags import Call, Command, argument
-
-VARIABLE = "_RAVI_LAUNCH_COMPLETE"
+from ravi_agent.launcher.commands.program import COMPLETE_VARIABLE as VARIABLE
 
 _BASH = f"""\
 _ravi_launch() {{

@@ -1,22 +1,23 @@
 """`--help`: plain text as wide as the terminal, flags under the names of their groups."""
 
 import textwrap
-from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from ravi_agent.launcher.commands.reference import (
-    PROGRAM,
-    CommandReference,
-    ParameterReference,
-)
+from ravi_agent.launcher.commands.program import PROGRAM
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ravi_agent.launcher.commands.reference import CommandReference, ParameterReference
+
+    Rows = Sequence[tuple[str, str]]
 
 _COLUMN = 32  # characters that flags may take beside their help
 _GLOBAL = [("-h, --help", "Show this help."), ("    --version", "Show the version.")]
 
-Rows = Sequence[tuple[str, str]]
 
-
-def command_help(command: CommandReference, width: int) -> str:
+def command_help(command: "CommandReference", width: int) -> str:
     """The help of one command, in lines of at most `width` characters where words allow it."""
     arguments = [(one.metavar, one.help) for one in command.arguments]
     return "\n".join(
@@ -31,7 +32,7 @@ def command_help(command: CommandReference, width: int) -> str:
 
 
 def program_help(
-    commands: Sequence[CommandReference], default: CommandReference, width: int
+    commands: "Sequence[CommandReference]", default: "CommandReference", width: int
 ) -> str:
     """The help of the program: its commands, then the flags of the default one."""
     listed = [
@@ -54,14 +55,14 @@ def program_help(
     )
 
 
-def _flags(flags: Iterable[ParameterReference], width: int) -> list[str]:
+def _flags(flags: "Iterable[ParameterReference]", width: int) -> list[str]:
     lines = []
     for group, ones in groupby(flags, key=lambda one: one.group):
         lines += _section(group, [(_names(one), _text(one)) for one in ones], width)
     return lines + _section("Help", _GLOBAL, width)
 
 
-def _section(title: str, rows: Rows, width: int) -> list[str]:
+def _section(title: str, rows: "Rows", width: int) -> list[str]:
     """A heading, then each name with its text beside it, or below it where it is long."""
     if not rows:
         return []
@@ -81,14 +82,14 @@ def _wrapped(text: str, width: int) -> list[str]:
     return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
 
-def _names(one: ParameterReference) -> str:
+def _names(one: "ParameterReference") -> str:
     """`-e, --env KEY[=VALUE]`; what has no short name is indented as if it had one."""
     names = ", ".join(sorted(one.names, key=len))
     indent = "" if len(one.names) > 1 else "    "
     return f"{indent}{names} {one.metavar}".rstrip()
 
 
-def _text(one: ParameterReference) -> str:
+def _text(one: "ParameterReference") -> str:
     notes = []
     if one.is_repeatable:
         notes.append("can be repeated")

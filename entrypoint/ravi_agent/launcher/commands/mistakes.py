@@ -1,13 +1,12 @@
 """What is wrong with a command line, and what to type instead."""
 
-import difflib
 from collections.abc import Sequence
 from typing import Any
 
 from ravi_agent.errors import UsageError
 from ravi_agent.launcher.backend import KUBERNETES
 from ravi_agent.launcher.commands.flags import Command, Declared
-from ravi_agent.launcher.commands.reference import PROGRAM
+from ravi_agent.launcher.commands.program import PROGRAM
 from ravi_agent.launcher.commands.registry import COMMANDS, DEFAULT
 
 # Flags of `docker run` that a run cannot have: why, and what to do.
@@ -32,6 +31,8 @@ def unknown_flag(
         return _misplaced(typed)
     if command is DEFAULT and flag in _REFUSED:
         return UsageError(flag, *_REFUSED[flag])
+    import difflib
+
     others = [f"`{PROGRAM} {one.name} {flag}`" for one in COMMANDS if flag in _flags(one)]
     meant = others[:_MOST] or difflib.get_close_matches(flag, _flags(command), n=1)
     why = f"`{PROGRAM} {command.name}` has no such flag"
@@ -42,6 +43,8 @@ def unknown_flag(
 
 def unknown_command(word: str) -> UsageError:
     """The error for a first word that is no command."""
+    import difflib
+
     near = difflib.get_close_matches(word, _NAMES, n=1)
     hint = f"did you mean {near[0]}?" if near else "the agents' own command goes after --"
     return UsageError(f"command {word!r}", f"there is no such command; {hint}", f"{PROGRAM} --help")

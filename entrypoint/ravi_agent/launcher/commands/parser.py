@@ -19,7 +19,8 @@ from ravi_agent.launcher.commands.flags import (
     build,
     declared,
 )
-from ravi_agent.launcher.commands.reference import PROGRAM, describe, describe_commands
+from ravi_agent.launcher.commands.program import PROGRAM
+from ravi_agent.launcher.commands.reference import describe, describe_commands
 from ravi_agent.launcher.commands.registry import COMMANDS, DEFAULT
 
 _CONTEXT: Mapping[str, Any] = {
@@ -27,6 +28,7 @@ _CONTEXT: Mapping[str, Any] = {
     "max_content_width": 100,
     "allow_extra_args": True,  # refused here, in words that say what to do
 }
+_BY_NAME = {command.name: command for command in COMMANDS}
 _IS_DEFAULT = "ravi_agent.is_default"  # in `meta`: no command was typed
 
 
@@ -78,11 +80,19 @@ class LaunchGroup(click.Group):
     def __init__(self) -> None:
         super().__init__(
             PROGRAM,
-            commands={command.name: LaunchCommand(command) for command in COMMANDS},
             params=[*map(_parameter, declared(EngineOptions)), _version()],
             no_args_is_help=False,
             context_settings={**_CONTEXT, "allow_interspersed_args": False},
         )
+
+    def list_commands(self, _: click.Context) -> list[str]:
+        return sorted(_BY_NAME)
+
+    def get_command(self, _: click.Context, cmd_name: str) -> click.Command | None:
+        """Made when it is typed: all of them have some two hundred flags."""
+        if cmd_name in _BY_NAME and cmd_name not in self.commands:
+            self.commands[cmd_name] = LaunchCommand(_BY_NAME[cmd_name])
+        return self.commands.get(cmd_name)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         at = self._end_of_flags(ctx, args)
@@ -118,7 +128,7 @@ class LaunchGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] not in self.commands and not ctx.resilient_parsing:
+        if args[0] not in _BY_NAME and not ctx.resilient_parsing:
             raise mistakes.unknown_command(args[0])
         return super().resolve_command(ctx, args)
 
@@ -126,8 +136,9 @@ class LaunchGroup(click.Group):
         found = super().shell_complete(ctx, incomplete)
         if incomplete.startswith("-"):  # a flag of the default command makes it the command
             known = {one.value for one in found}
-            default = self.commands[DEFAULT.name].shell_complete(ctx, incomplete)
-            found += [one for one in default if one.value not in known]
+            default = self.get_command(ctx, DEFAULT.name)
+            more = default.shell_complete(ctx, incomplete) if default else []
+            found += [one for one in more if one.value not in known]
         return found
 
     def format_help(self, _: click.Context, formatter: click.HelpFormatter) -> None:

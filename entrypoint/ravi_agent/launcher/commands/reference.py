@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ravi_agent.launcher.commands.flags import Command, Declared, Group
+from ravi_agent.launcher.commands.program import PROGRAM
 from ravi_agent.launcher.commands.registry import COMMANDS, DEFAULT
-
-PROGRAM = "ravi-launch"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,19 +1,13 @@
-"""A Docker engine as a backend of the launcher."""
+"""A Docker engine as a backend of the launcher.
+
+Each method loads what it needs: a command is waited for, and most need little.
+"""
 
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
 from ravi_agent.errors import UsageError
-from ravi_agent.launcher.docker import (
-    details,
-    doctor,
-    inventory,
-    launch,
-    runs,
-    statuses,
-    waiting,
-)
 from ravi_agent.launcher.docker.capacity import MOST_STARTS
 from ravi_agent.launcher.docker.engine import DockerEngine
 from ravi_agent.launcher.model.container_status import ContainerStatus
@@ -33,35 +27,57 @@ class DockerBackend:
         self._engine = engine
 
     def launch(self, request: RunRequest) -> int:
-        return launch.launch(self._engine, request)
+        from ravi_agent.launcher.docker.launch import launch
+
+        return launch(self._engine, request)
 
     def agents(self, run: str | None = None, tasks: Sequence[str] = ()) -> list[ContainerStatus]:
         if run is None:
-            return statuses.list_statuses(self._engine)
-        return runs.find(self._engine, run, tasks)
+            from ravi_agent.launcher.docker.statuses import list_statuses
+
+            return list_statuses(self._engine)
+        from ravi_agent.launcher.docker.runs import find
+
+        return find(self._engine, run, tasks)
 
     def describe(self, agents: Sequence[ContainerStatus]) -> list[ContainerStatus]:
+        from ravi_agent.launcher.docker import details
+
         return details.describe(self._engine, agents)
 
     def usage(self, agents: Sequence[ContainerStatus]) -> list[Usage]:
+        from ravi_agent.launcher.docker import details
+
         return details.usage(self._engine, agents)
 
     def logs(self, agents: Sequence[ContainerStatus], options: LogOptions) -> None:
+        from ravi_agent.launcher.docker import runs
+
         runs.print_logs(self._engine, agents, options)
 
     def wait(self, run: str, tasks: Sequence[str]) -> int:
+        from ravi_agent.launcher.docker import waiting
+
         return waiting.wait(self._engine, run, tasks)
 
     def stop(self, run: str, agents: Sequence[ContainerStatus], *, grace_s: int) -> None:
+        from ravi_agent.launcher.docker import runs
+
         runs.stop(self._engine, run, agents, grace_s=grace_s)
 
     def remove(self, run: str, tasks: Sequence[str], *, is_forced: bool) -> str:
+        from ravi_agent.launcher.docker import runs
+
         return runs.remove(self._engine, run, tasks, is_forced=is_forced)
 
     def inventory(self, options: ReapOptions) -> Inventory:
+        from ravi_agent.launcher.docker import inventory
+
         return inventory.take_inventory(self._engine, options)
 
     def diagnose(self, target: DoctorTarget) -> Iterable[Finding]:
+        from ravi_agent.launcher.docker import doctor
+
         return doctor.diagnose(self._engine, target)
 
     def __enter__(self) -> Self:

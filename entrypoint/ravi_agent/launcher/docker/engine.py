@@ -22,7 +22,7 @@ from ravi_agent.launcher.docker.calls import (
     engine_words,
 )
 from ravi_agent.launcher.docker.container import container_settings
-from ravi_agent.launcher.docker.host import connect
+from ravi_agent.launcher.docker.host import SOCKET_URL, connect
 from ravi_agent.launcher.docker.inspection import KILLED, agent_of, exit_code_of
 from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.planning.plan import Plan, Task
@@ -54,8 +54,7 @@ class DockerEngine:
             os.environ, host=host, context=context, connections=connections
         )
         self._api = self.client.api
-        # Of a Unix socket the SDK makes such an address.
-        is_socket = str(self._api.base_url).startswith("http+docker://")
+        is_socket = str(self._api.base_url).startswith(SOCKET_URL)
         self.is_on_this_host = is_socket and self._tunnel is None
 
     def close(self) -> None:

@@ -17,6 +17,7 @@ from ravi_agent.launcher.docker.calls import SDK_ERRORS, engine_words, fix_for
 from ravi_agent.launcher.docker.context import read_context
 
 CALL_TIMEOUT_S = 120  # an engine that starts fifty containers at once takes its time
+SOCKET_URL = "http+docker://"  # the SDK's own, of a Unix socket
 _REMOTE_SOCKET = "/var/run/docker.sock"
 
 
@@ -81,6 +82,9 @@ def connect(
         params["base_url"] = tunnel.url
     try:
         client = docker.DockerClient(timeout=CALL_TIMEOUT_S, max_pool_size=connections, **params)
+        if str(client.api.base_url).startswith(SOCKET_URL):
+            # No proxy and no ~/.netrc counts there, and `requests` looks for both at every call.
+            client.api.trust_env = False
         client.api.ping()
     except (*SDK_ERRORS, OSError) as exc:
         if tunnel:

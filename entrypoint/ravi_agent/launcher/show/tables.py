@@ -5,9 +5,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TextIO
 
-from rich.console import Console
-from rich.table import Table
-
 from ravi_agent.launcher.model.findings import Finding, Verdict
 from ravi_agent.launcher.show.for_terminal import say
 from ravi_agent.terminal import visible
@@ -17,6 +14,9 @@ def print_table(
     columns: Sequence[str], rows: Sequence[Sequence[str]], out: TextIO | None = None
 ) -> None:
     """A table on `out`, or standard output; lines are wrapped for a terminal only."""
+    from rich.console import Console  # 30 ms, which whoever prints no table need not wait for
+    from rich.table import Table
+
     table = Table(*columns, box=None, pad_edge=False)
     console = Console(file=out, highlight=False, markup=False, emoji=False)
     for row in rows:

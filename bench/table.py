@@ -1,0 +1,74 @@
+"""The tables of `docs/performance.md`, made of `results.json` and nothing else."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import median
+
+from bench.samples import Measured
+
+BEGIN, END = "<!-- results: make bench -->", "<!-- end of results -->"
+# By a measure's suffix: decimals and unit.
+_UNITS = {"s": (2, "s"), "ms": (1, "ms"), "mb": (2, "MB")}
+
+
+def put_into(page: str, about: Mapping[str, object], cases: Mapping[str, Measured]) -> str:
+    """The page with the tables of these results between its marks. Raises ValueError without."""
+    head, begin, rest = page.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise ValueError("the page has no marks for the results")
+    return f"{head}{BEGIN}\n\n{tables(about, cases)}\n{END}{tail}"
+
+
+def tables(about: Mapping[str, object], cases: Mapping[str, Measured]) -> str:
+    """All of it, as Markdown."""
+    what = ("Linux {kernel}", "engine {engine}", "Python {python} on the host")
+    lines = [f"{about['cores']} cores, {', '.join(what).format(**about)}."]
+    for name, case in cases.items():
+        lines += ["", *_case(name, case)]
+    return "\n".join([*lines, ""])
+
+
+def _case(name: str, case: Measured) -> Iterator[str]:
+    settings = "".join(f", {key} {value}" for key, value in case.settings.items())
+    load = f"{min(case.load):.1f} to {max(case.load):.1f}"
+    yield f"### {case.title}"
+    yield ""
+    plural = "" if case.rounds == 1 else "s"
+    yield f"`--case {name}`: {case.rounds} round{plural}, load average {load}{settings}."
+    yield ""
+    measures = list(dict.fromkeys(one for kept in case.samples.values() for one in kept))
+    yield _row(["", *(measure.rpartition("_")[0].replace("_", " ") for measure in measures)])
+    yield _row(["---"] * (len(measures) + 1))
+    for rival, kept in case.samples.items():
+        yield _row([rival, *(_figure(measure, kept.get(measure)) for measure in measures)])
+    if not case.ratios:
+        return
+    yield ""
+    yield _row(["ratio of medians", "by", "is", "each round", "at most"])
+    yield _row(["---"] * 5)
+    for ratio in case.ratios:
+        rounds = case.each_of(ratio)
+        yield _row(
+            [
+                f"{ratio.of} / {ratio.over}",
+                ratio.measure.rpartition("_")[0].replace("_", " "),
+                f"**{case.of_medians(ratio):.2f}**",
+                f"{min(rounds):.2f} to {max(rounds):.2f}",
+                "" if ratio.limit is None else f"{ratio.limit:.2f}",
+            ]
+        )
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _figure(measure: str, figures: Sequence[float] | None) -> str:
+    """The median with its spread."""
+    if not figures:
+        return ""
+    decimals, unit = _UNITS[measure.rpartition("_")[2]]
+    middle, low, high = (
+        f"{one:.{decimals}f}" for one in (median(figures), min(figures), max(figures))
+    )
+    return f"{middle} {unit} ({low} to {high})"
