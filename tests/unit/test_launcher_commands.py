@@ -567,6 +567,6 @@ def test_the_engines_flags_are_the_same_for_all_commands_that_have_them() -> Non
     own = {one.field: one for one in declared(EngineOptions)}
 
     for command in COMMANDS:
-        if command.name in {"audit", "completion", "kubernetes", "render"}:
+        if command.name in {"audit", "completion", "images", "kubernetes", "render"}:
             continue
         assert {one.field: one for one in command.parameters if one.field in own} == own
