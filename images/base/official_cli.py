@@ -57,8 +57,10 @@ if __name__ == "__main__":
         try:
             print(install(given_version, given_arch, given_directory))
         except (KeyError, OSError, ValueError, tarfile.TarError) as exc:
+            fix = "--build-arg RAVI_CLI_VERSION=0.6.2, or leave it out"
+            if isinstance(exc, OSError):
+                fix = f"let the build reach {RELEASES}, or leave RAVI_CLI_VERSION out"
             sys.stderr.write(
-                f"official_cli: error: RAVI_CLI_VERSION={given_version}: {exc}\n"
-                "  fix: --build-arg RAVI_CLI_VERSION=0.6.2, or leave it out\n"
+                f"official_cli: error: RAVI_CLI_VERSION={given_version}: {exc}\n  fix: {fix}\n"
             )
             sys.exit(1)

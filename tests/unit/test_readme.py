@@ -148,7 +148,7 @@ def test_every_option_of_a_page_is_one_of_a_command() -> None:
     ours |= {flag for page in ("image-commands", "ravi", "ravi-local") for flag in options(page)}
     recipes = [path for path in (ROOT / "images/harnesses").rglob("*") if path.is_file()]
     ours |= {flag for path in recipes for flag in re.findall(r"--[a-z]+\b", path.read_text())}
-    others = {"--help", "--version", "--init", "--upgrade", "--scale", "--build-arg"}
+    others = {"--case", "--help", "--version", "--init", "--upgrade", "--scale", "--build-arg"}
     docker_and_kubectl = {"--tag", "--volume", "--rm", "--env", "--format", "--output", "--force"}
     unknown = {
         (page, option)

@@ -14,7 +14,6 @@ import pytest
 
 import ravi_agent
 from ravi_agent import extras
-from ravi_agent.errors import SettingsError
 from ravi_agent.launcher import cli
 from ravi_agent.launcher.planning.image_files import IMAGES, ProjectImage
 
