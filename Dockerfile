@@ -10,10 +10,15 @@ ARG TARGETARCH
 COPY images/base/packages images/base/requirements.lock /src/
 # The host's CA bundle, for whoever builds behind a proxy that opens TLS; it stays out of the image.
 RUN --mount=type=secret,id=ca,target=/run/secrets/ca /src/packages "$TARGETARCH"
+# The official CLI, for whoever asks: --build-arg RAVI_CLI_VERSION=0.6.2. Its checksum is verified.
+ARG RAVI_CLI_VERSION
+COPY images/base/official_cli.py /src/
+RUN --mount=type=secret,id=ca,target=/run/secrets/ca \
+    python3 /src/official_cli.py "$RAVI_CLI_VERSION" "$TARGETARCH" /opt/ravi/cli
 
 # hadolint ignore=DL3006
 FROM ${BASE_IMAGE} AS build
-COPY --from=packages /opt/ravi/lib /opt/ravi/lib
+COPY --from=packages /opt/ravi /opt/ravi
 COPY entrypoint/ravi_agent /opt/ravi/lib/ravi_agent
 COPY images/base/bin /opt/ravi/bin
 # For agents: a skill file, and waiting for a code in Python and JavaScript.
@@ -48,6 +53,7 @@ COPY images/base/profile.sh /etc/profile.d/ravi.sh
 RUN for command in ravi-entrypoint ravi-init ravi-release ravi-whoami; do \
         ln -s "/opt/ravi/bin/$command" "/usr/local/bin/$command"; \
     done \
+    && if [ -e /opt/ravi/cli/ravi ]; then ln -s /opt/ravi/cli/ravi /usr/local/bin/ravi; fi \
     && ravi-entrypoint --help >/dev/null
 # `ravi` comes last of all, so that an official CLI installed anywhere is found before it. Login
 # shells forget this PATH; profile.sh says it again.

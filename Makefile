@@ -35,6 +35,27 @@ cluster: images ## a Kubernetes control plane and node on this machine, until sc
 test-cluster: images ## the tests of Kubernetes alone, on such a cluster
 	$(VENV)/bin/pytest tests/cluster
 
+.PHONY: test-unit built test-built test-podman coverage mutation
+test-unit: $(STAMP) ## the unit tests alone
+	$(VENV)/bin/pytest tests/unit --numprocesses 2 --dist loadfile
+
+built: images images-agents ## put the wheel and the images into build/built
+	scripts/built
+
+test-built: engine $(STAMP) ## all but the unit tests, on the wheel and the images in build/built
+	scripts/tools
+	scripts/harnesses
+	scripts/test-built
+
+test-podman: images ## the tests of podman and of its pods
+	$(VENV)/bin/pytest tests/pods tests/engine/test_podman.py
+
+coverage: $(STAMP) ## what of the container half the unit tests run, their processes included
+	scripts/coverage
+
+mutation: $(STAMP) ## how many small changes of what decides over identities the tests see: an hour
+	$(VENV)/bin/python scripts/mutation.py
+
 soak: images ## the large runs: half an hour
 	$(VENV)/bin/pytest -m soak
 

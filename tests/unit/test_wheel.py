@@ -32,7 +32,8 @@ CONTENTS = (
     FILES + r"images/agent-example/agent\.py",
     FILES + r"images/(base|launch|local)/requirements\.lock",
     FILES + r"images/(launch/ravi-launch|local/ravi-local)",
-    FILES + r"images/base/(setup|packages|hash-cas|profile\.sh|bin/ravi(-[a-z]+)?)",
+    FILES
+    + r"images/base/(setup|packages|hash-cas|profile\.sh|official_cli\.py|bin/ravi(-[a-z]+)?)",
     FILES + r"images/base/share/ravi[-_]wait\.(d\.mts|mjs|py)",
     r"ravi_agent_base-[0-9.]+\.dist-info/(METADATA|WHEEL|RECORD|entry_points\.txt|licenses/LICENSE)",
 )
