@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from ravi_agent.errors import NotSentError
 from ravi_agent.service.deadline import Deadline, connect
-from ravi_agent.service.exchange import exchange
+from ravi_agent.service.exchange import exchange, explain
 from ravi_agent.service.wire import Wire
 
 TYPE_CHECKING = False
@@ -69,10 +69,8 @@ class Connections:
             wire.close()
         try:
             return self._open(what)
-        except OSError as exc:
+        except (OSError, HTTPException) as exc:
             raise _not_connected(exc, what) from exc
-        except HTTPException as exc:
-            raise NotSentError(what, "the proxy's answer is no HTTP") from exc
 
     def give_back(self, wire: Wire) -> None:
         """Keep a connection, whose last answer was read to its end, for the next request."""
@@ -134,7 +132,7 @@ class Connections:
             raise NotSentError(what, "the proxy says more than its answer")
 
 
-def _not_connected(exc: OSError, what: str) -> NotSentError:
+def _not_connected(exc: Exception, what: str) -> NotSentError:
     unverified = getattr(exc, "verify_message", None)  # ssl.SSLCertVerificationError
     if unverified is not None:
         return NotSentError(
@@ -143,5 +141,4 @@ def _not_connected(exc: OSError, what: str) -> NotSentError:
             "set SSL_CERT_FILE to the CA that signed it",
             is_final=True,
         )
-    is_late = isinstance(exc, TimeoutError)
-    return NotSentError(what, str(exc) or ("no connection in time" if is_late else "no connection"))
+    return NotSentError(what, explain(exc))

@@ -114,9 +114,13 @@ def failure(exc: Exception, what: str) -> RaviError:
     """What it means that a request went out and no answer came of it: nobody knows."""
     if isinstance(exc, TimeoutError):
         return OutcomeUnknownError(what, "no answer in time", may_still_run=True)
+    return OutcomeUnknownError(what, explain(exc))
+
+
+def explain(exc: Exception) -> str:
+    """Why there is no answer, without anything that was sent."""
     if isinstance(exc, RemoteDisconnected):
-        return OutcomeUnknownError(what, "the connection was closed without an answer")
-    if isinstance(exc, HTTPException):
-        # Its text may quote what the service sent.
-        return OutcomeUnknownError(what, f"the answer is no HTTP ({type(exc).__name__})")
-    return OutcomeUnknownError(what, str(exc) or type(exc).__name__)
+        return "the connection was closed without an answer"
+    if isinstance(exc, HTTPException):  # its text may quote what has come
+        return f"the answer is no HTTP ({type(exc).__name__})"
+    return str(exc) or type(exc).__name__
