@@ -62,7 +62,7 @@ class IdentityHandovers:
         """known: gets every identity that was made or adopted, by name. books: where to note what
         is made; None for identities that are not real.
         """
-        # Only who provisions on the host waits for httpx.
+        # Only who provisions on the host waits for what calls the service.
         from ravi_agent.service.api import RaviApi
         from ravi_agent.service.provision import Pacer, Provisioner
 
