@@ -369,7 +369,7 @@ def test_tls_goes_through_a_proxy_that_may_be_reached_over_tls_itself(
         (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "407 Proxy Authentication"),
         (b"HTTP/1.1 503 \x1b[31m\r\n\r\n", "says 503$"),
         (b"", "closed without"),
-        (b"SSH-2.0\r\n", "no HTTP"),
+        (b"SSH-2.0\r\n", "not HTTP"),
         (TAKEN.replace(b"200", b"204") + b"more", "more than its answer"),
     ],
     ids=["407", "a reason for a terminal", "nothing", "another protocol", "more"],

@@ -60,7 +60,7 @@ class Answer(HTTPResponse):
     def _check_framing(self) -> None:
         """Raise HTTPException where one could not say for certain where the answer ends."""
         if any(isinstance(defect, _BROKEN_LINES) for defect in self.headers.defects):
-            raise HTTPException("a line of its head is no header")
+            raise HTTPException("a line of its head is not a header")
         coding = (self.getheader("transfer-encoding") or "").strip().lower()
         if coding not in {"", "chunked"}:
             raise HTTPException("its transfer encoding was not asked for")
@@ -69,7 +69,7 @@ class Answer(HTTPResponse):
             len(lengths) > 1
             or any(not (one.isascii() and one.strip().isdecimal()) for one in lengths)
         ):
-            raise HTTPException("its length is no number")
+            raise HTTPException("its length is not a number")
         if self.version != 11:
             self.will_close = True
 
@@ -91,7 +91,7 @@ def exchange(
     # break pass that a space follows.
     for name, value in headers.items():
         if not (value.isascii() and value.isprintable()):
-            raise NotSentError(what, f"its header {name} has a sign that no header may have",
+            raise NotSentError(what, f"its header {name} has a character that no header may have",
                                is_final=True)  # fmt: skip
     is_cut_off = False
     try:
@@ -122,5 +122,5 @@ def explain(exc: Exception) -> str:
     if isinstance(exc, RemoteDisconnected):
         return "the connection was closed without an answer"
     if isinstance(exc, HTTPException):  # its text may quote what has come
-        return f"the answer is no HTTP ({type(exc).__name__})"
+        return f"the answer is not HTTP ({type(exc).__name__})"
     return str(exc) or type(exc).__name__
