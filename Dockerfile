@@ -7,9 +7,10 @@ ARG BASE_IMAGE=python:3.13-slim-bookworm
 # hadolint ignore=DL3006
 FROM --platform=$BUILDPLATFORM ${BASE_IMAGE} AS packages
 ARG TARGETARCH
-COPY images/base/packages images/base/requirements.lock /src/
+COPY images/base/packages images/base/hash-cas images/base/requirements.lock /src/
 # The host's CA bundle, for whoever builds behind a proxy that opens TLS; it stays out of the image.
-RUN --mount=type=secret,id=ca,target=/run/secrets/ca /src/packages "$TARGETARCH"
+RUN --mount=type=secret,id=ca,target=/run/secrets/ca \
+    /src/packages "$TARGETARCH" && /src/hash-cas /opt/ravi/lib/certifi
 # The official CLI, for whoever asks: --build-arg RAVI_CLI_VERSION=0.6.2. Its checksum is verified.
 ARG RAVI_CLI_VERSION
 COPY images/base/official_cli.py /src/

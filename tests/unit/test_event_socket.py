@@ -12,7 +12,6 @@ from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import httpcore
 import httpx
 import pytest
 
@@ -23,25 +22,9 @@ from ravi_agent.local.server import LocalRavi
 from ravi_agent.service.api import RaviApi
 from ravi_agent.service.deadline import Deadline
 from ravi_agent.service.event_socket import EventSocket, check_upgrade, upgrade_headers
+from ravi_agent.service.wire import Wire
 
 RAVI = str(Path(sys.executable).with_name("ravi"))
-
-
-class Wire(httpcore.NetworkStream):
-    """A real socket, read until the deadline."""
-
-    def __init__(self, ours: socket.socket, deadline: Deadline) -> None:
-        self._socket, self._deadline = ours, deadline
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002
-        self._socket.settimeout(self._deadline.left_s(httpcore.ReadTimeout))
-        try:
-            return self._socket.recv(max_bytes)
-        except TimeoutError as exc:
-            raise httpcore.ReadTimeout from exc
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
-        self._socket.sendall(buffer)
 
 
 @pytest.fixture
@@ -50,7 +33,7 @@ def peer() -> Iterator[tuple[EventSocket, socket.socket]]:
     ours, theirs = socket.socketpair()
     deadline = Deadline()
     with ours, theirs:
-        yield EventSocket(Wire(ours, deadline), deadline, "GET x", ours.close), theirs
+        yield EventSocket(Wire(ours, deadline), deadline, "GET x"), theirs
 
 
 def frame(opcode: int, payload: bytes, *, is_last: bool = True) -> bytes:

@@ -16,8 +16,10 @@ from pathlib import Path
 import pytest
 
 import ravi_agent
+from conftest import MANAGEMENT_KEY
 from ravi_agent import contract
 from ravi_agent.identity import Identity
+from ravi_agent.local.server import LocalRavi
 from ravi_agent.workspace.claim import Claim
 
 ROOT = Path(ravi_agent.__file__).parent
@@ -25,7 +27,7 @@ ROOT = Path(ravi_agent.__file__).parent
 LAYERS = ("root", "service", "workspace", "container", "command", "launcher", "local")
 OUTSIDE = {
     "root": set[str](),
-    "service": {"httpcore", "httpx"},
+    "service": {"certifi"},
     "workspace": {"ruamel"},
     "container": set[str](),
     "command": set[str](),
@@ -141,7 +143,8 @@ def test_a_module_imports_only_what_its_layer_may(module: str) -> None:
 @pytest.mark.parametrize(
     ("name", "importers"),
     [
-        ("httpx", {"ravi_agent.local.webhooks", "ravi_agent.service.api"}),
+        ("httpx", {"ravi_agent.local.webhooks"}),
+        ("certifi", {"ravi_agent.service.tls"}),
         (
             "click",
             {
@@ -275,7 +278,7 @@ def test_a_provisioned_start_does_not_wait_for_the_network_half(
         "dataclasses",
         "email",
         "fcntl",
-        "httpx",
+        "http",
         "inspect",
         "logging",
         "pathlib",
@@ -294,6 +297,35 @@ def test_a_provisioned_start_does_not_wait_for_the_network_half(
         "traceback",
         "typing",
         "urllib.parse",
+    }
+
+
+def test_a_cold_start_loads_the_standard_library_alone(local: LocalRavi, tmp_path: Path) -> None:
+    """What calls the service: no client of HTTP but Python's own, and nothing to read a CA with."""
+    loaded = set(
+        start_times(
+            "true",
+            RAVI_API_URL=local.url,
+            RAVI_WORKSPACE=str(tmp_path),
+            RAVI_AGENT_USER="0",
+            RAVI_MANAGEMENT_KEY=MANAGEMENT_KEY,
+            RAVI_IDENTITY_NAME="n",
+        )
+    )
+
+    assert {"http.client", "ravi_agent.service.api", "ravi_agent.service.provision"} <= loaded
+    assert tops(loaded) - set(sys.stdlib_module_names) == {"ravi_agent"}
+    # What needs some millions of instructions, and only some calls need.
+    assert not loaded & {
+        "dataclasses",
+        "encodings.idna",
+        "hashlib",
+        "importlib.resources",
+        "logging",
+        "ravi_agent.service.event_socket",
+        "ravi_agent.service.tls",
+        "typing",
+        "urllib.request",
     }
 
 
@@ -326,7 +358,7 @@ def test_the_command_line_of_the_launcher_does_not_wait_for_docker() -> None:
     loaded = loaded_by("import ravi_agent.launcher.cli, ravi_agent.launcher.commands.parser")
 
     assert "click" in loaded
-    assert not tops(loaded) & {"docker", "requests", "kubernetes", "httpx", "starlette", "uvicorn"}
+    assert not tops(loaded) & {"docker", "requests", "kubernetes", "http", "starlette", "uvicorn"}
 
 
 # What each engine loads, and nothing of the other. The official client for Kubernetes loads
@@ -368,4 +400,4 @@ def test_the_command_says_what_is_wrong_without_waiting_for_the_network_half() -
     loaded = loaded_by("import ravi_agent.command.cli")
 
     assert "ravi_agent.command.calls" in loaded
-    assert not tops(loaded) & {"asyncio", "email", "httpx", "socket", "ssl", "click"}
+    assert not tops(loaded) & {"asyncio", "email", "http", "socket", "ssl", "click"}

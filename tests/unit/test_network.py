@@ -1,6 +1,9 @@
 """What stands between us and the service: TLS, private CAs, proxies."""
 
 import os
+import shutil
+import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -8,15 +11,22 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import certifi
 import httpx
 import pytest
 import trustme
 import uvicorn
 
 from conftest import MANAGEMENT_KEY
+from ravi_agent.credential import Credential
+from ravi_agent.errors import NotSentError, RaviError
 from ravi_agent.local.app import create_app
 from ravi_agent.local.server import LocalRavi
 from ravi_agent.local.store import Store
+from ravi_agent.service.api import RaviApi
+from ravi_agent.service.tls import tls_context
+
+HASH_CAS = Path(__file__).parents[2] / "images/base/hash-cas"
 
 
 def init(workspace: Path, url: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -240,3 +250,222 @@ def test_a_service_that_is_not_there_is_said_so_while_the_start_goes_on(tmp_path
     assert said[0].startswith("ravi-init: warning: still trying 127.0.0.1:9 after 2 s: ")
     assert "Connection refused" in said[0]
     assert done.returncode == 69
+
+
+# --- TLS through a proxy ------------------------------------------------------------------------
+
+
+class Tunnels:
+    """A proxy that takes CONNECT alone, over TLS if it gets a context; keeps what was asked."""
+
+    def __init__(self, context: ssl.SSLContext | None, answer: bytes) -> None:
+        self._context, self._answer = context, answer
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.heads: list[bytes] = []
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            self._start(self._serve, near)
+
+    def _start(self, what: object, *arguments: object) -> threading.Thread:
+        thread = threading.Thread(target=what, args=arguments)  # type: ignore[arg-type] # callable
+        self._threads.append(thread)
+        thread.start()
+        return thread
+
+    def _serve(self, near: socket.socket) -> None:
+        with near:
+            if self._context:
+                near = self._context.wrap_socket(near, server_side=True)
+            with near:
+                head = b""
+                while not head.endswith(b"\r\n\r\n"):
+                    if not (byte := near.recv(1)):
+                        return
+                    head += byte
+                self.heads.append(head)
+                near.sendall(self._answer)
+                if b" 200 " not in self._answer:
+                    return
+                port = int(head.split()[1].rpartition(b":")[2])
+                with socket.create_connection(("localhost", port)) as far:
+                    back = self._start(self._pass, far, near)
+                    self._pass(near, far)
+                    back.join()
+
+    @staticmethod
+    def _pass(one: socket.socket, other: socket.socket) -> None:
+        try:
+            while data := one.recv(65536):
+                other.sendall(data)
+            other.shutdown(socket.SHUT_WR)
+        except OSError:
+            return  # hung up
+        finally:
+            for end in (one, other):
+                try:
+                    end.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    continue  # hung up
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for thread in self._threads:
+            thread.join()
+
+
+TAKEN = b"HTTP/1.1 200 Connection established\r\n\r\n"
+
+
+@pytest.fixture
+def trusting(
+    authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> pytest.MonkeyPatch:
+    """An environment that trusts the authority and names no proxy."""
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    return monkeypatch
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_tls_goes_through_a_proxy_that_may_be_reached_over_tls_itself(
+    tls_service: str, authority: trustme.CA, trusting: pytest.MonkeyPatch, scheme: str
+) -> None:
+    context = None
+    if scheme == "https":
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("127.0.0.1").configure_cert(context)
+    proxy = Tunnels(context, TAKEN)
+    trusting.setenv("HTTPS_PROXY", f"{scheme}://us%40er:p%3Aw@127.0.0.1:{proxy.port}")
+
+    with RaviApi(tls_service, Credential(MANAGEMENT_KEY, "test")) as api:
+        created = api.create_identity("task-1", with_phone=False)
+        assert api.get_identity(created.uuid) == created
+    proxy.close()
+
+    (head,) = proxy.heads  # one connection for both calls
+    place = tls_service.removeprefix("https://")
+    lines = head.decode().split("\r\n")
+    assert lines[0] == f"CONNECT {place} HTTP/1.1"
+    assert f"Host: {place}" in lines
+    assert "Proxy-Authorization: Basic dXNAZXI6cDp3" in lines  # of "us@er:p:w"
+    assert "Authorization: Bearer" not in head.decode()
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "407 Proxy Authentication"),
+        (b"HTTP/1.1 503 \x1b[31m\r\n\r\n", "says 503$"),
+        (b"", "closed without"),
+        (b"SSH-2.0\r\n", "not HTTP"),
+        (TAKEN.replace(b"200", b"204") + b"more", "more than its answer"),
+    ],
+    ids=["407", "a reason for a terminal", "nothing", "another protocol", "more"],
+)
+def test_a_proxy_that_makes_no_tunnel_leaves_the_request_surely_unsent(
+    trusting: pytest.MonkeyPatch, answer: bytes, why: str
+) -> None:
+    proxy = Tunnels(None, answer)
+    trusting.setenv("HTTPS_PROXY", f"http://us:SECRET@127.0.0.1:{proxy.port}")
+
+    with (
+        RaviApi("https://ravi.example", Credential(MANAGEMENT_KEY, "test")) as api,
+        pytest.raises(NotSentError, match=why) as caught,
+    ):
+        api.create_identity("task-1", with_phone=False, timeout_s=20)
+    proxy.close()
+
+    assert "SECRET" not in caught.value.lines("test")
+
+
+def test_a_plain_call_through_a_proxy_brings_its_user_and_no_tunnel(
+    trusting: pytest.MonkeyPatch,
+) -> None:
+    proxy = Tunnels(None, b"HTTP/1.1 407 No\r\ncontent-length: 0\r\n\r\n")
+    trusting.setenv("HTTP_PROXY", f"http://us:pw@127.0.0.1:{proxy.port}")
+
+    with (
+        RaviApi("http://ravi-local:8787", Credential("k", "test")) as api,
+        pytest.raises(RaviError, match="407"),
+    ):
+        api.ask("GET", "x/", timeout_s=20)
+    proxy.close()
+
+    lines = proxy.heads[0].decode().split("\r\n")
+    assert lines[0] == "GET http://ravi-local:8787/api/x/ HTTP/1.1"
+    assert "Host: ravi-local:8787" in lines
+    assert "Proxy-Authorization: Basic dXM6cHc=" in lines
+
+
+# --- whom TLS trusts ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def packaged(tmp_path: Path, trusting: pytest.MonkeyPatch) -> Path:
+    """A package certifi without CAs, found before any other, and no variable that names CAs."""
+    package = tmp_path / "packages" / "certifi"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    trusting.syspath_prepend(package.parent)
+    trusting.delenv("SSL_CERT_FILE")
+    return package
+
+
+@pytest.mark.parametrize("is_hashed", [False, True], ids=["a bundle", "one by one"])
+def test_without_variables_the_cas_of_certifi_are_trusted_and_no_others(
+    packaged: Path, tls_service: str, authority: trustme.CA, is_hashed: bool
+) -> None:
+    others = [trustme.CA(organization_name=f"Other {number}") for number in range(3)]
+    bundle = packaged / "cacert.pem"
+    for authorities, is_trusted in ((others, False), ([*others, authority], True)):
+        bundle.write_bytes(b"\n".join(b"# CA\n" + one.cert_pem.bytes() for one in authorities))
+        if is_hashed:
+            subprocess.run([HASH_CAS, packaged], check=True)
+        with RaviApi(tls_service, Credential(MANAGEMENT_KEY, "test")) as api:
+            if is_trusted:
+                assert api.ask("GET", "identities/", timeout_s=30) == []
+            else:
+                with pytest.raises(NotSentError, match="certificate does not verify") as caught:
+                    api.ask("GET", "identities/", timeout_s=30)
+                assert caught.value.is_final
+        # Those of a directory are read when they are needed.
+        assert len(tls_context({}).get_ca_certs()) == (0 if is_hashed else len(authorities))
+        shutil.rmtree(packaged / "hashed", ignore_errors=True)
+
+
+def test_the_names_of_hashed_cas_are_as_many_as_the_cas(packaged: Path) -> None:
+    shutil.copy(certifi.where(), packaged / "cacert.pem")
+
+    subprocess.run([HASH_CAS, packaged], check=True)
+
+    linked = [one for one in (packaged / "hashed").iterdir() if one.is_symlink()]
+    assert len(linked) == (packaged / "cacert.pem").read_text().count("BEGIN CERTIFICATE")
+
+
+def test_a_certificate_of_another_host_is_not_taken(
+    tls_service: str, trusting: pytest.MonkeyPatch
+) -> None:
+    proxy = Tunnels(None, TAKEN)
+    trusting.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+    url = tls_service.replace("localhost", "ravi.example")
+
+    with (
+        RaviApi(url, Credential(MANAGEMENT_KEY, "test")) as api,
+        pytest.raises(NotSentError, match="Hostname mismatch") as caught,
+    ):
+        api.ask("GET", "identities/", timeout_s=30)
+    proxy.close()
+
+    assert caught.value.is_final

@@ -158,7 +158,7 @@ class Session:
 
     def _api(self, credential: Credential, identity_uuid: str | None) -> "RaviApi":
         api_url = self.api_url(credential)
-        from ravi_agent.service.api import RaviApi  # a wrong command line does not wait for httpx
+        from ravi_agent.service.api import RaviApi  # a wrong command line does not wait
 
         key = (credential.source, identity_uuid)
         if key not in self._apis:

@@ -1,7 +1,7 @@
 """The first half of PID 1: settings, identity, environment, then supervise takes over.
 
 `main` reads as the story of a start. It imports what it needs when it needs it, because the
-agent waits for every import: a provisioned start loads neither httpx nor ssl.
+agent waits for every import: a provisioned start loads neither http nor ssl.
 """
 
 import os

@@ -195,7 +195,7 @@ def _create(
     log: "Log",
     status: str | None,
 ) -> tuple[Identity, str]:
-    # httpx takes a tenth of a second to import: only who provisions waits for it.
+    # What calls the service takes a while to import: only who provisions waits for it.
     from ravi_agent.container.surroundings import is_started_by_engine
     from ravi_agent.service.api import RaviApi
     from ravi_agent.service.provision import Provisioner

@@ -4,7 +4,6 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
 from ravi_agent.errors import AnswerError, OutcomeUnknownError
@@ -19,10 +18,14 @@ LIST_TIMEOUT_S = 300.0
 OBJECT_LIMIT = 256 * 1024  # bytes; an identity has some hundred
 _LIST_LIMIT = 64 * 1024 * 1024  # bytes, in all pages together; some 200,000 identities
 
-# An answer as JSON, None where there is none, and its size in bytes.
-Answer = tuple[Any, int]
-# Makes the call for one page of a list, given `timeout_s`: the place to try it again.
-Attempt = Callable[[Callable[..., Answer]], Answer]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    # An answer as JSON, None where there is none, and its size in bytes.
+    Answer = tuple[Any, int]
+    # Makes the call for one page of a list, given `timeout_s`: the place to try it again.
+    Attempt = Callable[[Callable[..., Answer]], Answer]
 
 
 class Calls(ABC):
@@ -42,11 +45,11 @@ class Calls(ABC):
         *,
         timeout_s: float,
         limit: int,
-    ) -> Answer:
+    ) -> "Answer":
         """One call to a path below `/api/`, its query included; `limit` bytes are accepted."""
 
     def find_identities(
-        self, name: str, *, timeout_s: float = LIST_TIMEOUT_S, attempt: Attempt | None = None
+        self, name: str, *, timeout_s: float = LIST_TIMEOUT_S, attempt: "Attempt | None" = None
     ) -> list[Identity]:
         """The account's identities of that name: none, one, or more than a name should have.
 
@@ -158,9 +161,9 @@ class Calls(ABC):
         params: Mapping[str, object] | None = None,
         *,
         timeout_s: float = LIST_TIMEOUT_S,
-        attempt: Attempt | None = None,
-        keep: Callable[[dict[str, Any]], bool] = lambda _record: True,
-    ) -> list[dict[str, Any]]:
+        attempt: "Attempt | None" = None,
+        keep: "Callable[[dict[str, Any]], bool]" = lambda _record: True,
+    ) -> "list[dict[str, Any]]":
         """The objects of a list, bare or in pages, that `keep` wants; one call for each page.
 
         timeout_s: for all pages. attempt: makes each call, and may repeat it.
@@ -182,8 +185,8 @@ class Calls(ABC):
         ends: float,
         *,
         left: int = _LIST_LIMIT,
-        attempt: Attempt | None = None,
-    ) -> Iterator[Any]:
+        attempt: "Attempt | None" = None,
+    ) -> "Iterator[Any]":
         """What is on the pages that the list still has; `left` bytes are accepted in all."""
         while listing.query is not None:
             page = partial(self._page, _with_query(path, listing.query), ends, left)
@@ -193,7 +196,7 @@ class Calls(ABC):
 
     def _page(
         self, path: str, ends: float, limit: int, *, timeout_s: float = CALL_TIMEOUT_S
-    ) -> Answer:
+    ) -> "Answer":
         left_s = ends - time.monotonic()
         if left_s <= 0:
             raise OutcomeUnknownError(

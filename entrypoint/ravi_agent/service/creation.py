@@ -1,6 +1,10 @@
 """Creating an identity: what is sent, so that each generation takes it, and who is asked before."""
 
-from typing import Protocol
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+else:
+    Protocol = object  # typing takes a start 15 million instructions
 
 
 class Creations(Protocol):

@@ -9,15 +9,15 @@ import hashlib
 import os
 import time
 
-import httpcore
-
 from ravi_agent.errors import AnswerError, OutcomeUnknownError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from ravi_agent.service.deadline import Deadline
+    from ravi_agent.service.status import Headers
+    from ravi_agent.service.wire import Wire
 
 _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 _CLOSE, _PING, _PONG = 0x8, 0x9, 0xA  # opcodes, 5.2
@@ -37,7 +37,7 @@ def upgrade_headers() -> dict[str, str]:
     }
 
 
-def check_upgrade(asked: "Mapping[str, str]", answer: "Mapping[str, str]", what: str) -> None:
+def check_upgrade(asked: "Mapping[str, str]", answer: "Headers", what: str) -> None:
     """Raise AnswerError where the answer does not come from a WebSocket server (4.1)."""
     key = f"{asked['Sec-WebSocket-Key']}{_GUID}".encode()
     expected = base64.b64encode(hashlib.sha1(key, usedforsecurity=False).digest()).decode()
@@ -48,24 +48,20 @@ def check_upgrade(asked: "Mapping[str, str]", answer: "Mapping[str, str]", what:
 class EventSocket:
     """An open WebSocket on which the service says that something happened.
 
-    stream: the connection behind an accepted upgrade. deadline: what its reads and writes keep to.
-    close: ends the connection. `with` does so, too.
+    wire: the connection behind an accepted upgrade. deadline: what its reads and writes keep to.
     """
 
-    def __init__(
-        self,
-        stream: httpcore.NetworkStream,
-        deadline: "Deadline",
-        what: str,
-        close: "Callable[[], None]",
-    ) -> None:
-        self._stream = stream
+    def __init__(self, wire: "Wire", deadline: "Deadline", what: str) -> None:
+        self._wire = wire
         self._deadline = deadline
         self._what = what
-        self.close = close
         self._buffer = b""
         self._heard = time.monotonic()
         self._is_asked = False
+
+    def close(self) -> None:
+        """End the connection."""
+        self._wire.close()
 
     def wait(self, timeout_s: float) -> bool:
         """Whether something happened in that time. Raises OutcomeUnknownError once it is lost."""
@@ -81,14 +77,14 @@ class EventSocket:
                 if now >= ends:
                     return False
                 self._read(min(ends, self._quiet_until()))
-        except (httpcore.NetworkError, httpcore.TimeoutException, OSError) as exc:
+        except OSError as exc:
             raise OutcomeUnknownError(self._what, str(exc) or "the connection is lost") from exc
 
     def _quiet_until(self) -> float:
         """Until when silence is no reason for doubt; asks the peer once it is."""
         if time.monotonic() >= self._heard + _QUIET_S:
             if self._is_asked:
-                raise httpcore.ReadError("the service does not answer any more")
+                raise ConnectionError("the service does not answer any more")
             self._is_asked = True
             self._heard = time.monotonic()
             self._send(_PING, b"")
@@ -97,11 +93,11 @@ class EventSocket:
     def _read(self, until: float) -> None:
         self._deadline.set(max(until, time.monotonic() + 0.001))
         try:
-            data = self._stream.read(64 * 1024)
-        except httpcore.ReadTimeout:
+            data = self._wire.read(64 * 1024)
+        except TimeoutError:
             return
         if not data:
-            raise httpcore.ReadError("the service closed the connection")
+            raise ConnectionError("the service closed the connection")
         self._buffer += data
         self._heard, self._is_asked = time.monotonic(), False
 
@@ -132,4 +128,4 @@ class EventSocket:
         masked = bytes(byte ^ mask[place % 4] for place, byte in enumerate(payload))
         self._deadline.set(time.monotonic() + _WRITE_S)
         frame = bytes((_LAST | opcode, _MASKED | len(payload))) + mask + masked
-        self._stream.write(frame)
+        self._wire.sendall(frame)

@@ -4,7 +4,6 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
 
 from ravi_agent.errors import (
     AnswerError,
@@ -18,7 +17,11 @@ from ravi_agent.log import Log
 from ravi_agent.service.calls import CALL_TIMEOUT_S
 from ravi_agent.service.still_trying import StillTrying
 
-Answer = TypeVar("Answer")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    Answer = TypeVar("Answer")
 
 _BACKOFF_BASE_S = 0.2
 _BACKOFF_LIMIT_S = 5.0
@@ -117,7 +120,7 @@ class Patience:
         """Seconds to the deadline, at least the tenth that a last call gets."""
         return max(0.1, self.deadline - time.monotonic())
 
-    def until_answered(self, call: Callable[..., Answer]) -> Answer:
+    def until_answered(self, call: "Callable[..., Answer]") -> "Answer":
         """For calls that may be repeated whatever became of the last. call: takes `timeout_s`."""
         attempt = 0
         while True:
@@ -127,7 +130,7 @@ class Patience:
                 self.wait(exc, attempt)
             attempt += 1
 
-    def once(self, call: Callable[..., Answer]) -> Answer:
+    def once(self, call: "Callable[..., Answer]") -> "Answer":
         """One call, as soon as the service wants any. call: takes `timeout_s`."""
         if not self._pacer.begin_call(self.deadline):
             raise self._gave_up(ThrottledError("the service", "others were served until now"))
@@ -139,7 +142,7 @@ class Patience:
             self._pacer.end_call(is_served=is_served)
         return answer
 
-    def _call(self, call: Callable[..., Answer]) -> Answer:
+    def _call(self, call: "Callable[..., Answer]") -> "Answer":
         while (held_s := self._pacer.left_s()) > 0:
             if time.monotonic() + held_s >= self.deadline:
                 raise self._gave_up(

@@ -13,6 +13,16 @@ from urllib.parse import urlsplit
 
 from ravi_agent.errors import AnswerError, OutcomeUnknownError, RefusedError, ThrottledError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Headers(Protocol):
+        """Found in any case of letters."""
+
+        def get(self, name: str, default: str, /) -> str: ...
+
+
 _REASON_LIMIT = 200  # characters of the service's own words
 _LONGEST_WAIT_S = 86400.0
 
@@ -56,10 +66,10 @@ class Reason:
 
 
 def check_status(
-    status: int, headers: Mapping[str, str], content: bytes, what: str, secrets: Iterable[str] = ()
+    status: int, headers: "Headers", content: bytes, what: str, secrets: Iterable[str] = ()
 ) -> None:
     """Nothing where the call was carried out; else ThrottledError, OutcomeUnknownError,
-    AnswerError or RefusedError. headers: as httpx has them, in any case of letters. secrets:
+    AnswerError or RefusedError. secrets:
     what no message may hold, should the service send it back.
 
     A status that nobody knows means what the first of its hundred means (RFC 9110, 15).
@@ -148,7 +158,7 @@ def _line(text: object) -> str:
     return "".join(char if char.isprintable() else " " for char in text[:_REASON_LIMIT])
 
 
-def _retry_after(headers: Mapping[str, str], record: object) -> float | None:
+def _retry_after(headers: "Headers", record: object) -> float | None:
     """Seconds to wait: `retry_after_seconds` of the body, else `Retry-After` (RFC 9110)."""
     if isinstance(record, dict):
         for place in (record, record.get("error"), _details(record)):

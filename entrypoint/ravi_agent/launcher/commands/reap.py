@@ -63,7 +63,7 @@ def reap(options: ReapOptions, call: Call) -> int:
     options.local.check(options.service)
     reaping = options.reaping()
     environ = options.local.environ(options.service.environ(call.environ))
-    # Both need httpx: imported only where identities are deleted.
+    # Both call the service: imported only where identities are deleted.
     if options.worktrees is not None:
         _check_no_engine(call)
         from ravi_agent.launcher.worktrees import reap_worktrees

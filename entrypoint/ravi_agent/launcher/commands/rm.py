@@ -57,7 +57,7 @@ def rm(options: RmOptions, call: Call) -> int:
     end_keys(environ, which.run, names=names)
     if not options.is_deleting:
         return 0
-    from ravi_agent.launcher.identities import delete_of_run  # it loads httpx
+    from ravi_agent.launcher.identities import delete_of_run  # it calls the service
 
     return delete_of_run(which.run, environ, is_local=options.local.is_local)
 

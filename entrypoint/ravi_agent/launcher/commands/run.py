@@ -224,7 +224,7 @@ def run(options: RunOptions, call: Call) -> int:
     with options.engine.open() as backend:
         code = backend.launch(request)
     if options.identities.is_deleting and not request.is_dry_run:
-        from ravi_agent.launcher.identities import delete_of_run  # it loads httpx
+        from ravi_agent.launcher.identities import delete_of_run  # it calls the service
 
         is_local = options.local.is_local
         return delete_of_run(request.run, request.environ, is_local=is_local) or code

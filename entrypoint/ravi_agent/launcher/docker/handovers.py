@@ -64,7 +64,7 @@ class IdentityHandovers:
         is made; None for identities that are not real. is_used_before: what an adopted one has in
         its inbox was for another agent.
         """
-        # Only who provisions on the host waits for httpx.
+        # Only who provisions on the host waits for what calls the service.
         from ravi_agent.service.api import RaviApi
         from ravi_agent.service.provision import Pacer, Provisioner
 

@@ -20,7 +20,7 @@ def check_account(
     what is no Ravi, and UnreachableError where nothing listens. A service that is busy or slow is
     only mentioned to `say`: each start tries again until its own time limit.
     """
-    # httpx is imported only where the service is asked.
+    # What calls the service is imported only where it is asked.
     from ravi_agent.service.api import RaviApi
 
     try:

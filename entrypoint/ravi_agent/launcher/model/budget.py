@@ -64,7 +64,7 @@ def make_budget(plan: Plan, api_url: str, credential: Credential) -> Budget:
     """
     if plan.is_fresh:
         return Budget(plan=plan, identities={})
-    # httpx is imported only where the service is asked.
+    # What calls the service is imported only where it is asked.
     from ravi_agent.service.api import RaviApi
 
     try:

@@ -60,7 +60,7 @@ def diagnose_account(environ: Mapping[str, str], *, is_local: bool) -> Iterator[
         if mode & 0o077:
             says = f"{path} has mode {mode:04o}: others can read it"
             yield Finding(what="key file", verdict=Verdict.NOTE, says=says, fix=f"chmod 600 {path}")
-    # httpx is imported only where the service is asked.
+    # What calls the service is imported only where it is asked.
     from ravi_agent.service.api import RaviApi
 
     def ask() -> str:

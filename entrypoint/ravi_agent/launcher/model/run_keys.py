@@ -65,7 +65,7 @@ def _ends(entry: ledger.Entry, key_uuid: str, identity: Identity) -> bool:
 def _revoke(
     environ: Mapping[str, str], run: str, api_url: str, keys: dict[str, Identity], log: Log
 ) -> None:
-    # httpx is imported only where the service is called.
+    # What calls the service is imported only where it is called.
     from ravi_agent.service.api import RaviApi
     from ravi_agent.service.revocation import revoke_made
 
