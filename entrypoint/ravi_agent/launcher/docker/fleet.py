@@ -170,7 +170,6 @@ class Fleet:
     def _stop(self, why: str | None, grace_s: float) -> None:
         """Begin to end everything: TERM now, KILL once the time to go is over."""
         self._is_stopping = True
-        self._mux.hurry()
         under_way = self._starters.stop()
         while not self._events.empty():
             self._handle(self._events.get())
@@ -181,6 +180,8 @@ class Fleet:
                     self._end(agent, is_stopped=True)
                 self._endings.hurry(agent)
         self._errands.signal_all(self.agents, "SIGTERM")
+        # Behind the signals: agents that write without end, read again, would keep the engine busy.
+        self._errands.do(self._mux.hurry)
         self._timers.enter(grace_s, 0, self._kill_all)
 
     def _kill_all(self) -> None:
