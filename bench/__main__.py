@@ -30,7 +30,7 @@ PAGE = os.path.join(os.path.dirname(_HERE), "docs", "performance.md")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """0 when every case has run; 69 where this machine does not let it."""
-    given = _arguments().parse_args(argv)
+    given = arguments().parse_args(argv)
     if not given.page_only:
         cores = os.cpu_count() or 1
         options = Options(
@@ -95,7 +95,8 @@ def _run(name: str, world: World, rounds: int) -> Measured:
     return measured
 
 
-def _arguments() -> argparse.ArgumentParser:
+def arguments() -> argparse.ArgumentParser:
+    """The options."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--case", action="append", choices=CASES, help="only this one; repeat it")
     parser.add_argument("--rounds", type=int, default=5, help="of each rival (%(default)s)")

@@ -7,7 +7,7 @@ from bench.samples import Measured
 
 BEGIN, END = "<!-- results: make bench -->", "<!-- end of results -->"
 # By a measure's suffix: decimals and unit.
-_UNITS = {"s": (2, "s"), "ms": (1, "ms"), "mb": (2, "MB")}
+_UNITS = {"s": (2, "s"), "ms": (2, "ms"), "mb": (2, "MB")}
 
 
 def put_into(page: str, about: Mapping[str, object], cases: Mapping[str, Measured]) -> str:

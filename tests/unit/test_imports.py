@@ -363,7 +363,7 @@ def test_the_command_line_of_the_launcher_does_not_wait_for_docker() -> None:
 
 # What each engine loads, and nothing of the other. The official client for Kubernetes loads
 # `requests` by itself (kubernetes/config/kube_config.py, for OAuth).
-ENGINES = {"docker": {"docker", "psutil"}, "kubernetes": {"kubernetes"}}
+ENGINES = {"docker": {"docker"}, "kubernetes": {"kubernetes"}}
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -14,6 +14,7 @@ from xml.parsers.expat import ParserCreate
 
 import pytest
 
+from bench.__main__ import arguments
 from ravi_agent import __version__, contract
 from ravi_agent.command.table import TABLE
 from ravi_agent.container import boot, init, release
@@ -146,9 +147,10 @@ def test_every_option_of_a_page_is_one_of_a_command() -> None:
         name for command in launcher_commands() for flag in command.flags for name in flag.names
     }
     ours |= {flag for page in ("image-commands", "ravi", "ravi-local") for flag in options(page)}
+    ours |= {name for action in arguments()._actions for name in action.option_strings}
     recipes = [path for path in (ROOT / "images/harnesses").rglob("*") if path.is_file()]
     ours |= {flag for path in recipes for flag in re.findall(r"--[a-z]+\b", path.read_text())}
-    others = {"--case", "--help", "--version", "--init", "--upgrade", "--scale", "--build-arg"}
+    others = {"--help", "--version", "--init", "--upgrade", "--scale", "--build-arg"}
     docker_and_kubectl = {"--tag", "--volume", "--rm", "--env", "--format", "--output", "--force"}
     unknown = {
         (page, option)

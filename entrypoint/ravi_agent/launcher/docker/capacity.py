@@ -1,9 +1,8 @@
 """What this machine and its engine can carry: how many starts at once, how many open files."""
 
+import os
 import resource
 from dataclasses import replace
-
-import psutil
 
 from ravi_agent.errors import UsageError
 from ravi_agent.launcher.planning.plan import Plan
@@ -33,15 +32,27 @@ def measured(plan: Plan, *, has_logs: bool) -> Plan:
     Raises UsageError where this host allows fewer.
     """
     starts = plan.flow.concurrency or default_concurrency(
-        plan, cores=psutil.cpu_count() or 1, free_memory=psutil.virtual_memory().available
+        plan,
+        cores=os.cpu_count() or 1,
+        free_memory=available_memory() if plan.container.memory else 0,
     )
     starts = min(starts, plan.at_once, MOST_STARTS)
     reserve_files(files_needed(plan.at_once, starts, has_logs=has_logs), plan.at_once)
     return replace(plan, flow=replace(plan.flow, concurrency=starts))
 
 
+def available_memory() -> int:
+    """Bytes that this host can give without swapping."""
+    import psutil  # 8 ms that only who needs it waits for
+
+    return int(psutil.virtual_memory().available)
+
+
 def default_concurrency(plan: Plan, *, cores: int, free_memory: int) -> int:
-    """Starts at once: by the cores, and by how many agents fit into the free memory (bytes)."""
+    """Starts at once: by the cores, and by how many agents fit into the free memory (bytes).
+
+    free_memory counts only where an agent has a limit of its own.
+    """
     starts = max(4, _STARTS_PER_CORE * cores)
     if plan.container.memory:
         starts = min(starts, max(1, free_memory // plan.container.memory))

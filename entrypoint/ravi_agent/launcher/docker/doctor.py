@@ -4,8 +4,6 @@ import resource
 from collections.abc import Iterator
 from functools import partial
 
-import psutil
-
 from ravi_agent import contract
 from ravi_agent.errors import RaviError
 from ravi_agent.launcher.docker import capacity
@@ -94,7 +92,7 @@ def _files(target: DoctorTarget) -> Finding:
 
 
 def _memory(target: DoctorTarget) -> Finding:
-    free = psutil.virtual_memory().available
+    free = capacity.available_memory()
     idle = target.count * _AGENT_BYTES
     says = f"{free >> 20} MB free here; {target.count} idle agents take about {idle >> 20} MB"
     if idle > free:

@@ -12,11 +12,10 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import psutil
-
 from ravi_agent.errors import EngineError, UsageError
 from ravi_agent.launcher.docker.engine import DockerEngine
 from ravi_agent.launcher.docker.notes import DRIVER, Note, erase_notes, read_notes, write_note
+from ravi_agent.launcher.docker.processes import began_at
 
 _ATTEMPTS = 5
 _BACK_OFF_S = 0.3
@@ -39,7 +38,7 @@ class Process:
             host=os.uname().nodename,
             place=_place(),
             pid=pid,
-            started_at=psutil.Process(pid).create_time(),
+            started_at=began_at(pid) or 0.0,
         )
 
     @property
@@ -52,12 +51,8 @@ class Process:
         """Whether it runs, or may: a process of another host is taken to."""
         if not self.is_here:
             return True
-        try:
-            found = psutil.Process(self.pid)
-            is_dead = found.status() == psutil.STATUS_ZOMBIE
-            return not is_dead and abs(found.create_time() - self.started_at) < 1.0
-        except psutil.NoSuchProcess:
-            return False
+        began = began_at(self.pid)
+        return began is not None and abs(began - self.started_at) < 1.0
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"
@@ -168,4 +163,6 @@ def _place() -> str:
             boot = file.read().strip()
         return f"{boot} {os.stat('/proc/self/ns/pid').st_ino}"
     except OSError:  # no Linux: processes have one namespace there
+        import psutil
+
         return f"{os.uname().nodename} {psutil.boot_time():.0f}"
