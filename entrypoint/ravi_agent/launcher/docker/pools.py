@@ -73,7 +73,7 @@ class Pool:
         Nothing is written in a dry run. Raises RaviError where the pool cannot be looked at, or is
         too small.
         """
-        from ravi_agent.service.api import RaviApi  # httpx is imported only where it is needed
+        from ravi_agent.service.api import RaviApi
 
         prefix = pool_prefix(self._name_prefix, self._pool)
         with RaviApi(self._api_url, credential) as api:
