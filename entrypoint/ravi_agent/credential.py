@@ -20,6 +20,7 @@ import os
 
 from ravi_agent import contract
 from ravi_agent.errors import SettingsError
+from ravi_agent.key_traces import note_trace
 from ravi_agent.plain_file import read_plain_file
 from ravi_agent.small_json import read_json
 
@@ -215,11 +216,13 @@ def _from_variables(environ: "Mapping[str, str]", name: str) -> Credential | Non
             "credential given twice", f"both {name} and {file_name} are set", f"unset {name}"
         )
     if value:
+        note_trace(name)
         return Credential(check_token(value, name), name)
     return _from_key_file(path, file_name) if path else None
 
 
 def _from_key_file(path: str, source: str) -> Credential:
+    note_trace(path)
     try:
         # Whoever gives the key names the file, and may well give a pipe: `<(pass show ravi)`.
         with open(path, encoding="ascii", errors="replace") as file:
@@ -261,6 +264,7 @@ def _unix_time(text: object, path: str) -> float | None:
 
 def _read_record(path: str) -> dict[str, object] | None:
     """The JSON object in one of the CLI's files, None where there is no such file."""
+    note_trace(path)
     try:
         data, _ = read_plain_file(path, _FILE_LIMIT, is_link_followed=True)
     except (FileNotFoundError, NotADirectoryError):

@@ -11,10 +11,16 @@ from ravi_agent import contract
 from ravi_agent.credential import Credential, check_token
 from ravi_agent.errors import AnswerError, SettingsError
 from ravi_agent.identity import Identity
+from ravi_agent.key_traces import note_trace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+_SOURCE = "hand-over"
+# All that a line holds which hands over an identity and nothing else.
+_IDENTITY_FIELDS = frozenset({"uuid", "name", "email", "phone", "created_at", "key"})
 
 
 class Handover:
@@ -59,6 +65,8 @@ class Handover:
         if not isinstance(record, dict):
             raise _unusable("it is not a JSON object")
         identity, key = record.get("identity"), record.get("management_key")
+        if record.keys() != {"identity"} or not _is_identity_alone(identity):
+            note_trace(_SOURCE)
         if isinstance(identity, dict):
             own_key = identity.get("key")
             if own_key is not None and not isinstance(own_key, str):
@@ -66,15 +74,24 @@ class Handover:
             try:
                 return cls(
                     identity=Identity.from_public(
-                        identity, check_token(own_key, "hand-over") if own_key else None
+                        identity, check_token(own_key, _SOURCE) if own_key else None
                     )
                 )
             except AnswerError as exc:
                 raise _unusable(str(exc)) from None
         if isinstance(key, str):
-            credential = Credential(check_token(key, "hand-over"), "hand-over")
+            credential = Credential(check_token(key, _SOURCE), _SOURCE)
             return cls(credential=credential, is_fresh=record.get("fresh") is True)
         raise _unusable("it holds neither an identity nor a management key")
+
+
+def _is_identity_alone(identity: object) -> bool:
+    """Whether it is an identity's record, with nothing that could be a key of the account."""
+    return (
+        isinstance(identity, dict)
+        and _IDENTITY_FIELDS.issuperset(identity)
+        and not any(contract.MANAGEMENT_KEY_PREFIX in str(value) for value in identity.values())
+    )
 
 
 def read_handover(descriptor: int, wait: "Callable[[int], bool]") -> Handover:
@@ -89,7 +106,10 @@ def read_handover(descriptor: int, wait: "Callable[[int], bool]") -> Handover:
         line += chunk
         if len(line) > contract.HANDOVER_LIMIT:
             raise _unusable("the line does not end")
-    return Handover.from_line(line.partition(b"\n")[0])
+    line, _, rest = line.partition(b"\n")
+    if rest:
+        note_trace(_SOURCE)
+    return Handover.from_line(line)
 
 
 def ready_line(identity: Identity) -> str:

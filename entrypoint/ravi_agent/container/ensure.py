@@ -166,8 +166,10 @@ def keep_skill_files(
 def _credential_files(settings: Settings) -> "CredentialFiles | None":
     if not settings.credential_files:
         return None
+    from ravi_agent.key_traces import note_trace
     from ravi_agent.workspace.credential_files import CredentialFiles  # most starts need none
 
+    note_trace("RAVI_CREDENTIAL_FILES")  # files of anybody's, whose other lines it reads
     return CredentialFiles(settings.workspace, settings.credential_files)
 
 
