@@ -4,7 +4,6 @@ One line of JSON: {"management_key": …, "fresh": true} to provision with, or {
 "key": …}} made elsewhere. Standard input is in no log, argument, label or `docker inspect`.
 """
 
-import json
 import os
 
 from ravi_agent import contract
@@ -12,6 +11,7 @@ from ravi_agent.credential import Credential, check_token
 from ravi_agent.errors import AnswerError, SettingsError
 from ravi_agent.identity import Identity
 from ravi_agent.key_traces import note_trace
+from ravi_agent.small_json import read_json, write_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ class Handover:
 
     def to_line(self) -> bytes:
         """The line for the container's standard input. It holds a key: write it nowhere else."""
+        import json  # the launcher's side: an agent waits for none of it
+
         record: dict[str, object] = {}
         if self.identity:
             record["identity"] = {**self.identity.public(), "key": self.identity.key}
@@ -59,7 +61,7 @@ class Handover:
     def from_line(cls, line: bytes) -> "Handover":
         """Raises SettingsError, quoting nothing of the line."""
         try:
-            record = json.loads(line)
+            record = read_json(line)
         except (ValueError, RecursionError):
             raise _unusable("it is not JSON") from None
         if not isinstance(record, dict):
@@ -114,7 +116,7 @@ def read_handover(descriptor: int, wait: "Callable[[int], bool]") -> Handover:
 
 def ready_line(identity: Identity) -> str:
     """The answer to a hand-over, for standard error."""
-    return f"{contract.READY_PREFIX}{json.dumps(identity.told())}\n"
+    return f"{contract.READY_PREFIX}{write_json(identity.told())}\n"
 
 
 def parse_ready_line(line: bytes) -> Identity | None:
@@ -123,8 +125,9 @@ def parse_ready_line(line: bytes) -> Identity | None:
     if not line.startswith(prefix):
         return None
     try:
-        return Identity.from_told(json.loads(line.removeprefix(prefix)))
-    except (ValueError, RecursionError, AttributeError, AnswerError):
+        record = read_json(line.removeprefix(prefix))
+        return Identity.from_told(record) if isinstance(record, dict) else None
+    except (ValueError, RecursionError, AnswerError):
         return None
 
 
