@@ -85,7 +85,7 @@ def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
             on_exit = release_variables(settings, environ)
         user = find_agent_user(settings.agent_user, is_asked_for=settings.is_agent_user_asked_for)
 
-        from ravi_agent.container.ensure import FOUND
+        from ravi_agent.container.provisioned import FOUND
         from ravi_agent.container.status import status_path, write_status
 
         # A host has no health check to answer, and a work tree that is to stay clean.
@@ -147,12 +147,8 @@ def _identify(
     is_load_only: bool,
 ) -> "tuple[Identity, str]":
     """The workspace's identity, and where it came from, in the words of `ensure`."""
-    from ravi_agent.container.ensure import (
-        FOUND,
-        keep_credential_files,
-        load_provisioned,
-    )
     from ravi_agent.container.provenance import check_provenance
+    from ravi_agent.container.provisioned import FOUND, load_provisioned
     from ravi_agent.workspace.reader import mark_path
 
     identity = load_provisioned(settings, user)
@@ -162,7 +158,10 @@ def _identify(
 
         identity = replace_refused_key(settings, environ, identity, user, log, watch, status)
     if identity:
-        keep_credential_files(settings, identity, user, log, watch)
+        if settings.credential_files:
+            from ravi_agent.container.ensure import keep_credential_files
+
+            keep_credential_files(settings, identity, user, log, watch)
         return identity, FOUND
     if is_load_only:
         from ravi_agent.container.nearby import not_provisioned
