@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -74,14 +75,17 @@ def start(tmp_path: Path) -> Iterator[Start]:
     processes = []
 
     def start(
-        environ: dict[str, str], stdin: bytes = b"", pass_fds: tuple[int, ...] = ()
+        environ: dict[str, str],
+        stdin: bytes = b"",
+        pass_fds: tuple[int, ...] = (),
+        flags: str = "-IS",
     ) -> Started:
         program = (
-            f"import sys; sys.path.append({SOURCE!r})\n"
+            f"import sys; sys.path += {[SOURCE, sysconfig.get_path('purelib')]!r}\n"
             "from ravi_agent.container.boot import main; main()"
         )
         process = subprocess.Popen(
-            [sys.executable, "-I", "-c", program, "sh", "-c", "echo up; exec sleep 60"],
+            [sys.executable, flags, "-c", program, "sh", "-c", "echo up; exec sleep 60"],
             env={
                 "PATH": os.environ["PATH"],
                 "LC_ALL": "C.UTF-8",
@@ -167,6 +171,14 @@ def test_a_key_that_is_not_read_changes_nothing_and_is_nowhere(
     assert started.count_in_memory(MANAGEMENT_KEY) == started.count_in_memory(TOKEN) == 0
     # The search can find.
     assert started.count_in_memory(str(IDENTITY.key)) > 0
+
+
+@pytest.mark.parametrize("flags", ["-I", "-ES"])
+def test_a_python_that_loads_other_people_s_code_does_not(
+    start: Start, provisioned: Path, flags: str
+) -> None:
+    """On a host: a thread or a hook of somebody's would stay with PID 1."""
+    assert not start({}, flags=flags).is_first_program
 
 
 # --- it does not --------------------------------------------------------------------------------

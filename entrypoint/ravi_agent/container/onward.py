@@ -1,6 +1,7 @@
 """From boot to supervise: in the same process, or by an execve that throws this program away."""
 
 import os
+import sys
 
 from ravi_agent.container import prctl
 from ravi_agent.container.account_key import find_trace
@@ -64,5 +65,11 @@ def supervise(
 
 
 def _is_as_executed(options: Options) -> bool:
-    """Whether this process can be as open to root as one that execve(2) has made."""
+    """Whether this process is what execve(2) would make of it, for the agent and for root.
+
+    Outside of our images Python may have been started with anything: other people's threads, hooks
+    and warnings that are errors, and megabytes of modules.
+    """
+    if not (sys.flags.isolated and sys.flags.no_site):
+        return False
     return options.user is None or prctl.allow_tracing()
