@@ -19,7 +19,9 @@ default. No file of a workspace says where it is sent.
 import os
 
 from ravi_agent import contract
+from ravi_agent.credential_paths import AUTH_FILE, home_folder
 from ravi_agent.errors import SettingsError
+from ravi_agent.key_traces import note_trace
 from ravi_agent.plain_file import read_plain_file
 from ravi_agent.small_json import read_json
 
@@ -27,7 +29,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_AUTH_FILE = "auth.json"
 _FILE_LIMIT = 256 * 1024  # bytes; a config.json has some hundred
 _TOKEN_LIMIT = 16 * 1024  # characters
 
@@ -73,7 +74,7 @@ def container_credential(environ: "Mapping[str, str]") -> Credential | None:
         return key or token
     if os.path.exists(contract.MANAGEMENT_KEY_PATH):
         return _from_key_file(contract.MANAGEMENT_KEY_PATH, contract.MANAGEMENT_KEY_PATH)
-    return _from_auth_file(os.path.join(home_folder(environ), _AUTH_FILE))
+    return _from_auth_file(os.path.join(home_folder(environ), AUTH_FILE))
 
 
 def host_credential(environ: "Mapping[str, str]", folder: str | None = None) -> Credential | None:
@@ -129,22 +130,6 @@ def host_account(environ: "Mapping[str, str]", *, is_local: bool) -> tuple[str, 
     return read_service_url(environ), credential
 
 
-def credential_paths(environ: "Mapping[str, str]") -> list[str]:
-    """Every file that may hold the account's credential, whether it is used or not."""
-    named = (environ.get("RAVI_MANAGEMENT_KEY_FILE"), environ.get("RAVI_ACCESS_TOKEN_FILE"))
-    home = home_folder(environ)
-    return [
-        *(path for path in named if path),
-        contract.MANAGEMENT_KEY_PATH,
-        os.path.join(home, _AUTH_FILE),
-    ]
-
-
-def key_path(environ: "Mapping[str, str]") -> str:
-    """Where the management key's file is, if there is one."""
-    return environ.get("RAVI_MANAGEMENT_KEY_FILE") or contract.MANAGEMENT_KEY_PATH
-
-
 def no_container_credential() -> SettingsError:
     """The error for a start in a container that needs a credential and has none."""
     return SettingsError(
@@ -180,11 +165,6 @@ def check_token(token: str, source: str) -> str:
     return token
 
 
-def home_folder(environ: "Mapping[str, str]") -> str:
-    """Where the CLI keeps what belongs to the whole account: `~/.ravi`."""
-    return os.path.join(environ.get("HOME") or "/", contract.RAVI_DIR)
-
-
 def read_config(folder: str) -> dict[str, str]:
     """The non-empty strings of a directory's `config.json`; {} where there is none.
 
@@ -215,11 +195,13 @@ def _from_variables(environ: "Mapping[str, str]", name: str) -> Credential | Non
             "credential given twice", f"both {name} and {file_name} are set", f"unset {name}"
         )
     if value:
+        note_trace(name)
         return Credential(check_token(value, name), name)
     return _from_key_file(path, file_name) if path else None
 
 
 def _from_key_file(path: str, source: str) -> Credential:
+    note_trace(path)
     try:
         # Whoever gives the key names the file, and may well give a pipe: `<(pass show ravi)`.
         with open(path, encoding="ascii", errors="replace") as file:
@@ -261,6 +243,7 @@ def _unix_time(text: object, path: str) -> float | None:
 
 def _read_record(path: str) -> dict[str, object] | None:
     """The JSON object in one of the CLI's files, None where there is no such file."""
+    note_trace(path)
     try:
         data, _ = read_plain_file(path, _FILE_LIMIT, is_link_followed=True)
     except (FileNotFoundError, NotADirectoryError):

@@ -4,17 +4,23 @@ One line of JSON: {"management_key": …, "fresh": true} to provision with, or {
 "key": …}} made elsewhere. Standard input is in no log, argument, label or `docker inspect`.
 """
 
-import json
 import os
 
 from ravi_agent import contract
 from ravi_agent.credential import Credential, check_token
 from ravi_agent.errors import AnswerError, SettingsError
 from ravi_agent.identity import Identity
+from ravi_agent.key_traces import note_trace
+from ravi_agent.small_json import read_json, write_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+_SOURCE = "hand-over"
+# All that a line holds which hands over an identity and nothing else.
+_IDENTITY_FIELDS = frozenset({"uuid", "name", "email", "phone", "created_at", "key"})
 
 
 class Handover:
@@ -41,6 +47,8 @@ class Handover:
 
     def to_line(self) -> bytes:
         """The line for the container's standard input. It holds a key: write it nowhere else."""
+        import json  # the launcher's side: an agent waits for none of it
+
         record: dict[str, object] = {}
         if self.identity:
             record["identity"] = {**self.identity.public(), "key": self.identity.key}
@@ -53,12 +61,14 @@ class Handover:
     def from_line(cls, line: bytes) -> "Handover":
         """Raises SettingsError, quoting nothing of the line."""
         try:
-            record = json.loads(line)
+            record = read_json(line)
         except (ValueError, RecursionError):
             raise _unusable("it is not JSON") from None
         if not isinstance(record, dict):
             raise _unusable("it is not a JSON object")
         identity, key = record.get("identity"), record.get("management_key")
+        if record.keys() != {"identity"} or not _is_identity_alone(identity):
+            note_trace(_SOURCE)
         if isinstance(identity, dict):
             own_key = identity.get("key")
             if own_key is not None and not isinstance(own_key, str):
@@ -66,15 +76,24 @@ class Handover:
             try:
                 return cls(
                     identity=Identity.from_public(
-                        identity, check_token(own_key, "hand-over") if own_key else None
+                        identity, check_token(own_key, _SOURCE) if own_key else None
                     )
                 )
             except AnswerError as exc:
                 raise _unusable(str(exc)) from None
         if isinstance(key, str):
-            credential = Credential(check_token(key, "hand-over"), "hand-over")
+            credential = Credential(check_token(key, _SOURCE), _SOURCE)
             return cls(credential=credential, is_fresh=record.get("fresh") is True)
         raise _unusable("it holds neither an identity nor a management key")
+
+
+def _is_identity_alone(identity: object) -> bool:
+    """Whether it is an identity's record, with nothing that could be a key of the account."""
+    return (
+        isinstance(identity, dict)
+        and _IDENTITY_FIELDS.issuperset(identity)
+        and not any(contract.MANAGEMENT_KEY_PREFIX in str(value) for value in identity.values())
+    )
 
 
 def read_handover(descriptor: int, wait: "Callable[[int], bool]") -> Handover:
@@ -89,12 +108,15 @@ def read_handover(descriptor: int, wait: "Callable[[int], bool]") -> Handover:
         line += chunk
         if len(line) > contract.HANDOVER_LIMIT:
             raise _unusable("the line does not end")
-    return Handover.from_line(line.partition(b"\n")[0])
+    line, _, rest = line.partition(b"\n")
+    if rest:
+        note_trace(_SOURCE)
+    return Handover.from_line(line)
 
 
 def ready_line(identity: Identity) -> str:
     """The answer to a hand-over, for standard error."""
-    return f"{contract.READY_PREFIX}{json.dumps(identity.told())}\n"
+    return f"{contract.READY_PREFIX}{write_json(identity.told())}\n"
 
 
 def parse_ready_line(line: bytes) -> Identity | None:
@@ -103,8 +125,9 @@ def parse_ready_line(line: bytes) -> Identity | None:
     if not line.startswith(prefix):
         return None
     try:
-        return Identity.from_told(json.loads(line.removeprefix(prefix)))
-    except (ValueError, RecursionError, AttributeError, AnswerError):
+        record = read_json(line.removeprefix(prefix))
+        return Identity.from_told(record) if isinstance(record, dict) else None
+    except (ValueError, RecursionError, AnswerError):
         return None
 
 

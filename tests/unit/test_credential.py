@@ -14,11 +14,11 @@ from ravi_agent.credential import (
     Credential,
     check_token,
     container_credential,
-    credential_paths,
     host_account,
     host_credential,
     no_container_credential,
 )
+from ravi_agent.credential_paths import credential_paths
 from ravi_agent.errors import SettingsError
 from ravi_agent.settings import Settings
 

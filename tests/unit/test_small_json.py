@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ravi_agent
-from ravi_agent.small_json import read_json
+from ravi_agent.small_json import read_json, write_json
 
 WHY = "JSON|value|Expecting|Invalid|Extra|Unterminated|codec|property|delimiter|control"
 VALUES = st.recursive(
@@ -31,6 +31,20 @@ def test_it_reads_what_json_writes(
     text = around + json.dumps(value, indent=indent, ensure_ascii=is_ascii) + around
 
     assert read_json(text.encode(errors="surrogatepass" if is_ascii else "strict")) == value
+
+
+PRINTABLE = st.text(st.characters(exclude_categories=("C", "Z")) | st.just(" "))
+
+
+@given(st.dictionaries(PRINTABLE, st.none() | PRINTABLE, max_size=4))
+def test_it_writes_what_json_writes(record: dict[str, str | None]) -> None:
+    assert write_json(record) == json.dumps(record)
+    assert write_json(record, is_indented=True) == json.dumps(record, indent=2)
+
+
+@given(st.dictionaries(st.text(), st.none() | st.text(), max_size=4))
+def test_json_reads_whatever_it_writes(record: dict[str, str | None]) -> None:
+    assert json.loads(write_json(record)) == record
 
 
 @given(st.binary(max_size=20) | st.text('[]{}",:0123e+-.ntf \\u', max_size=20).map(str.encode))

@@ -9,11 +9,11 @@ from ravi_agent import contract
 from ravi_agent.credential import (
     Credential,
     check_token,
-    home_folder,
     host_credential,
     no_host_credential,
     read_config,
 )
+from ravi_agent.credential_paths import home_folder
 from ravi_agent.errors import RefusedError, SettingsError, WorkspaceError
 from ravi_agent.plain_file import read_plain_file
 from ravi_agent.service_url import check_service_url, read_service_url

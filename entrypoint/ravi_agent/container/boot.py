@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
-    """One start, from the command line to the execve of supervise. Raises any RaviError."""
+    """One start, from the command line to supervise. Raises any RaviError."""
     command, is_ensuring = _parse(argv, environ)
 
     from ravi_agent.container.surroundings import is_started_by_engine
@@ -85,7 +85,7 @@ def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
             on_exit = release_variables(settings, environ)
         user = find_agent_user(settings.agent_user, is_asked_for=settings.is_agent_user_asked_for)
 
-        from ravi_agent.container.ensure import FOUND
+        from ravi_agent.container.provisioned import FOUND
         from ravi_agent.container.status import status_path, write_status
 
         # A host has no health check to answer, and a work tree that is to stay clean.
@@ -114,13 +114,14 @@ def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
 
         held = None
         if status:  # else this is a second start in a container, or on a host
-            is_found = origin == FOUND
-            held = warn_of_another_agent(settings, identity, user, log, is_found=is_found)
+            held = warn_of_another_agent(settings, identity, user, log, is_found=origin == FOUND)
         warn_of_official_cli(settings, environment, log, is_on_a_host=is_on_a_host)
         _say_ready(settings, identity, log)
         if not is_load_only:  # there, whoever runs the hooks runs the agent: docs/harnesses.md
             _guard_key(settings, environ, user, log)
-    _exec_supervise(settings, user, status, on_exit, command, environment, held)
+    from ravi_agent.container.onward import supervise
+
+    supervise(settings, user, status, on_exit, command, environment, held=held, parent=_PARENT)
 
 
 def _say_ready(settings: "Settings", identity: "Identity", log: "Log") -> None:
@@ -146,12 +147,8 @@ def _identify(
     is_load_only: bool,
 ) -> "tuple[Identity, str]":
     """The workspace's identity, and where it came from, in the words of `ensure`."""
-    from ravi_agent.container.ensure import (
-        FOUND,
-        keep_credential_files,
-        load_provisioned,
-    )
     from ravi_agent.container.provenance import check_provenance
+    from ravi_agent.container.provisioned import FOUND, load_provisioned
     from ravi_agent.workspace.reader import mark_path
 
     identity = load_provisioned(settings, user)
@@ -161,7 +158,10 @@ def _identify(
 
         identity = replace_refused_key(settings, environ, identity, user, log, watch, status)
     if identity:
-        keep_credential_files(settings, identity, user, log, watch)
+        if settings.credential_files:
+            from ravi_agent.container.ensure import keep_credential_files
+
+            keep_credential_files(settings, identity, user, log, watch)
         return identity, FOUND
     if is_load_only:
         from ravi_agent.container.nearby import not_provisioned
@@ -259,40 +259,3 @@ def _guard_key(
     if settings.removes_key_file:
         remove_key_file(environ, log)
     warn_of_readable_key(environ, user, log)
-
-
-def _exec_supervise(
-    settings: "Settings",
-    user: "AgentUser | None",
-    status: str | None,
-    on_exit: dict[str, str],
-    command: list[str],
-    environment: dict[str, str],
-    held: int | None,
-) -> "NoReturn":
-    """Become supervise: this program's memory and environment, keys and all, are gone with it."""
-    from ravi_agent.container.early import exec_supervise
-    from ravi_agent.container.environment import expand
-    from ravi_agent.container.options import Options
-    from ravi_agent.container.surroundings import is_started_by_engine
-
-    options = Options(
-        expand(command, environment),
-        grace_s=settings.grace_s,
-        log=(settings.log_level, settings.log_format),
-        signal_scope=settings.signal_scope,
-        signal_map=settings.signal_map,
-        exit_remap=settings.exit_remap,
-        status_path=status,
-        user=user.to_ids() if user else None,
-        on_exit=on_exit,
-        start_hook=settings.start_hook,
-        stop_hook=settings.stop_hook,
-    )
-    options.held, options.timeout_s = held, settings.timeout_s
-    options.is_telling = settings.is_handover_expected
-    options.parent = _PARENT if settings.dies_with_parent else None
-    # On a host an agent is as free as its user, and whoever asks for root wants what root may do.
-    is_root = user is None and os.geteuid() == 0
-    options.is_confined = settings.has_no_new_privs and is_started_by_engine() and not is_root
-    exec_supervise(options, environment, settings.log_for(PROGRAM))

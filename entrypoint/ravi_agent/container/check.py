@@ -6,9 +6,10 @@ import time
 from collections.abc import Iterator, Mapping
 
 from ravi_agent import contract
-from ravi_agent.container.ensure import load_provisioned
+from ravi_agent.container.provisioned import load_provisioned
 from ravi_agent.container.user import ActingAs, AgentUser, can_read, find_agent_user
-from ravi_agent.credential import Credential, container_credential, credential_paths
+from ravi_agent.credential import Credential, container_credential
+from ravi_agent.credential_paths import credential_paths
 from ravi_agent.errors import RaviError
 from ravi_agent.settings import Settings
 from ravi_agent.terminal import visible

@@ -4,6 +4,13 @@ import os
 import time
 
 from ravi_agent import contract
+from ravi_agent.container.provisioned import (
+    ADOPTED,
+    CREATED,
+    FOUND,
+    HANDED_OVER,
+    load_provisioned,
+)
 from ravi_agent.container.status import write_status
 from ravi_agent.container.stop import StopWatch
 from ravi_agent.container.user import ActingAs, AgentUser
@@ -15,7 +22,6 @@ from ravi_agent.credential import (
 from ravi_agent.errors import SettingsError, WorkspaceError
 from ravi_agent.identity import Identity
 from ravi_agent.settings import PHONE_REQUIRE, Settings
-from ravi_agent.workspace import reader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,21 +33,6 @@ if TYPE_CHECKING:
     from ravi_agent.workspace.credential_files import CredentialFiles
 
 _LOCK_RETRY_S = 0.05
-# Where an identity came from: FOUND is the workspace, which the agent can write.
-FOUND, CREATED, ADOPTED, HANDED_OVER = "found", "created", "adopted", "handed over"
-
-
-def load_provisioned(
-    settings: Settings, user: AgentUser | None, *, is_owner_checked: bool = True
-) -> Identity | None:
-    """The identity that is there already: offline, without a key, in a millisecond."""
-    with ActingAs(user):
-        return reader.load(
-            settings.workspace,
-            name=settings.asked_name,
-            api_url=settings.api_url,
-            is_owner_checked=is_owner_checked,
-        )
 
 
 def provision_workspace(
@@ -166,8 +157,10 @@ def keep_skill_files(
 def _credential_files(settings: Settings) -> "CredentialFiles | None":
     if not settings.credential_files:
         return None
+    from ravi_agent.key_traces import note_trace
     from ravi_agent.workspace.credential_files import CredentialFiles  # most starts need none
 
+    note_trace("RAVI_CREDENTIAL_FILES")  # files of anybody's, whose other lines it reads
     return CredentialFiles(settings.workspace, settings.credential_files)
 
 

@@ -5,7 +5,6 @@ import os
 import sys
 
 from ravi_agent import contract
-from ravi_agent.container.exec_error import ExecError
 from ravi_agent.errors import RaviError
 from ravi_agent.log import write_stderr
 
@@ -65,7 +64,9 @@ def _expected(exc: BaseException) -> tuple[str, str, str | None, int] | None:
     """What failed, why, the remedy and the code; None for what nobody expected."""
     if isinstance(exc, RaviError):
         return exc.what, exc.why, exc.fix, exc.exit_code
-    if isinstance(exc, ExecError):
+    # Whoever has raised that has loaded it: no start waits for it.
+    module = sys.modules.get("ravi_agent.container.exec_error")
+    if module and isinstance(exc, module.ExecError):
         return "cannot run the agent", exc.why, exc.fix, exc.code
     number = exc.errno if isinstance(exc, OSError) else None
     if isinstance(exc, MemoryError):

@@ -47,14 +47,13 @@ def init(argv: list[str], watch: StopWatch) -> int:
 
     from ravi_agent.container.arguments import Parser, parse_settings, settings_of
     from ravi_agent.container.ensure import (
-        FOUND,
         keep_credential_files,
         keep_skill_files,
-        load_provisioned,
         provision_workspace,
     )
     from ravi_agent.container.environ import initial_environ
     from ravi_agent.container.failure import leave_termination_message
+    from ravi_agent.container.provisioned import FOUND, load_provisioned
     from ravi_agent.container.user import find_agent_user
     from ravi_agent.workspace.reader import mark_path
 

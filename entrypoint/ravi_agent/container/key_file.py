@@ -6,7 +6,7 @@ import stat
 
 from ravi_agent import contract
 from ravi_agent.container.user import can_read
-from ravi_agent.credential import credential_paths
+from ravi_agent.credential_paths import credential_paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

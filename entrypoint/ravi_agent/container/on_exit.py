@@ -7,7 +7,7 @@ to be released.
 import os
 
 from ravi_agent.container.root_env import read_root_env
-from ravi_agent.credential import credential_paths, key_path
+from ravi_agent.credential_paths import credential_paths, key_path
 from ravi_agent.errors import SettingsError
 from ravi_agent.settings import ON_EXIT_DELETE
 

@@ -19,6 +19,14 @@ def forbid_tracing() -> bool:
     return _prctl(_SET_DUMPABLE, 0)
 
 
+def allow_tracing() -> bool:
+    """Undo what a change of the effective uid did (fs/exec.c, set_dumpable), as execve(2) does.
+
+    Else root could not enter /proc/<pid>/fd of its own process without CAP_SYS_PTRACE.
+    """
+    return _prctl(_SET_DUMPABLE, 1)
+
+
 def signal_at_parents_end(number: int) -> bool:
     """Get a signal when the thread that started this process ends."""
     return _prctl(_SET_PDEATHSIG, number)

@@ -17,7 +17,7 @@ def record(
     log: "Log",
 ) -> None:
     """Record the identity of a workspace and where it came from (`ensure`'s words)."""
-    from ravi_agent.container.ensure import ADOPTED, CREATED, FOUND
+    from ravi_agent.container.provisioned import ADOPTED, CREATED, FOUND
     from ravi_agent.workspace import ledger
 
     if origin == FOUND and identity.name != settings.identity_name:

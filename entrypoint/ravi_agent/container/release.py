@@ -10,9 +10,9 @@ import sys
 import time
 
 from ravi_agent import contract
-from ravi_agent.container.ensure import load_provisioned
 from ravi_agent.container.on_exit import KNOWN_NAME, KNOWN_UUID
 from ravi_agent.container.options import from_release_words
+from ravi_agent.container.provisioned import load_provisioned
 from ravi_agent.container.status import remove_status
 from ravi_agent.container.user import ActingAs, AgentUser, find_agent_user
 from ravi_agent.credential import (

@@ -1,6 +1,7 @@
 """The second half of PID 1: run the agent, pass on signals, reap, drain, exit with its code.
 
-Knows nothing of identities and holds no key: boot has thrown its memory away to become this.
+Knows nothing of identities. Where boot may have held a key of the account, this is a program of its
+own, and boot's memory is gone; else boot's process goes on as this.
 All signals stay blocked and are taken one at a time, so there is no handler, no race with the
 agent's start, and no wake-up while nothing happens. Whatever it needs is loaded before the agent
 starts: an agent may replace Python, and this package with it.
@@ -27,6 +28,7 @@ from ravi_agent.log import Log, write_stderr
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
+    from collections.abc import Callable
     from typing import NoReturn
 else:
     import _signal as signal  # as in stop.py
@@ -37,16 +39,24 @@ PROGRAM = "ravi-entrypoint"
 def main(argv: list[str]) -> "NoReturn":
     """Run the agent and exit with its code, or 128+n, 126, 127."""
     block_signals()
+    open_standard()
+    _leave_with(lambda: _supervise(Options.from_words(argv), initial_environ()))
+
+
+def go_on(options: Options, environment: dict[str, str]) -> "NoReturn":
+    """Do that in the process that has booted. Expects all signals to be blocked."""
+    _leave_with(lambda: _supervise(options, environment))
+
+
+def _leave_with(supervise: "Callable[[], int]") -> "NoReturn":
     try:
-        code = _supervise(argv)
+        code = supervise()
     except BaseException as exc:  # noqa: BLE001 - the one place where every failure becomes a code
         code = _fail(exc)
     os._exit(code)
 
 
-def _supervise(argv: list[str]) -> int:
-    open_standard()
-    options = Options.from_words(argv)
+def _supervise(options: Options, environment: dict[str, str]) -> int:
     close_others(options.held)
     level, form = options.log
     log = Log(PROGRAM, level=level, is_json=form == "json")
@@ -59,7 +69,6 @@ def _supervise(argv: list[str]) -> int:
     # Ignored, it would lose the agent's code. Elsewhere this would discard one that is pending.
     if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    environment = initial_environ()
     if os.getpid() != 1 and not prctl.become_subreaper():
         log.warning("orphans are not reaped: no subreaper", "run as PID 1")
     if os.getpid() == 1 and options.user is None:

@@ -13,7 +13,6 @@ from ravi_agent import contract
 from ravi_agent.workspace import trust
 from ravi_agent.workspace.contents import file_contents
 from ravi_agent.workspace.file_system import Lock, set_mode, sync
-from ravi_agent.workspace.git import Worktree
 from ravi_agent.workspace.removal import remove_dir
 
 TYPE_CHECKING = False
@@ -160,6 +159,10 @@ def exclude_from_git(path: str, *files: str) -> None:
 
     Nothing to do outside a git work tree. Raises OSError.
     """
+    if not trust.may_be_in_a_repository(path):
+        return
+    from ravi_agent.workspace.git import Worktree  # most containers have none
+
     if worktree := Worktree.find(path):
         worktree.exclude(
             f"{contract.RAVI_DIR}/", f"{contract.STAGING_DIR}/", contract.STATUS_FILE, *files

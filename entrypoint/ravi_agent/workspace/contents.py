@@ -3,6 +3,7 @@
 import os
 
 from ravi_agent import contract
+from ravi_agent.small_json import write_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,16 +35,16 @@ def file_contents(
     path: str, identity: "Identity", api_url: str, *, has_api_key: bool
 ) -> dict[str, str]:
     """The text of each file by its name, in the order in which they are written."""
-    import json  # a provisioned start writes none
-
-    config = {"identity_uuid": identity.uuid, "identity_name": identity.name}
+    config: dict[str, str | None] = {"identity_uuid": identity.uuid, "identity_name": identity.name}
     if identity.key:
         config["identity_key"] = identity.key
     variables = agent_variables(path, identity, api_url, has_api_key=has_api_key)
     return {
         contract.GITIGNORE_FILE: "*\n",
-        contract.CONFIG_FILE: json.dumps(config, indent=2) + "\n",
+        contract.CONFIG_FILE: write_json(config, is_indented=True) + "\n",
         contract.ENV_FILE: "".join(f"{name}='{value}'\n" for name, value in variables.items()),
-        contract.IDENTITY_FILE: json.dumps({**identity.public(), "api_url": api_url}, indent=2)
+        contract.IDENTITY_FILE: write_json(
+            {**identity.public(), "api_url": api_url}, is_indented=True
+        )
         + "\n",
     }

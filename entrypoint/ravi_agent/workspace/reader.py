@@ -5,6 +5,7 @@ import os
 from ravi_agent import contract
 from ravi_agent.errors import AnswerError
 from ravi_agent.identity import Identity, is_plain
+from ravi_agent.key_traces import note_trace
 from ravi_agent.plain_file import read_plain_file
 from ravi_agent.service_url import is_same_service
 from ravi_agent.small_json import read_json
@@ -74,6 +75,8 @@ def _read_provisioned(path: str, ravi_dir: str, is_owner_checked: bool) -> tuple
 
 def _key(config: bytes, uuid: str) -> str | None:
     """The key in `config.json`, None where it is of another identity: the CLI may rewrite it."""
+    if b"management_key" in config or contract.MANAGEMENT_KEY_PREFIX.encode() in config:
+        note_trace(contract.CONFIG_FILE)  # where an official CLI keeps the account's, too
     try:
         record = read_json(config)
     except (ValueError, RecursionError):

@@ -14,7 +14,6 @@ import stat
 
 from ravi_agent import contract
 from ravi_agent.errors import WorkspaceError
-from ravi_agent.workspace.git import Worktree
 
 FILE_LIMIT = 64 * 1024 - 1  # bytes; the files of `.ravi/` have some hundred
 OPEN_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -88,6 +87,22 @@ def is_foreign(owner: int, uid: int) -> bool:
     return owner not in {0, uid}
 
 
+def may_be_in_a_repository(workspace: str) -> bool:
+    """Whether there is anything called `.git`, or something that cannot be looked at."""
+    top = os.path.realpath(workspace)
+    while True:
+        try:
+            os.lstat(os.path.join(top, ".git"))
+        except (FileNotFoundError, NotADirectoryError):
+            if top == "/":
+                return False
+            top = os.path.dirname(top)
+        except OSError:
+            return True
+        else:
+            return True
+
+
 def refused(path: str, why: str) -> WorkspaceError:
     """The error for a `.ravi/` that somebody else chose."""
     return WorkspaceError(
@@ -156,5 +171,9 @@ def _new_directory(workspace: str) -> os.stat_result | None:
 
 
 def _is_tracked(workspace: str) -> bool:
+    if not may_be_in_a_repository(workspace):
+        return False
+    from ravi_agent.workspace.git import Worktree  # most containers have none
+
     worktree = Worktree.find(workspace)
     return worktree is not None and worktree.tracks(contract.RAVI_DIR)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ravi_agent.credential import host_account, key_path
+from ravi_agent.credential import host_account
+from ravi_agent.credential_paths import key_path
 from ravi_agent.errors import RaviError
 
 
