@@ -54,6 +54,28 @@ def test_isolated_agents_are_behind_a_policy_of_their_job(
     cluster.kubectl("wait", "--for=delete", "networkpolicy/ravi-agent-alone", "--timeout=60s")
 
 
+def test_the_keys_that_pods_made_end_with_their_job(
+    launcher: Launcher, cluster: Cluster, service: LocalRavi
+) -> None:
+    """By what their init containers left as termination messages, which no agent can write."""
+
+    def good_keys() -> list[object]:
+        return [one["identity"] for one in service.store.keys(of_identities=True).rows()]
+
+    forged = '{"uuid": "00000000-0000-4000-8000-000000000000", "name": "x", "email": "a@b.c"}'
+    script = f"echo '{forged}' >/dev/termination-log"
+    launcher.run("--count", "2", "--name", "keyed", "--", "sh", "-c", script)
+    launcher.run("--count", "1", "--name", "other", "--", "true")
+    assert len(good_keys()) == 3
+
+    ended = launcher.run("rm", "keyed")
+
+    (left,) = good_keys()
+    assert service.store.identity(str(left)).name == "task-other-0"  # type: ignore[union-attr]
+    assert "revoked 2 identity keys" in ended.stderr
+    assert len(service.store.identities()) == 3
+
+
 def pods_of(cluster: Cluster, run: str) -> list[dict[str, object]]:
     found: list[dict[str, object]] = cluster.get("pods", "-l", f"id.ravi.run={run}")["items"]
     return found

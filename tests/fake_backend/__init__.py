@@ -8,7 +8,7 @@ from typing import Any, Self
 from ravi_agent.errors import UsageError
 from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.model.findings import Finding, Verdict
-from ravi_agent.launcher.model.inventory import Inventory, Leftover, ReapOptions
+from ravi_agent.launcher.model.inventory import Inventory, Leftover, ReapOptions, Removed
 from ravi_agent.launcher.model.request import Connection, DoctorTarget, LogOptions, RunRequest
 from ravi_agent.launcher.model.usage import Usage
 
@@ -63,9 +63,9 @@ class FakeBackend:
     def stop(self, run: str, agents: Sequence[ContainerStatus], *, grace_s: int) -> None:
         asked.append(("stop", (run, tuple(agents), grace_s)))
 
-    def remove(self, run: str, tasks: Sequence[str], *, is_forced: bool) -> str:
+    def remove(self, run: str, tasks: Sequence[str], *, is_forced: bool) -> Removed:
         asked.append(("remove", (run, tuple(tasks), is_forced)))
-        return "1 container"
+        return Removed(words="1 container")
 
     def inventory(self, options: ReapOptions) -> Inventory:
         # To the hour: two calls of one test are not at the same time.

@@ -708,12 +708,17 @@ def test_what_an_agent_leaves_as_its_termination_message_is_told_as_its_own() ->
     ended = {"exitCode": 1, "message": "ravi-entrypoint: error: out of credit: pay"}
     seen = view(
         {
-            "metadata": {"name": "p", "annotations": {INDEX: "0"}},
+            "metadata": {
+                "name": "p",
+                "annotations": {INDEX: "0"},
+                "ownerReferences": [{"uid": "job"}],
+            },
             "status": {
                 "phase": "Failed",
                 "containerStatuses": [{"name": "agent", "state": {"terminated": ended}}],
             },
-        }
+        },
+        "job",
     )
 
     assert seen

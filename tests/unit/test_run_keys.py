@@ -1,6 +1,7 @@
 """What a launcher did with identities: for `audit`, and for the end of their keys."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from ravi_agent.launcher.commands import audit
 from ravi_agent.launcher.commands.audit import AuditOptions
 from ravi_agent.launcher.commands.flags import Call
 from ravi_agent.launcher.model.bookkeeping import Books
+from ravi_agent.launcher.model.inventory import KeysInside
 from ravi_agent.launcher.model.run_keys import end_keys
 from ravi_agent.local.faults import Fault
 from ravi_agent.local.server import LocalRavi
@@ -85,6 +87,39 @@ def test_a_forged_line_ends_the_key_of_nobody_else(
     end_keys(environ, "a")
 
     assert is_good(local, victim)
+
+
+def test_keys_that_containers_made_end_but_not_those_of_identities_in_use(
+    environ: dict[str, str], local: LocalRavi
+) -> None:
+    first, second = (make(environ, local, f"task-a-{number}", "elsewhere") for number in range(2))
+    Path(environ["HOME"], ".local/state/ravi/ledger.jsonl").unlink()
+    inside = KeysInside(
+        api_url=local.url,
+        identities=[first, second],
+        unknown=[],
+        since=0.0,
+        until=time.time(),
+        in_use={second.name},
+    )
+
+    end_keys(environ, "a", inside=inside)
+
+    assert (is_good(local, first), is_good(local, second)) == (False, True)
+    assert actions(environ) == [("revoke", first.name, "a")]
+
+
+def test_a_key_that_the_ledger_has_for_another_run_stays(
+    environ: dict[str, str], local: LocalRavi
+) -> None:
+    identity = make(environ, local, "task-a-0", "elsewhere")
+    inside = KeysInside(
+        api_url=local.url, identities=[identity], unknown=[], since=0.0, until=time.time()
+    )
+
+    end_keys(environ, "a", inside=inside)
+
+    assert is_good(local, identity)
 
 
 @pytest.mark.parametrize("why", ["no credential", "another service", "it refuses", "it is away"])

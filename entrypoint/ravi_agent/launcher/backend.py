@@ -12,7 +12,7 @@ from ravi_agent import extras
 from ravi_agent.errors import RaviError, UsageError
 from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.model.findings import Finding, diagnose_account, failure
-from ravi_agent.launcher.model.inventory import Inventory, ReapOptions
+from ravi_agent.launcher.model.inventory import Inventory, ReapOptions, Removed
 from ravi_agent.launcher.model.request import (
     Connection,
     DoctorTarget,
@@ -60,8 +60,8 @@ class Backend(Protocol):
     def stop(self, run: str, agents: Sequence[ContainerStatus], *, grace_s: int) -> None:
         """SIGTERM to all at once, and SIGKILL to what is there after `grace_s` seconds."""
 
-    def remove(self, run: str, tasks: Sequence[str], *, is_forced: bool) -> str:
-        """Remove agents, and with the last one all else of the run; what was removed, in words.
+    def remove(self, run: str, tasks: Sequence[str], *, is_forced: bool) -> Removed:
+        """Remove agents, and with the last one all else of the run.
 
         Raises UsageError, with nothing removed, while one still runs and `is_forced` is not set.
         """

@@ -1,7 +1,8 @@
 """What runs have left behind on an engine and in the account, and its removal."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from ravi_agent.credential import host_account
@@ -11,6 +12,7 @@ from ravi_agent.launcher.backend import Backend
 from ravi_agent.launcher.model.bookkeeping import Books
 from ravi_agent.launcher.model.inventory import Inventory, ReapOptions
 from ravi_agent.launcher.model.leases import leased_names, pool_of, pool_prefix
+from ravi_agent.launcher.model.run_keys import end_keys
 from ravi_agent.launcher.show.confirm import is_agreed_to
 from ravi_agent.launcher.show.for_terminal import say
 from ravi_agent.service.api import RaviApi
@@ -63,7 +65,9 @@ def reap_leftovers(
             return 0
         if not is_forced:
             confirm(_counts(found, orphans, " and "))
-        return _remove(api, found, orphans, Books(environ, url))
+        code = _remove(api, found, orphans, Books(environ, url))
+    _end_keys(environ, found, {one.name for one in orphans})
+    return code
 
 
 def _is_of_unnamed_pool(name: str, environ: Mapping[str, str], prefix: str) -> bool:
@@ -125,6 +129,18 @@ def _remove(api: RaviApi, found: Inventory, orphans: Sequence[Identity], books: 
         file=sys.stderr,
     )
     return 0 if deleted == len(orphans) else 1
+
+
+def _end_keys(environ: Mapping[str, str], found: Inventory, dealt_with: Collection[str]) -> None:
+    """Revoke the keys of removed runs, but of identities that something else has.
+
+    dealt_with: names of identities that were deleted, or whose keys were revoked.
+    """
+    for one in found.leftovers:
+        if one.run and one.keys:
+            unknown = [name for name in one.keys.unknown if name not in dealt_with]
+            keys = replace(one.keys, unknown=unknown, in_use=found.names_in_use)
+            end_keys(environ, one.run, inside=keys)
 
 
 def delete(api: RaviApi, identity: Identity, books: Books) -> bool:

@@ -5,8 +5,9 @@ the service's own record has to agree with both.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -78,6 +79,42 @@ def revoke_made(api: RaviApi, made: Mapping[str, Identity], *, timeout_s: float)
         return identity is not None and _is_own(key, identity)
 
     return [made[uuid] for uuid in _revoke(api, is_meant, timeout_s)]
+
+
+def revoke_made_between(
+    api: RaviApi,
+    identities: Collection[Identity],
+    span: tuple[float, float],
+    *,
+    spared: Collection[str],
+    timeout_s: float,
+) -> list[Identity]:
+    """Revoke the keys of identities that others made for them, in a span of Unix seconds.
+
+    Nobody here knows which these are; `spared` are known to be others, by UUID. A key whose record
+    has no time counts as made then. As `revoke_made` otherwise; the identities have their
+    `key_uuid` set to the key that ended.
+    """
+    known = {one.uuid: one for one in identities}
+    meant: dict[str, Identity] = {}
+
+    def is_meant(key: dict[str, Any]) -> bool:
+        identity = known.get(str(_identity_of(key)))
+        if identity is None or not _is_own(key, identity) or key["uuid"] in spared:
+            return False
+        if not _is_between(key.get("created_dt"), *span):
+            return False
+        meant[key["uuid"]] = identity
+        return True
+
+    return [meant[uuid].with_key(None, uuid) for uuid in _revoke(api, is_meant, timeout_s)]
+
+
+def _is_between(stamp: object, since: float, until: float) -> bool:
+    try:
+        return since <= datetime.fromisoformat(str(stamp)).timestamp() <= until
+    except ValueError:
+        return True
 
 
 def _is_own(key: dict[str, Any], identity: Identity) -> bool:

@@ -52,9 +52,9 @@ def rm(options: RmOptions, call: Call) -> int:
         if which.tasks:
             names = {one.identity_name for one in backend.agents(which.run, which.tasks)}
         removed = backend.remove(which.run, which.tasks, is_forced=options.is_forced)
-    print(f"removed {removed}", file=sys.stderr)
+    print(f"removed {removed.words}", file=sys.stderr)
     environ = options.service.environ(call.environ)
-    end_keys(environ, which.run, names=names)
+    end_keys(environ, which.run, names=names, inside=removed.keys)
     if not options.is_deleting:
         return 0
     from ravi_agent.launcher.identities import delete_of_run  # it calls the service

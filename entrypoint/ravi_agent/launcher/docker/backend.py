@@ -12,7 +12,7 @@ from ravi_agent.launcher.docker.capacity import MOST_STARTS
 from ravi_agent.launcher.docker.engine import DockerEngine
 from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.model.findings import Finding
-from ravi_agent.launcher.model.inventory import Inventory, ReapOptions
+from ravi_agent.launcher.model.inventory import Inventory, ReapOptions, Removed
 from ravi_agent.launcher.model.request import Connection, DoctorTarget, LogOptions, RunRequest
 from ravi_agent.launcher.model.usage import Usage
 
@@ -65,10 +65,10 @@ class DockerBackend:
 
         runs.stop(self._engine, run, agents, grace_s=grace_s)
 
-    def remove(self, run: str, tasks: Sequence[str], *, is_forced: bool) -> str:
+    def remove(self, run: str, tasks: Sequence[str], *, is_forced: bool) -> Removed:
         from ravi_agent.launcher.docker import runs
 
-        return runs.remove(self._engine, run, tasks, is_forced=is_forced)
+        return Removed(words=runs.remove(self._engine, run, tasks, is_forced=is_forced))
 
     def inventory(self, options: ReapOptions) -> Inventory:
         from ravi_agent.launcher.docker import inventory

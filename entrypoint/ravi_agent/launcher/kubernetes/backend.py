@@ -10,7 +10,7 @@ from ravi_agent.launcher.kubernetes import doctor, inventory, launch, runs, stat
 from ravi_agent.launcher.kubernetes.api import KubernetesApi
 from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.model.findings import Finding
-from ravi_agent.launcher.model.inventory import Inventory, ReapOptions
+from ravi_agent.launcher.model.inventory import Inventory, ReapOptions, Removed
 from ravi_agent.launcher.model.request import Connection, DoctorTarget, LogOptions, RunRequest
 from ravi_agent.launcher.model.usage import Usage
 
@@ -49,7 +49,7 @@ class KubernetesBackend:
     def stop(self, run: str, agents: Sequence[ContainerStatus], *, grace_s: int) -> None:
         runs.stop(self._api, run, agents, grace_s=grace_s)
 
-    def remove(self, run: str, tasks: Sequence[str], *, is_forced: bool) -> str:
+    def remove(self, run: str, tasks: Sequence[str], *, is_forced: bool) -> Removed:
         return runs.remove(self._api, run, tasks, is_forced=is_forced)
 
     def inventory(self, options: ReapOptions) -> Inventory:

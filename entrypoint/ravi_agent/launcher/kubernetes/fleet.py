@@ -169,7 +169,7 @@ class KubernetesFleet:
             case _Heard(resource="jobs", object=job, is_gone=is_gone):
                 self._hear_job(None if is_gone else job)
             case _Heard(resource="pods", object=pod, is_gone=is_gone):
-                if not is_gone and (seen := pods.view(pod)):
+                if not is_gone and (seen := pods.view(pod, self._uid)):
                     self._hear_pod(seen)
             case _Heard(object=event, is_gone=False):
                 self._hear_event(event)
@@ -255,7 +255,7 @@ class KubernetesFleet:
         if not all(agent.is_final for agent in self.agents):
             found, _ = self._api.list("pods", label_selector=self._pods_of)
             for pod in sorted(found, key=pods.order_of):
-                if seen := pods.view(pod):
+                if seen := pods.view(pod, self._uid):
                     self._hear_pod(seen)
             for index in self._over:  # a pod that is gone says nothing any more
                 self.agents[index].is_output_over = True

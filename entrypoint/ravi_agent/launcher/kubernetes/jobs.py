@@ -162,12 +162,17 @@ def suspend(api: KubernetesApi, run: str, *, is_suspended: bool = True) -> Objec
 
 
 def is_stopped(job: Object) -> bool:
-    """Whether somebody has suspended a Job that ran, and its agents have ended.
+    """Whether somebody has suspended a Job that ran, and its agents have ended."""
+    return not (job.get("status") or {}).get("active") and is_suspended_by_hand(job)
+
+
+def is_suspended_by_hand(job: Object) -> bool:
+    """Whether somebody has suspended a Job that ran.
 
     A Job that a queue holds back is suspended from its creation on, and starts some day; one that
     kubectl suspended has no mark of the launcher's, but says when it was.
     """
-    if not job["spec"].get("suspend") or (job.get("status") or {}).get("active"):
+    if not job["spec"].get("suspend"):
         return False
     if (job["metadata"].get("annotations") or {}).get(_STOPPED):
         return True
@@ -196,6 +201,7 @@ class Ending:
 
     is_success: bool
     words: str
+    at: float  # Unix seconds
 
 
 def ending(job: Object) -> Ending | None:
@@ -203,5 +209,9 @@ def ending(job: Object) -> Ending | None:
     for condition in (job.get("status") or {}).get("conditions") or []:
         if condition["type"] in {"Complete", "Failed"} and condition["status"] == "True":
             words = [str(condition[key]) for key in ("reason", "message") if condition.get(key)]
-            return Ending(is_success=condition["type"] == "Complete", words=": ".join(words))
+            return Ending(
+                is_success=condition["type"] == "Complete",
+                words=": ".join(words),
+                at=datetime.fromisoformat(condition["lastTransitionTime"]).timestamp(),
+            )
     return None

@@ -8,6 +8,7 @@ from ravi_agent.errors import EngineError, UsageError
 from ravi_agent.launcher.kubernetes import jobs, limits
 from ravi_agent.launcher.kubernetes.api import KubernetesApi
 from ravi_agent.launcher.kubernetes.fleet import KubernetesFleet
+from ravi_agent.launcher.kubernetes.keys import keys_seen
 from ravi_agent.launcher.kubernetes.names import Object
 from ravi_agent.launcher.kubernetes.planning import make_job_plan
 from ravi_agent.launcher.kubernetes.statuses import list_statuses
@@ -16,6 +17,7 @@ from ravi_agent.launcher.model.agents import State
 from ravi_agent.launcher.model.budget import make_budget
 from ravi_agent.launcher.model.exit_codes import EXIT_AGENTS_FAILED
 from ravi_agent.launcher.model.request import RunRequest
+from ravi_agent.launcher.model.run_keys import end_keys
 from ravi_agent.launcher.planning.plan import Plan, Task
 from ravi_agent.launcher.planning.spec import Flow
 from ravi_agent.launcher.show.answer import Answer, exit_code_of
@@ -111,13 +113,13 @@ def _follow(
         answer.reporter.stopping("ravi-launch: suspending the Job, which stops its agents…\n")
         jobs.suspend(api, plan.run)
         fleet.give_up(State.STOPPED)
-        _end(plan, api, fleet, answer, started_at, limit_s=_END_WAIT_S)
+        _end(plan, job, fleet, api, request, answer, started_at, limit_s=_END_WAIT_S)
         raise
     except EngineError as exc:
         # Nobody has seen these agents fail: the run is left alone, whatever --rm says.
         exc.fix = f"ravi-launch --backend kubernetes --resume {plan.run}, which goes on with it"
         raise exc.restated(f"run {plan.run} goes on unseen: {exc.what}") from exc
-    _end(plan, api, fleet, answer, started_at)
+    _end(plan, job, fleet, api, request, answer, started_at)
     if request.is_detached:
         return exit_code_of(fleet.agents, is_detached=True)
     return 0 if fleet.is_success else EXIT_AGENTS_FAILED
@@ -125,8 +127,10 @@ def _follow(
 
 def _end(
     plan: Plan,
-    api: KubernetesApi,
+    job: Object,
     fleet: KubernetesFleet,
+    api: KubernetesApi,
+    request: RunRequest,
     answer: Answer,
     started_at: float,
     *,
@@ -136,6 +140,7 @@ def _end(
     try:
         if plan.flow.is_removing:
             jobs.remove(api, plan.run)
+            end_keys(request.environ, plan.run, inside=keys_seen(job, fleet.agents))
         elif fleet.is_stuck:
             jobs.suspend(api, plan.run)  # else the cluster would try for ever
     finally:

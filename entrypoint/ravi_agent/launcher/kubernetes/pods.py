@@ -76,10 +76,15 @@ def order_of(pod: Object) -> tuple[int, str]:
     return attempt, str(pod["metadata"].get("creationTimestamp") or "")
 
 
-def view(pod: Object) -> PodView | None:
-    """The state of a pod's agent; None for a pod that belongs to no Indexed Job."""
+def view(pod: Object, job_uid: str) -> PodView | None:
+    """The state of a pod's agent; None for a pod that is not an index of this very Job.
+
+    Labels and names do not say that: an earlier Job of the same name leaves pods for a while, and
+    whoever makes pods can label them.
+    """
     index = index_of(pod)
-    if index is None:
+    owners = pod["metadata"].get("ownerReferences") or []
+    if index is None or job_uid not in {one["uid"] for one in owners}:
         return None
     status = pod.get("status") or {}
     init = _container(status, "initContainerStatuses", INIT)
@@ -130,7 +135,11 @@ def _container(status: Object, kind: str, name: str) -> Object:
 
 
 def _identity(init: Object) -> Identity | None:
-    """The identity that the init container told of in its termination message."""
+    """The identity that the init container told of in its termination message.
+
+    The kubelet reads it from a file that is mounted into that container alone. The agent has one of
+    its own.
+    """
     ended = init.get("terminated")
     if not ended or ended.get("exitCode") != 0:
         return None

@@ -10,12 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from ravi_agent.errors import EngineError, UsageError
 from ravi_agent.launcher.kubernetes import jobs
 from ravi_agent.launcher.kubernetes.api import KubernetesApi
+from ravi_agent.launcher.kubernetes.keys import keys_inside
 from ravi_agent.launcher.kubernetes.logs import FOLLOWED_LIMIT
 from ravi_agent.launcher.kubernetes.names import Object, job_name
-from ravi_agent.launcher.kubernetes.statuses import list_statuses
+from ravi_agent.launcher.kubernetes.statuses import list_agents, list_statuses
 from ravi_agent.launcher.kubernetes.watch import Watch
 from ravi_agent.launcher.model.container_status import ContainerStatus, refuse_running, select
 from ravi_agent.launcher.model.exit_codes import EXIT_INTERRUPTED
+from ravi_agent.launcher.model.inventory import Removed
 from ravi_agent.launcher.model.request import LogOptions
 from ravi_agent.launcher.show.for_terminal import say
 
@@ -117,8 +119,8 @@ def stop(api: KubernetesApi, run: str, found: Sequence[ContainerStatus], *, grac
             api.delete("pods", one.id, gracePeriodSeconds=grace_s)
 
 
-def remove(api: KubernetesApi, run: str, tasks: Sequence[str], *, is_forced: bool) -> str:
-    """Remove the Job with all that belongs to it; returns what was removed, in words.
+def remove(api: KubernetesApi, run: str, tasks: Sequence[str], *, is_forced: bool) -> Removed:
+    """Remove the Job with all that belongs to it.
 
     Raises UsageError while an agent runs, and for single tasks.
     """
@@ -128,8 +130,9 @@ def remove(api: KubernetesApi, run: str, tasks: Sequence[str], *, is_forced: boo
             "a Job is removed as a whole",
             f"ravi-launch rm {run} --backend kubernetes",
         )
-    found = find(api, run, [])
+    job = jobs.find(api, run)
+    agents = list_agents(api, run)
     if not is_forced:
-        refuse_running(run, found, backend="kubernetes")
+        refuse_running(run, [one for one, _ in agents], backend="kubernetes")
     jobs.remove(api, run)
-    return f"the Job of {len(found)} agents"
+    return Removed(words=f"the Job of {len(agents)} agents", keys=keys_inside(job, agents))

@@ -4,6 +4,7 @@ import shlex
 from datetime import datetime
 
 from ravi_agent import contract
+from ravi_agent.identity import Identity
 from ravi_agent.launcher.kubernetes import jobs, pods
 from ravi_agent.launcher.kubernetes.api import KubernetesApi
 from ravi_agent.launcher.kubernetes.names import Object
@@ -13,28 +14,44 @@ from ravi_agent.launcher.model.container_status import ContainerStatus
 
 def list_statuses(api: KubernetesApi, run: str | None = None) -> list[ContainerStatus]:
     """Every agent of a run, or of all runs of the namespace, in the order of their tasks."""
+    return [one for one, _ in list_agents(api, run)]
+
+
+def list_agents(
+    api: KubernetesApi, run: str | None = None
+) -> list[tuple[ContainerStatus, Identity | None]]:
+    """The same, each with the identity that a pod of it has told of, the latest if it had several.
+
+    That is the cluster's own record, which no agent can write; None where no pod knows it.
+    """
     selector = contract.LABEL_RUN if run is None else f"{contract.LABEL_RUN}={run}"
     found_jobs, _ = api.list("jobs", label_selector=selector)
     found_pods, _ = api.list("pods", label_selector=selector)
-    latest: dict[tuple[str, int], Object] = {}
+    pods_of: dict[str, list[Object]] = {}
     for pod in sorted(found_pods, key=pods.order_of):
-        index = pods.index_of(pod)
-        if index is not None:
-            latest[pod["metadata"]["labels"][contract.LABEL_RUN], index] = pod
+        pods_of.setdefault(pod["metadata"]["labels"][contract.LABEL_RUN], []).append(pod)
     rows = []
     for job in found_jobs:
         name = job["metadata"]["labels"][contract.LABEL_RUN]
+        latest: dict[int, Object] = {}
+        identities: dict[int, Identity] = {}
+        for pod in pods_of.get(name, ()):
+            if seen := pods.view(pod, job["metadata"]["uid"]):
+                latest[seen.index] = pod
+                if seen.identity:  # the latest attempt may not have told of it yet
+                    identities[seen.index] = seen.identity
         names = _names(api, job)
         over = pods.ranges(job.get("status", {}).get("completedIndexes"))
         for index in range(job["spec"]["completions"]):
             task, identity_name = names.get(index) or _numbered(job, index)
-            row = _row(job, index, latest.get((name, index)), index in over)
-            rows.append(ContainerStatus(run=name, task=task, identity_name=identity_name, **row))
-    return sorted(rows, key=lambda one: (one.run, one.index))
+            row = _row(job, index, latest.get(index), index in over)
+            row |= {"task": task, "identity_name": identity_name}
+            rows.append((ContainerStatus(run=name, **row), identities.get(index)))
+    return sorted(rows, key=lambda pair: (pair[0].run, pair[0].index))
 
 
 def _row(job: Object, index: int, pod: Object | None, has_succeeded: bool) -> Object:
-    seen = pods.view(pod) if pod else None
+    seen = pods.view(pod, job["metadata"]["uid"]) if pod else None
     ended = jobs.ending(job)
     if seen:
         state, exit_code = seen.state, seen.exit_code

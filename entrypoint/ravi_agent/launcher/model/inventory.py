@@ -1,7 +1,9 @@
 """What runs have left behind on an engine: the input of `reap`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+
+from ravi_agent.identity import Identity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,11 +20,42 @@ class ReapOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class KeysInside:
+    """Keys that a run's own containers made: by their identities, as nobody else knows which.
+
+    identities: as the engine's records have them, which no agent can write. unknown: names of
+    identities whose containers are gone, or had not told of one. in_use: names of identities that
+    something else has, whose keys stay. since, until: Unix seconds between which the run made
+    keys, by the engine's clock.
+    """
+
+    api_url: str
+    identities: Sequence[Identity]
+    unknown: Sequence[str]
+    since: float
+    until: float
+    in_use: Collection[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Leftover:
-    """One thing to remove: a line that describes it, and how it is removed."""
+    """One thing to remove: a line that describes it, and how it is removed.
+
+    run, keys: that it is of, and that end with it; None where this host's own are all there are.
+    """
 
     line: str
     remove: Callable[[], None]
+    run: str | None = None
+    keys: KeysInside | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removed:
+    """What `rm` has removed, in words. keys: that end with it, besides those of this host."""
+
+    words: str
+    keys: KeysInside | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
