@@ -19,7 +19,8 @@ AGENT = ("python3", "-I", "/conformance/agent.py")
 BELOW = ("python3", "-I", "/conformance/below.py")
 # For what should come at once, on a busy machine too; each red check costs about that much. An
 # emulated processor takes longer for everything.
-PATIENCE_S = 5.0 * float(os.environ.get("RAVI_TEST_PATIENCE", "1"))
+SLOWNESS = float(os.environ.get("RAVI_TEST_PATIENCE", "1"))
+PATIENCE_S = 5.0 * SLOWNESS
 # For what has to come, or nothing is measured.
 MUST_COME_S = 60.0
 _POLL_S = 0.03
