@@ -20,6 +20,8 @@ RUN /opt/ravi/bin/python -I /conformance/provision.py
 # What tells of qemu instead. Its threads wake up, `docker top` shows it in place of programs, and
 # it loses real-time signals, and ends at a SIGILL from outside, with any program as PID 1.
 _OF_THE_EMULATOR = (probes.idleness, probes.top, probes.signals)
+# A stop is lost as well while qemu itself starts, before the first program of the image does.
+_BEFORE_THE_IMAGE = {"stop-at-start"}
 _CARRIED = [
     signal.Signals[f"SIG{name}"]
     for name in ["HUP", "INT", "QUIT", "USR1", "USR2", "ALRM", "TERM", "IO"]
@@ -44,11 +46,14 @@ def check(image: str, architecture: str) -> list[str]:
         engine = containers.Engine(client, tag)
         found = _rights(engine)
         tried = list(dict.fromkeys(row.probe for row in rows.ROWS))
-        if architecture != own_architecture():
+        is_emulated = architecture != own_architecture()
+        if is_emulated:
             tried = [probe for probe in tried if probe not in _OF_THE_EMULATOR]
             tried.append(_forwarding)
         for probe in tried:
             answered = _red(engine, probe)
+            if is_emulated:
+                answered = {key: answered[key] for key in answered.keys() - _BEFORE_THE_IMAGE}
             print(f"PID 1 on {architecture}: {probe.__name__}: {answered or 'green'}", flush=True)
             found |= answered
     finally:
