@@ -6,12 +6,13 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.stamp
 DOCS_VENV := $(VENV)/docs
+PYTHON_VERSION ?= 3.13
 ACTIONLINT_VERSION := v1.7.12
 SOURCES := bench scripts images entrypoint tests .ci Dockerfile
 SCRIPTS = $(shell grep -rlIE --exclude-dir=__pycache__ --exclude-dir=node_modules '^\#!.*[ /](ba)?sh$$' $(SOURCES)) images/base/profile.sh
 DOCKERFILES = $(shell find $(SOURCES) -name Dockerfile)
 
-.PHONY: help demo demo-signup test test-cluster cluster soak bench lint format docs engine images images-agents reproducible reference picture clean
+.PHONY: help demo demo-signup test test-cluster cluster soak bench lint format docs engine images images-agents reproducible dist release-check release-images release-push release-notes reference picture clean
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1  \t/p' Makefile
@@ -96,6 +97,25 @@ reproducible: images ## build each published image twice, and compare every byte
 docs: $(DOCS_VENV)/.stamp ## build the documents as a site: build/site
 	@# Not --quiet: it does not count warnings then, and is not strict.
 	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build
+
+dist: $(STAMP) ## build the wheel and the sdist
+	rm -rf dist
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(VENV)/bin/python -m hatchling build --directory dist
+
+release-images: engine $(STAMP) ## build and check the images of PYTHON_VERSION for this machine's architecture
+	scripts/release-tools skopeo
+	PYTHONPATH=scripts:tests $(VENV)/bin/python -m release images --python $(PYTHON_VERSION)
+
+release-push: $(STAMP) ## push what release-images has made to REGISTRY, once it is there for both architectures
+	scripts/release-tools skopeo
+	PYTHONPATH=scripts:tests $(VENV)/bin/python -m release push $(REGISTRY)
+
+release-notes: $(STAMP) ## write the page of the release TAG: the changelog's section, and tables
+	PYTHONPATH=scripts:tests $(VENV)/bin/python -m release notes $(TAG)
+
+release-check: engine $(STAMP) ## all of a release but the upload, for two architectures: an hour
+	scripts/release-tools
+	PYTHONPATH=scripts:tests RAVI_TEST_PATIENCE=6 $(VENV)/bin/python -m release check
 
 reference: $(STAMP) ## write docs/reference from the code
 	PYTHONPATH=scripts $(VENV)/bin/python -m reference

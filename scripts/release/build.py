@@ -1,6 +1,7 @@
 """Builds the images that are published, with `scripts/images`, into folders that can be pushed."""
 
 import os
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -20,6 +21,12 @@ class Built(NamedTuple):
     architecture: str
     manifest: str
     files: str
+
+
+def published() -> tuple[str, ...]:
+    """The images that are published, or those of them that the variable IMAGES names."""
+    named = os.environ.get("IMAGES", "").split() or IMAGES
+    return tuple(name for name in IMAGES if name in named or name == IMAGES[0])
 
 
 def own_architecture() -> str:
@@ -44,7 +51,16 @@ def build(
         more["BUILD_BASE"] = f"ravi-agent-base:{tag.removesuffix(architecture)}{own}"
     if without_cache:
         more["NO_CACHE"] = "1"
-    subprocess.run(command, env={**os.environ, **environ, **more}, cwd=ROOT, check=True)
+    with subprocess.Popen(
+        command, env={**os.environ, **environ, **more}, cwd=ROOT, process_group=0
+    ) as building:
+        try:
+            code = building.wait()
+        except BaseException:
+            os.killpg(building.pid, signal.SIGTERM)
+            raise
+    if code:
+        raise ImageError(f"no images for {architecture}: scripts/images ends with {code}")
 
 
 def take(name: str, tag: str, base: Path, folder: Path, newest_s: int) -> Built:

@@ -93,16 +93,32 @@ def read(layer: Layer) -> tuple[Tree, list[str], list[str]]:
 
 def texts(layers: Iterable[Layer], is_wanted: Callable[[str], bool]) -> dict[str, bytes]:
     """The contents of the files of some paths, as a container sees them."""
-    found: dict[str, bytes] = {}
-    below = list(layers)
-    for layer in below:
+    whole: dict[str, bytes] = {}
+    for layer in layers:
+        found: dict[str, bytes] = {}
+        gone: list[str] = []
         with layer.open() as file, tarfile.open(fileobj=file, mode="r|") as tar:
             for member in tar:
                 path = normal(member.name)
+                folder, _, name = path.rpartition("/")
+                if name == _OPAQUE:
+                    gone.append(f"{folder}/")
+                    continue
+                if name.startswith(_WHITEOUT):
+                    removed = f"{folder}/{name[len(_WHITEOUT) :]}".lstrip("/")
+                    gone += [removed, f"{removed}/"]
+                    continue
+                if not member.isdir():
+                    gone += [path, f"{path}/"]  # whatever was in its place
                 if member.isreg() and is_wanted(path) and (opened := tar.extractfile(member)):
                     found[path] = opened.read()
-    whole = tree(below)
-    return {path: text for path, text in sorted(found.items()) if path in whole}
+        kept = {path: text for path, text in whole.items() if not _is_gone(path, gone)}
+        whole = kept | found
+    return dict(sorted(whole.items()))
+
+
+def _is_gone(path: str, gone: list[str]) -> bool:
+    return any(path == one or (one.endswith("/") and path.startswith(one)) for one in gone)
 
 
 def additions(image: Image, base: Image) -> Tree:

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from release import contents, layout
-from release.build import IMAGES, ROOT, Built, build, commit_time, own_architecture, take
+from release.build import ROOT, Built, build, commit_time, own_architecture, published, take
 from release.image import ImageError, load, save
 
 FOLDER = ROOT / "build/reproducible"
@@ -48,8 +48,8 @@ def _once(base: str, own: Path, number: int, architecture: str) -> list[Built]:
     build(architecture, base, tag, {}, without_cache=True)
     folder = FOLDER / str(number)
     folder.mkdir()
-    built = [take(name, tag, own, folder, commit_time()) for name in IMAGES]
+    built = [take(name, tag, own, folder, commit_time()) for name in published()]
     below = load(own, architecture)
-    for name in IMAGES:
+    for name in published():
         contents.check(name, load(folder / name, architecture), below)
     return built

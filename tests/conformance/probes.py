@@ -6,10 +6,10 @@ A probe raises AssertionError where nothing could be measured: that is neither g
 import signal
 from typing import NamedTuple
 
-from conformance.containers import AGENT, BAD, BELOW, OURS, Box, Engine, Init, comes_true
+from conformance.containers import AGENT, BAD, BELOW, OURS, SLOWNESS, Box, Engine, Init, comes_true
 
 GRACE_S = 1.5  # longer than the half second that a clean-up takes
-STOP_S = 4  # `docker stop -t`: how long until Docker's own SIGKILL
+STOP_S = round(4 * SLOWNESS)  # `docker stop -t`: how long until Docker's own SIGKILL
 STARTS = 3
 # What the C library keeps for itself (32, 33) is not among Python's valid signals.
 CATCHABLE = sorted(
@@ -182,7 +182,7 @@ def drain_at_stop(engine: Engine, init: Init) -> Verdicts:
     }
 
 
-PATIENCE_AFTER_GRACE_S = 4
+PATIENCE_AFTER_GRACE_S = 4 * SLOWNESS
 
 
 def _drained(box: Box, expected: int) -> Verdict:

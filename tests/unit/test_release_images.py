@@ -183,6 +183,8 @@ def test_a_tree_is_what_a_container_sees(tmp_path: Path) -> None:
 
     tree = files.tree([under, over])
 
+    texts = files.texts([under, over], lambda path: path != "link")
+    assert sorted(texts) == ["d/stays", "e/new", "f"]
     assert sorted(tree) == ["d", "d/stays", "e/new", "f", "hard", "link"]
     assert tree["hard"].content == tree["f"].content
     assert tree["link"].content == "d/stays"
