@@ -20,6 +20,8 @@ from ravi_agent.workspace.ledger import ledger_path
 
 FILE, LOCK = "ravi/pools.json", "ravi/pools.lock"
 RUN_WORD = "pool"  # begins the names of pools' identities where others have their run's
+# The fields of a launcher's process (`docker.driver.Process`).
+_OWNER = {"host": str, "place": str, "pid": int, "started_at": float}
 _LIMIT = 16 * 1024 * 1024  # bytes; a lease has some 400
 _LOCK_TIMEOUT_S, _LOCK_RETRY_S = 60.0, 0.02
 
@@ -65,9 +67,24 @@ def read_leases(environ: Mapping[str, str]) -> list[Lease]:
     except FileNotFoundError:
         return []
     try:
-        return [Lease(**one) for one in json.loads(text)]
+        leases = [Lease(**one) for one in json.loads(text)]
+        if all(map(_is_whole, leases)):
+            return leases
+        why = ValueError("a field of another type")
     except (ValueError, TypeError, RecursionError) as exc:
-        raise SettingsError(path, "it is no list of leases", f"mv {path} {path}.bad") from exc
+        why = ValueError(str(exc))
+    raise SettingsError(path, "it is not a list of leases", f"mv {path} {path}.bad") from why
+
+
+def _is_whole(lease: Lease) -> bool:
+    words = (lease.api_url, lease.name, lease.pool, lease.run, lease.task, lease.engine)
+    owner = lease.owner
+    return (
+        all(isinstance(word, str) for word in words)
+        and isinstance(owner, dict)
+        and {name: type(value) for name, value in owner.items()} == _OWNER
+        and bool(owner["place"].strip())
+    )
 
 
 @contextmanager
