@@ -6,7 +6,7 @@ from ravi_agent.errors import SettingsError
 
 # What each extra brings that is imported; pyproject.toml has the versions.
 LAUNCH = ("click", "docker", "psutil", "requests", "rich")
-LOCAL = ("aiosmtpd", "cryptography", "starlette", "uvicorn", "wsproto")
+LOCAL = ("aiosmtpd", "cryptography", "httpx", "starlette", "uvicorn", "wsproto")
 
 
 def require(what: str, extra: str, packages: tuple[str, ...]) -> None:

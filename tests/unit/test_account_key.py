@@ -32,6 +32,8 @@ IDENTITY = Identity(
     key="ravi_id_PLANTED_0123456789",
 )
 HANDED_OVER = {"identity": {**IDENTITY.public(), "key": IDENTITY.key}}
+# Says that it runs once PID 1 passes signals on, so that nothing of the start is left to be done.
+AGENT = "trap 'echo up; exec sleep 60' USR1; kill -USR1 $PPID; sleep 60 & wait"
 # An account's token that nothing shows to be one.
 TOKEN = "PLANTED_token_of_the_account_0123456789"
 
@@ -85,7 +87,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
             "from ravi_agent.container.boot import main; main()"
         )
         process = subprocess.Popen(
-            [sys.executable, flags, "-c", program, "sh", "-c", "echo up; exec sleep 60"],
+            [sys.executable, flags, "-c", program, "sh", "-c", AGENT],
             env={
                 "PATH": os.environ["PATH"],
                 "LC_ALL": "C.UTF-8",

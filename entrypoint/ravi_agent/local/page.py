@@ -135,8 +135,8 @@ class Page:
 
     async def _changes(self) -> AsyncIterator[str]:
         log = self._store.events
-        yield ": connected\n\n"
         with log.watching() as watcher:
+            yield ": connected\n\n"  # from here on no change is missed
             while not log.is_closing:
                 is_told = await watcher.wait(_KEEP_ALIVE_S)
                 yield "event: change\ndata: \n\n" if is_told else ": still here\n\n"
