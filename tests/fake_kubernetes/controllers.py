@@ -83,6 +83,9 @@ class Controllers:
         if job["spec"].get("suspend"):
             for pod in pods.values():
                 self._cluster.delete(namespace, "pods", pod["metadata"]["name"])
+            if pods:
+                job["status"]["active"] = 0
+                self._cluster.put("jobs", job)
             return
         if any(
             one["type"] in {"Complete", "Failed"} for one in job["status"].get("conditions", [])

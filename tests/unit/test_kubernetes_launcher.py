@@ -179,6 +179,54 @@ def test_a_detached_run_is_found_by_its_name(
     assert "no Job of it" in kubernetes(launch, "ps", "nightly", code=64).stderr
 
 
+@pytest.mark.parametrize(
+    ("tasks", "lines"),
+    [
+        ([], ["0 | out of 0", "1 | failed", "1 | out of 1", "2 | out of 2"]),
+        (["1"], ["1 | failed", "1 | out of 1"]),
+    ],
+    ids=["the run", "a task"],
+)
+def test_following_goes_on_to_the_end_with_what_starts_later(
+    launch: Launch, fake: FakeKubernetes, tasks: list[str], lines: list[str]
+) -> None:
+    def outcome(index: int, attempt: int) -> Outcome:
+        if index == 1 and attempt == 0:
+            return Outcome(exit_code=3, log=b"failed\n")
+        return Outcome(log=b"out of %d\n" % index)
+
+    controllers = Controllers(fake.cluster, outcome, is_watched=True)  # not before it is followed
+    flags = ["--count", "3", "--parallel", "1", "--retries", "1", "--name", "nightly"]
+    rendered = launch("render", *flags, "--", "true").stdout
+    (job,) = [one for one in yaml.safe_load_all(rendered) if one["kind"] == "Job"]
+    fake.cluster.create("default", "jobs", job)
+
+    followed = kubernetes(launch, "logs", "nightly", *tasks, "--follow")
+
+    controllers.close()
+    assert sorted(followed.stdout.splitlines()) == lines
+
+
+def test_a_run_that_is_followed_and_stopped_or_removed_is_over(
+    environ: dict[str, str], launch: Launch, play: Play
+) -> None:
+    for verb in ("stop", "rm"):
+        first = play(HELD)
+        name = f"nightly-{verb}"
+        kubernetes(launch, "--count", "2", "--name", name, "--detach", "--", "true")
+        command = [LAUNCH, "--backend", "kubernetes", "logs", name, "--follow"]
+        following = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True)
+        assert following.stdout
+        read = {following.stdout.readline() for _ in range(4)}
+        assert read == {"0 | up\n", "0 | and about\n", "1 | up\n", "1 | and about\n"}
+
+        kubernetes(launch, verb, name, *(["--force"] if verb == "rm" else []))
+
+        assert following.communicate(timeout=30)[0] == ""
+        assert following.returncode == 0
+        first.close()
+
+
 def test_a_stopped_run_goes_on_without_its_flags(
     launch: Launch, fake: FakeKubernetes, play: Play
 ) -> None:

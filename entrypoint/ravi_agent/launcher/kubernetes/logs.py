@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from ravi_agent.errors import EngineError
@@ -49,13 +49,25 @@ class Followers:
         self._is_closed = threading.Event()
         self._last: dict[int, deque[str]] = {}
 
-    def follow(self, index: int, pod: str) -> None:
-        """Begin with a pod whose agent has started, unless it is followed already."""
-        if pod in self._threads or len(self._threads) >= FOLLOWED_LIMIT:
-            return
-        thread = threading.Thread(target=self._read, args=(index, pod), daemon=True)
+    def follow(self, index: int, pod: str, **limits: int) -> bool:
+        """Begin with a pod whose agent has started, unless it is followed already.
+
+        limits: what of its log so far is read, in the API's words; all of it without one. False
+        where too many are followed at the moment.
+        """
+        if pod in self._threads:
+            return True
+        if sum(thread.is_alive() for thread in self._threads.values()) >= FOLLOWED_LIMIT:
+            return False
+        thread = threading.Thread(target=self._read, args=(index, pod, limits), daemon=True)
         self._threads[pod] = thread
         thread.start()
+        return True
+
+    def join(self) -> None:
+        """Wait until all that is followed has been read to its end."""
+        for thread in self._threads.values():
+            thread.join()
 
     def last_lines(self, index: int) -> list[str]:
         """What the agent with that index has written last; empty where it is not followed."""
@@ -76,14 +88,14 @@ class Followers:
         for thread in self._threads.values():
             thread.join(_END_WAIT_S)
 
-    def _read(self, index: int, pod: str) -> None:
+    def _read(self, index: int, pod: str, limits: Mapping[str, int]) -> None:
         """Read a log to its end, again from where it broke off if the connection did."""
         reader = _Reader()
         failures = 0
         while not self._is_closed.is_set():
             before = reader.last
             try:
-                if self._read_once(index, pod, reader):
+                if self._read_once(index, pod, reader, {} if reader.last else limits):
                     return
             except EngineError as exc:
                 is_gone = isinstance(exc, KubernetesError) and exc.status in _NO_LOG
@@ -93,13 +105,15 @@ class Followers:
             failures = failures + 1 if reader.last == before else 0
             self._is_closed.wait(_RETRY_S)
 
-    def _read_once(self, index: int, pod: str, reader: "_Reader") -> bool:
+    def _read_once(
+        self, index: int, pod: str, reader: "_Reader", limits: Mapping[str, int]
+    ) -> bool:
         """Pass on the lines that are later than the last one; True where that is all.
 
         A connection that breaks looks like the end of a log, so the pod says which it was.
         Raises EngineError where the log, or the pod, cannot be read.
         """
-        stream = self._api.open_log(pod, is_following=True, timestamps=True)
+        stream = self._api.open_log(pod, is_following=True, timestamps=True, **limits)
         with self._lock:
             self._streams.append(stream)
             kept = self._last.setdefault(index, deque(maxlen=KEPT_LINES))

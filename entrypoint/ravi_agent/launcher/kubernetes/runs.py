@@ -1,22 +1,19 @@
 """Existing runs in a namespace: find, follow, wait for, stop and remove them."""
 
-import os
 import queue
 import sys
-import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from ravi_agent.errors import EngineError, UsageError
 from ravi_agent.launcher.kubernetes import jobs
 from ravi_agent.launcher.kubernetes.api import KubernetesApi
+from ravi_agent.launcher.kubernetes.following import follow_logs
 from ravi_agent.launcher.kubernetes.keys import keys_inside
-from ravi_agent.launcher.kubernetes.logs import FOLLOWED_LIMIT
 from ravi_agent.launcher.kubernetes.names import Object, job_name
 from ravi_agent.launcher.kubernetes.statuses import list_agents, list_statuses
 from ravi_agent.launcher.kubernetes.watch import Watch
 from ravi_agent.launcher.model.container_status import ContainerStatus, refuse_running, select
-from ravi_agent.launcher.model.exit_codes import EXIT_INTERRUPTED
 from ravi_agent.launcher.model.inventory import Removed
 from ravi_agent.launcher.model.request import LogOptions
 from ravi_agent.launcher.show.for_terminal import say
@@ -35,36 +32,25 @@ def find(api: KubernetesApi, run: str, tasks: Sequence[str]) -> list[ContainerSt
 
 
 def print_logs(api: KubernetesApi, found: Sequence[ContainerStatus], options: LogOptions) -> None:
-    """Print each line after its task's name; following, until all have ended.
+    """Print each line after its task's name; following, until the run is over.
 
     Raises UsageError for more agents to follow than one launcher may hold connections for.
     """
-    there = [one for one in found if one.id]
-    if options.is_following and len(there) > FOLLOWED_LIMIT:
-        raise UsageError(
-            f"--follow of {len(there)} agents",
-            f"each takes a connection, and {FOLLOWED_LIMIT} are allowed",
-            f"ravi-launch logs {found[0].run} TASK… --follow --backend kubernetes",
-        )
+    if options.is_following:
+        follow_logs(api, found, options)
+        return
     limits = {"tail_lines": options.tail, "since_seconds": options.since_s}
-    asked = {name: value for name, value in limits.items() if value is not None}
-    lock = threading.Lock()
-
-    def follow(one: ContainerStatus) -> None:
+    asked: dict[str, Any] = {name: value for name, value in limits.items() if value is not None}
+    for one in found:
+        if not one.id:
+            continue
         try:
-            stream = api.open_log(one.id, is_following=options.is_following, **asked)
+            stream = api.open_log(one.id, **asked)
         except EngineError as exc:
             say(f"{one.task}: {exc.why}", sys.stderr)
-            return
+            continue
         for line in stream.lines():
-            with lock:
-                say(f"{one.task} | {line.decode(errors='replace')}")
-
-    with ThreadPoolExecutor(max(1, len(there)) if options.is_following else 1) as pool:
-        try:
-            list(pool.map(follow, there))
-        except KeyboardInterrupt:
-            os._exit(EXIT_INTERRUPTED)  # its threads wait for kubelets, and nobody for them
+            say(f"{one.task} | {line.decode(errors='replace')}")
 
 
 def wait(api: KubernetesApi, run: str, tasks: Sequence[str]) -> int:
