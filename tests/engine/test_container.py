@@ -260,7 +260,7 @@ def test_bad_input_is_one_clear_error(
         pytest.param(Fault(status=401), 77, "status 401", id="401"),
         pytest.param(Fault(status=402), 77, "status 402", id="402"),
         pytest.param(Fault(status=403), 77, "status 403", id="403"),
-        pytest.param(Fault(status=200, body="<html>"), 76, "no JSON", id="HTML"),
+        pytest.param(Fault(status=200, body="<html>"), 76, "not JSON", id="HTML"),
         pytest.param(Fault(status=200, body={"a": 1}), 76, "nor a page", id="another shape"),
         pytest.param(Fault(status=500), 69, "no usable answer", id="500"),
         pytest.param(

@@ -79,20 +79,25 @@ def identities(options: IdentitiesOptions, call: Call) -> int:
         print(json.dumps(records, indent=2))
     else:
         now = time.time()
-        columns = ("name", "run", "age", "last use", "used by", "pool", "leased by", "uuid")
-        rows = [
-            (
+        columns = ["name", "run", "age", "last use", "used by"]
+        has_pools = any(pool_of(one.name, prefix) for one, _ in shown)
+        columns += ["pool", "leased by"] if has_pools else []
+        rows = []
+        for one, user in shown:
+            row = [
                 one.name,
                 one.run or one.path or "-",
                 short(now - one.made_at),
                 short(now - one.used_at),
                 user,
-                pool_of(one.name, prefix) or "-",
-                leases.get((one.api_url, one.name), "-"),
-                one.uuid,
-            )
-            for one, user in shown
-        ]
+            ]
+            if has_pools:
+                row += [
+                    pool_of(one.name, prefix) or "-",
+                    leases.get((one.api_url, one.name), "-"),
+                ]
+            rows.append([*row, one.uuid])
+        columns.append("uuid")
         plain_text(sys.stdout).write(table(columns, rows))
     return 0
 
