@@ -9,8 +9,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -125,10 +126,17 @@ class World:
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
             assert process.stdout
             try:
-                yield _url(process.stdout)
+                url = _url(process.stdout)
+                # It says every request: with a full pipe it would answer none.
+                threading.Thread(target=_drain, args=(process.stdout,), daemon=True).start()
+                yield url
             finally:
                 process.terminate()
-                process.stdout.read()
+
+
+def _drain(lines: Iterable[bytes]) -> None:
+    for _ in lines:
+        continue
 
 
 def _url(lines: Any) -> str:

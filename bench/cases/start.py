@@ -9,13 +9,15 @@ from bench.samples import Ratio
 from bench.world import IMAGE, KEY, LABEL, World
 
 TITLE = "Processor time of one start"
-PYTHON, PROVISIONED, COLD = (
+PYTHON, PROVISIONED, WITH_KEY, COLD = (
     "python3 -I -S -c pass",
     "provisioned start of true",
+    "provisioned start of true, given a key",
     "cold start of true",
 )
 RATIOS = [
     Ratio(of=PROVISIONED, over=PYTHON, measure="cpu_ms", limit=2.5),
+    Ratio(of=WITH_KEY, over=PYTHON, measure="cpu_ms"),
     Ratio(of=COLD, over=PYTHON, measure="cpu_ms", limit=10),
 ]
 TIMES = 10
@@ -56,7 +58,8 @@ def rivals(world: World) -> Iterator[Mapping[str, Callable[[], Mapping[str, floa
         provisioned = {"RAVI_WORKSPACE": f"{_ROOM}-warm", "RAVI_IDENTITY_NAME": "bench-warm"}
         commands: dict[str, tuple[list[str], dict[str, str]]] = {
             PYTHON: (["python3", "-I", "-S", "-c", "pass"], {}),
-            PROVISIONED: (["ravi-entrypoint", "true"], provisioned),
+            PROVISIONED: (["ravi-entrypoint", "true"], {**provisioned, "RAVI_MANAGEMENT_KEY": ""}),
+            WITH_KEY: (["ravi-entrypoint", "true"], provisioned),
         }
 
         def run(argv: list[str], environ: Mapping[str, str], times: int = TIMES) -> list[float]:
@@ -83,4 +86,4 @@ def rivals(world: World) -> Iterator[Mapping[str, Callable[[], Mapping[str, floa
             return {"cpu_ms": cpu_ms, "wall_ms": wall_ms}
 
         run(["ravi-entrypoint", "true"], provisioned, 1)
-        yield {name: partial(sample, name) for name in (PYTHON, PROVISIONED, COLD)}
+        yield {name: partial(sample, name) for name in (PYTHON, PROVISIONED, WITH_KEY, COLD)}
