@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from ravi_agent.errors import UsageError
 from ravi_agent.launcher import backend
-from ravi_agent.launcher.commands.flags import Call, Command, Group, argument, flag
+from ravi_agent.launcher.commands.engine_options import context_flag, host_flag
+from ravi_agent.launcher.commands.flags import Call, Command, argument, flag
 from ravi_agent.launcher.model.request import Connection
 from ravi_agent.launcher.planning.image_files import choose_images
 from ravi_agent.launcher.show.listing import table
@@ -26,28 +27,12 @@ class ImagesOptions:
         default_text="that of the Dockerfile",
         help="Image with glibc and Python 3.11 or later for ravi-agent-base to stand on.",
     )
-    host: str | None = flag(
-        "--host",
-        "-H",
-        metavar="URL",
-        group=Group.ENGINE,
-        default_text="as docker: DOCKER_HOST, or the current context",
-        help="Docker engine to connect to: unix://, tcp:// or ssh://.",
-    )
-    context: str | None = flag(
-        "--context",
-        "-c",
-        metavar="NAME",
-        group=Group.ENGINE,
-        default_text="the current context",
-        help="Docker context.",
-    )
+    host: str | None = host_flag()
+    context: str | None = context_flag("Docker context.")
 
 
 def images(options: ImagesOptions, _: Call) -> int:
     """Print the name of each image once it is built, or a table of them; always 0."""
-    if options.host and options.context:
-        raise UsageError("--host and --context", "both name the engine", f"--host {options.host}")
     connection = Connection(host=options.host, context=options.context)
     chosen = choose_images(options.names)
     if options.action == "build":

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from ravi_agent.errors import UsageError
 from ravi_agent.launcher import backend
+from ravi_agent.launcher.commands.engine_options import context_flag
 from ravi_agent.launcher.commands.flags import Call, Command, Group, argument, flag
 from ravi_agent.launcher.model.request import Connection, InjectionOptions
 
@@ -38,14 +39,7 @@ class KubernetesCommandOptions:
         default_text="v1beta1; with --apply the cluster's newest",
         help="Version of MutatingAdmissionPolicy.",
     )
-    context: str | None = flag(
-        "--context",
-        "-c",
-        metavar="NAME",
-        group=Group.ENGINE,
-        default_text="the current context",
-        help="Context of the kubeconfig; with --apply.",
-    )
+    context: str | None = context_flag("Context of the kubeconfig; with --apply.")
     namespace: str | None = flag(
         "--namespace",
         "-n",

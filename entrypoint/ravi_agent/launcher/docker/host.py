@@ -73,8 +73,6 @@ def connect(
     host over context over DOCKER_HOST over DOCKER_CONTEXT over the context in use. Raises
     EngineError where it does not answer, UsageError for a context that is not there.
     """
-    if host and context:
-        raise UsageError("--host and --context", "both name the engine", f"--host {host}")
     params = _parameters(environ, host, context)
     url = str(params.get("base_url") or "")
     tunnel = SshTunnel(url) if url.startswith("ssh://") else None

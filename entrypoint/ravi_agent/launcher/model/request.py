@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ravi_agent.errors import UsageError
 from ravi_agent.launcher.planning.spec import RunSpec
 
 
@@ -11,12 +12,16 @@ class Connection:
     """Where an engine is. None leaves a choice to its own client's configuration.
 
     host: a Docker engine's address. context: of Docker, or of the kubeconfig. namespace: of
-    Kubernetes.
+    Kubernetes. Raises UsageError where two of them name the engine.
     """
 
     host: str | None = None
     context: str | None = None
     namespace: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.host and self.context:
+            raise UsageError("--host and --context", "both name the engine", f"--host {self.host}")
 
 
 @dataclass(frozen=True, kw_only=True)
