@@ -121,7 +121,7 @@ class Settings:
 
     def __init__(self, environ: "Mapping[str, str]") -> None:
         def given(name: str) -> str:
-            return environ.get(name) or VARIABLES[name][0]
+            return value_of(environ, name)
 
         def parsed(name: str, parse: "Callable[[str], T]") -> "T":
             try:
@@ -207,6 +207,11 @@ class Settings:
     def log_for(self, program: str) -> Log:
         """The log of a program, as these settings want it."""
         return Log(program, level=self.log_level, is_json=self.log_format == "json")
+
+
+def value_of(environ: "Mapping[str, str]", name: str) -> str:
+    """What a variable is set to, else its default; not checked."""
+    return environ.get(name) or VARIABLES[name][0]
 
 
 def unknown_variables(environ: "Iterable[str]") -> list[tuple[str, str]]:

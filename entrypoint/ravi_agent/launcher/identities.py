@@ -9,6 +9,7 @@ from ravi_agent.credential import host_account
 from ravi_agent.errors import RaviError
 from ravi_agent.launcher.model.leases import pool_of
 from ravi_agent.service.api import RaviApi
+from ravi_agent.settings import value_of
 from ravi_agent.workspace import ledger
 
 
@@ -59,7 +60,7 @@ def delete_of_run(run: str, environ: Mapping[str, str], *, is_local: bool) -> in
     on standard error. Raises RaviError without a key.
     """
     url, credential = host_account(environ, is_local=is_local)
-    prefix = environ.get("RAVI_NAME_PREFIX") or "task-"
+    prefix = value_of(environ, "RAVI_NAME_PREFIX")
     try:
         found = [
             one

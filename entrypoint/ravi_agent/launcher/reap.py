@@ -17,6 +17,7 @@ from ravi_agent.launcher.show.confirm import is_agreed_to
 from ravi_agent.launcher.show.for_terminal import say
 from ravi_agent.service.api import RaviApi
 from ravi_agent.service.revocation import revoke_keys
+from ravi_agent.settings import value_of
 from ravi_agent.workspace import ledger
 
 _REVOKE_TIMEOUT_S = 5.0
@@ -72,7 +73,7 @@ def reap_leftovers(
 
 def _is_of_unnamed_pool(name: str, environ: Mapping[str, str], prefix: str) -> bool:
     """Whether it is of a pool, and so there to be used again, and `--prefix` means others."""
-    word = environ.get("RAVI_NAME_PREFIX") or "task-"
+    word = value_of(environ, "RAVI_NAME_PREFIX")
     pool = pool_of(name, word)
     return pool is not None and not prefix.startswith(pool_prefix(word, pool))
 

@@ -14,6 +14,7 @@ from ravi_agent.launcher.model.leases import pool_of, read_leases
 from ravi_agent.launcher.show.durations import short
 from ravi_agent.launcher.show.for_terminal import plain_text
 from ravi_agent.launcher.show.listing import table
+from ravi_agent.settings import value_of
 
 _KEYS = ("run", "name", "used")
 _UNUSED = "-"
@@ -49,7 +50,7 @@ def identities(options: IdentitiesOptions, call: Call) -> int:
         }
     except OSError as exc:
         raise EngineError("the ledger", str(exc.strerror), "make it readable") from exc
-    prefix = call.environ.get("RAVI_NAME_PREFIX") or "task-"
+    prefix = value_of(call.environ, "RAVI_NAME_PREFIX")
     users = _users(options.engine)
     shown = [
         (one, users.get(one.name, _UNUSED))

@@ -16,7 +16,6 @@ from ravi_agent.launcher.commands.kubernetes_options import KubernetesOptions
 from ravi_agent.launcher.commands.local_options import StartLocalOptions
 from ravi_agent.launcher.commands.passed_flags import PassedFlags
 from ravi_agent.launcher.commands.run_options import (
-    DEFAULT_PREFIX,
     AgentOptions,
     FailureOptions,
     OutputOptions,
@@ -27,7 +26,7 @@ from ravi_agent.launcher.model.request import RunRequest
 from ravi_agent.launcher.planning.plan import check_run_name, new_run_name
 from ravi_agent.launcher.planning.spec import RunSpec
 from ravi_agent.launcher.planning.values import parse_seconds
-from ravi_agent.settings import Settings
+from ravi_agent.settings import Settings, value_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +154,7 @@ class RunOptions:
             labels=self.agents.labels(),
             volumes=self.docker.volume,
             workspace_dir=self.docker.workspace_dir,
-            name_prefix=environ.get("RAVI_NAME_PREFIX") or DEFAULT_PREFIX,
+            name_prefix=value_of(environ, "RAVI_NAME_PREFIX"),
             api_url=Settings(environ).api_url,
             is_local=self.local.is_local,
             is_provisioning_here=self.identities.is_on_host(self.engine.backend),

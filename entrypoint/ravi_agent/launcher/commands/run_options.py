@@ -15,9 +15,10 @@ from ravi_agent.launcher.planning.spec import (
 )
 from ravi_agent.launcher.planning.tasks_file import Row, read_tasks
 from ravi_agent.launcher.planning.values import parse_seconds
+from ravi_agent.settings import VARIABLES
 
 DEFAULT_IMAGE = "ravi-agent-base"
-DEFAULT_PREFIX = "task-"
+DEFAULT_PREFIX = VARIABLES["RAVI_NAME_PREFIX"][0]
 ENGINES = (DOCKER, KUBERNETES)
 _TEMPLATES = "{index} {count} {id} {run} are replaced."
 

@@ -12,7 +12,7 @@ from ravi_agent.launcher.model.bookkeeping import Books
 from ravi_agent.launcher.model.inventory import KeysInside
 from ravi_agent.log import Log
 from ravi_agent.service_url import is_same_service, read_service_url
-from ravi_agent.settings import Settings
+from ravi_agent.settings import VARIABLES, Settings
 from ravi_agent.workspace import ledger
 
 _TIMEOUT_S = 5.0  # for all keys of a run: their containers are gone, and nobody waits for more
@@ -163,6 +163,6 @@ def _fix_by_reaping(names: Collection[str]) -> str:
     pairs = itertools.takewhile(
         lambda pair: pair[0] == pair[1], zip(min(names), max(names), strict=False)
     )
-    prefix = shlex.quote("".join(one for one, _ in pairs) or "task-")
+    prefix = shlex.quote("".join(one for one, _ in pairs) or VARIABLES["RAVI_NAME_PREFIX"][0])
     fix = f"ravi-launch reap --backend kubernetes --all --older-than 0s --prefix {prefix}"
     return f"{fix}, which deletes their identities; it needs the account's key"

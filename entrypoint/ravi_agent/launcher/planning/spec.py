@@ -12,6 +12,7 @@ from ravi_agent.launcher.planning.container import ContainerOptions
 from ravi_agent.launcher.planning.docker_flags import DockerSettings
 from ravi_agent.launcher.planning.tasks_file import Row
 from ravi_agent.launcher.planning.values import host_path
+from ravi_agent.settings import VARIABLES
 
 _VERSION = 1
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -67,7 +68,7 @@ class RunSpec:
     labels: Mapping[str, str] = field(default_factory=dict)
     volumes: tuple[str, ...] = ()
     workspace_dir: str | None = None
-    name_prefix: str = "task-"
+    name_prefix: str = VARIABLES["RAVI_NAME_PREFIX"][0]
     api_url: str
     is_local: bool = False
     is_provisioning_here: bool = False
