@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from conftest import MANAGEMENT_KEY
+from listeners import Listener
 from ravi_agent.credential import Credential
 from ravi_agent.errors import AnswerError, NotSentError, OutcomeUnknownError, RaviError
 from ravi_agent.service.api import RaviApi
@@ -18,39 +19,20 @@ Speak = Callable[[socket.socket], None]
 OK = b"HTTP/1.1 200 OK\r\n"
 
 
-class Hostile:
+class Hostile(Listener):
     """A service that answers each connection with what `speak` says until it is left alone."""
 
     def __init__(self) -> None:
         self.speak: Speak = lambda _peer: None
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
+        super().__init__()
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                peer, _ = self._listener.accept()
-            except OSError:
-                return
-            thread = threading.Thread(target=self._serve, args=(peer,))
-            self._threads.append(thread)
-            thread.start()
-
-    def _serve(self, peer: socket.socket) -> None:
+    def serve(self, peer: socket.socket) -> None:
         with peer:
             try:
                 peer.recv(65536)
                 self.speak(peer)
             except OSError:
                 return  # it has hung up
-
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for thread in self._threads:
-            thread.join()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from contextlib import closing
 import pytest
 
 from conftest import MANAGEMENT_KEY
+from listeners import Listener
 from ravi_agent.credential import Credential
 from ravi_agent.errors import (
     AnswerError,
@@ -27,7 +28,7 @@ OK = b"HTTP/1.1 200 OK\r\n"
 Answering = Callable[[bytes], bytes | None]
 
 
-class Peer:
+class Peer(Listener):
     """A service that answers each request with bytes, and hangs up where `answer` gives None.
 
     After an answer that ends in HANG_UP it hangs up too. Keeps what it was asked, and how many
@@ -37,31 +38,17 @@ class Peer:
     HANG_UP = b"<hang up>"
 
     def __init__(self, host: str = "127.0.0.1") -> None:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.create_server((host, 0), family=family)
-        self.port = self._listener.getsockname()[1]
-        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
         self.answer: Answering = lambda _request: OK + b"content-length: 2\r\n\r\n[]"
         self.requests: list[bytes] = []
         self.connections = 0
         self._open: list[socket.socket] = []
         self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
+        super().__init__(host)
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                peer, _ = self._listener.accept()
-            except OSError:
-                return
+    def serve(self, peer: socket.socket) -> None:
+        with self._lock:
             self.connections += 1
             self._open.append(peer)
-            thread = threading.Thread(target=self._serve, args=(peer,))
-            self._threads.append(thread)
-            thread.start()
-
-    def _serve(self, peer: socket.socket) -> None:
         with peer, peer.makefile("rb") as reader:
             try:
                 while request := _request(reader.readline, reader.read):
@@ -81,16 +68,8 @@ class Peer:
         for one in self._open:
             with closing(one):
                 one.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads[1:]:
-            thread.join()
+        self.join()
         self._open.clear()
-
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._threads[0].join()
-        for thread in self._threads[1:]:
-            thread.join()
 
 
 def _request(readline: Callable[[], bytes], read: Callable[[int], bytes]) -> bytes:

@@ -18,6 +18,7 @@ import trustme
 import uvicorn
 
 from conftest import MANAGEMENT_KEY
+from listeners import Listener
 from ravi_agent.credential import Credential
 from ravi_agent.errors import NotSentError, RaviError
 from ravi_agent.local.app import create_app
@@ -255,32 +256,15 @@ def test_a_service_that_is_not_there_is_said_so_while_the_start_goes_on(tmp_path
 # --- TLS through a proxy ------------------------------------------------------------------------
 
 
-class Tunnels:
+class Tunnels(Listener):
     """A proxy that takes CONNECT alone, over TLS if it gets a context; keeps what was asked."""
 
     def __init__(self, context: ssl.SSLContext | None, answer: bytes) -> None:
         self._context, self._answer = context, answer
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
         self.heads: list[bytes] = []
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
+        super().__init__()
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                near, _ = self._listener.accept()
-            except OSError:
-                return
-            self._start(self._serve, near)
-
-    def _start(self, what: object, *arguments: object) -> threading.Thread:
-        thread = threading.Thread(target=what, args=arguments)  # type: ignore[arg-type] # callable
-        self._threads.append(thread)
-        thread.start()
-        return thread
-
-    def _serve(self, near: socket.socket) -> None:
+    def serve(self, near: socket.socket) -> None:
         with near:
             if self._context:
                 near = self._context.wrap_socket(near, server_side=True)
@@ -296,7 +280,7 @@ class Tunnels:
                     return
                 port = int(head.split()[1].rpartition(b":")[2])
                 with socket.create_connection(("localhost", port)) as far:
-                    back = self._start(self._pass, far, near)
+                    back = self.start(self._pass, far, near)
                     self._pass(near, far)
                     back.join()
 
@@ -314,12 +298,6 @@ class Tunnels:
                     end.shutdown(socket.SHUT_RDWR)
                 except OSError:
                     continue  # hung up
-
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for thread in self._threads:
-            thread.join()
 
 
 TAKEN = b"HTTP/1.1 200 Connection established\r\n\r\n"
