@@ -2,7 +2,7 @@
 
 import hashlib
 import tarfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, NamedTuple
 
 from release.image import Image, Layer
@@ -20,6 +20,7 @@ _KINDS = {
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
 _XATTR = "SCHILY.xattr."
+_ADDS, _REMOVES, _EMPTIES = "adds", "removes", "empties"
 
 
 class Entry(NamedTuple):
@@ -78,16 +79,13 @@ def read(layer: Layer) -> tuple[Tree, list[str], list[str]]:
     added: Tree = {}
     removed: list[str] = []
     emptied: list[str] = []
-    with layer.open() as file, tarfile.open(fileobj=file, mode="r|") as tar:
-        for member in tar:
-            path = normal(member.name)
-            folder, _, name = path.rpartition("/")
-            if name == _OPAQUE:
-                emptied.append(folder)
-            elif name.startswith(_WHITEOUT):
-                removed.append(f"{folder}/{name[len(_WHITEOUT) :]}".lstrip("/"))
-            elif path:
-                added[path] = _entry(tar, member, added)
+    for what, path, member, tar in _changes(layer):
+        if what == _EMPTIES:
+            emptied.append(path)
+        elif what == _REMOVES:
+            removed.append(path)
+        else:
+            added[path] = _entry(tar, member, added)
     return added, removed, emptied
 
 
@@ -97,24 +95,34 @@ def texts(layers: Iterable[Layer], is_wanted: Callable[[str], bool]) -> dict[str
     for layer in layers:
         found: dict[str, bytes] = {}
         gone: list[str] = []
-        with layer.open() as file, tarfile.open(fileobj=file, mode="r|") as tar:
-            for member in tar:
-                path = normal(member.name)
-                folder, _, name = path.rpartition("/")
-                if name == _OPAQUE:
-                    gone.append(f"{folder}/")
-                    continue
-                if name.startswith(_WHITEOUT):
-                    removed = f"{folder}/{name[len(_WHITEOUT) :]}".lstrip("/")
-                    gone += [removed, f"{removed}/"]
-                    continue
-                if not member.isdir():
-                    gone += [path, f"{path}/"]  # whatever was in its place
-                if member.isreg() and is_wanted(path) and (opened := tar.extractfile(member)):
-                    found[path] = opened.read()
+        for what, path, member, tar in _changes(layer):
+            if what == _EMPTIES:
+                gone.append(f"{path}/")
+            elif what == _REMOVES or not member.isdir():
+                gone += [path, f"{path}/"]  # whatever was in its place
+            if what == _ADDS and member.isreg() and is_wanted(path):
+                opened = tar.extractfile(member)
+                found[path] = opened.read() if opened else b""
         kept = {path: text for path, text in whole.items() if not _is_gone(path, gone)}
         whole = kept | found
     return dict(sorted(whole.items()))
+
+
+def _changes(layer: Layer) -> Iterator[tuple[str, str, tarfile.TarInfo, tarfile.TarFile]]:
+    """What a layer does to which path, and the member of its tar that says so.
+
+    A member is to be read before the next is asked for.
+    """
+    with layer.open() as file, tarfile.open(fileobj=file, mode="r|") as tar:
+        for member in tar:
+            path = normal(member.name)
+            folder, _, name = path.rpartition("/")
+            if name == _OPAQUE:
+                yield _EMPTIES, folder, member, tar
+            elif name.startswith(_WHITEOUT):
+                yield _REMOVES, f"{folder}/{name[len(_WHITEOUT) :]}".lstrip("/"), member, tar
+            elif path:
+                yield _ADDS, path, member, tar
 
 
 def _is_gone(path: str, gone: list[str]) -> bool:
