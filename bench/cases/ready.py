@@ -94,7 +94,7 @@ def measure(
 
 
 def launch(world: World, *flags: str, count: int | None = None) -> list[str]:
-    """A run of ours, which is over when its agents are up."""
+    """Run ravi-launch until all agents are up."""
     size = [
         "--count",
         str(count or world.options.count),
