@@ -18,8 +18,9 @@ class DockerProxy:
     """A Unix socket that leads to the engine's. A context; `url` is what a client names.
 
     cut_idle_s: after so many seconds without a byte, a connection is closed, unless its request is
-    still to be answered. has_events: without,
-    the engine's events come from nobody. `cuts` counts connections that were closed.
+    still to be answered. has_events: without, the engine's events come from nobody. cuts_at_start:
+    once a container has been started, nothing comes through until `is_open` is set again, not even
+    the answer. `cuts` counts connections that were closed.
     """
 
     def __init__(self, host: str | None = None) -> None:
@@ -30,6 +31,7 @@ class DockerProxy:
         self.url = f"unix://{self._directory / 's'}"
         self.cut_idle_s: float | None = None
         self.has_events = True
+        self.cuts_at_start = False
         self.is_open = True
         self.cuts = 0
         self._is_over = threading.Event()
@@ -84,7 +86,7 @@ class DockerProxy:
         for one in others:
             selector.register(one, selectors.EVENT_READ)
         heard_at = time.monotonic()
-        is_silent = is_answered = False
+        is_silent = is_answered = is_start = False
         while others and not self._is_over.is_set():
             if not self.is_open:
                 self.cuts += 1
@@ -97,6 +99,10 @@ class DockerProxy:
                 is_answered = source is server
                 if source is client:
                     is_silent = not self.has_events and b"GET /v" in data and b"/events" in data
+                    is_start = b"/start HTTP/" in data
+                elif is_start and self.cuts_at_start:
+                    self.cuts_at_start = self.is_open = False
+                    break
                 if not data:
                     selector.unregister(source)
                     if source is server:

@@ -10,7 +10,7 @@ import docker
 import docker.errors
 import pytest
 
-from engine.conftest import LAUNCH, Launching, containers, launch
+from engine.conftest import LAUNCH, Launching, containers, launch, said, wait_for_output
 from engine.docker_proxy import DockerProxy
 from ravi_agent import contract
 
@@ -50,6 +50,40 @@ def test_an_end_that_no_event_tells_of_is_known(
 
     assert done.stdout.count("| RESULT") == 3
     assert "2 failed" in done.stderr
+
+
+@pytest.mark.parametrize("is_ended", [True, False])
+def test_an_agent_whose_start_was_cut_off_runs_once(
+    environ: dict[str, str],
+    run_name: str,
+    client: docker.DockerClient,
+    proxy: DockerProxy,
+    launching: Launching,
+    tmp_path: Path,
+    is_ended: bool,
+) -> None:
+    gate = tmp_path / "gate"
+    gate.mkdir()
+    proxy.cuts_at_start = True
+    script = "echo begun; until [ -e /gate/go ]; do sleep 0.1; done; echo RESULT"
+    flags = ["--count", "1", "--name", run_name, "--host", proxy.url, "-v", f"{gate}:/gate"]
+    launcher = launching([LAUNCH, *flags, "-o", "json", "--", "sh", "-c", script], environ)
+    while proxy.is_open:
+        assert launcher.poll() is None
+    (container,) = containers(client, run_name)
+    wait_for_output(container, "begun")
+    if is_ended:
+        (gate / "go").touch()
+        container.wait()
+    proxy.is_open = True
+    said(launcher, "| begun")
+    (gate / "go").touch()
+    assert launcher.stderr
+    rest = launcher.stderr.read()
+
+    assert launcher.wait(timeout=60) == 0, rest
+    assert rest.count("| RESULT") == 1
+    assert [one.id for one in containers(client, run_name)] == [container.id]
 
 
 def test_an_agent_that_is_restarted_has_not_ended(

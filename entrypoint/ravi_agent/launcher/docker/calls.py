@@ -16,6 +16,7 @@ from ravi_agent.errors import EngineError
 
 # The connection ended, or nothing came over it in time.
 _CONNECTION_ERRORS = (
+    ConnectionError,
     requests.ConnectionError,
     requests.Timeout,
     requests.exceptions.ChunkedEncodingError,
@@ -35,6 +36,22 @@ SDK_ERRORS = (
 
 class EngineGoneError(EngineError):
     """The engine does not answer any more; what it was asked may or may not have been done."""
+
+
+class NameTakenError(EngineError):
+    """There is a container of that name already."""
+
+
+class PrunedError(EngineError):
+    """A container has been removed before it was started."""
+
+
+class StartUnknownError(EngineGoneError):
+    """The engine left while a container was being started, so nobody knows whether it runs."""
+
+    def __init__(self, what: str, why: str, *, container: str) -> None:
+        super().__init__(what, why)
+        self.container = container
 
 
 def ask(what: str, call: Callable[[], Any], *, fine: tuple[int, ...] = ()) -> Any:

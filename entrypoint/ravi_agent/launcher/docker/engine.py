@@ -16,6 +16,10 @@ from ravi_agent.errors import EngineError
 from ravi_agent.launcher.docker.attach import Attached, attach, attach_log
 from ravi_agent.launcher.docker.calls import (
     SDK_ERRORS,
+    EngineGoneError,
+    NameTakenError,
+    PrunedError,
+    StartUnknownError,
     ask,
     ask_for_stream,
     engine_error,
@@ -30,14 +34,6 @@ from ravi_agent.launcher.planning.plan import Plan, Task
 _BACK_POLL_S = 0.5
 _LINE_LIMIT = 64 * 1024  # bytes; a ready line has some hundred
 _PRUNED_TIMES, _PRUNED_WAIT_S = 20, 0.1
-
-
-class NameTakenError(EngineError):
-    """There is a container of that name already."""
-
-
-class PrunedError(EngineError):
-    """A container has been removed before it was started."""
 
 
 class DockerEngine:
@@ -72,7 +68,8 @@ class DockerEngine:
     ) -> tuple[str, Attached]:
         """Create, attach, hand over, start: the container's id and its output.
 
-        Where a step fails, what was created is removed before EngineError is raised.
+        Where the engine refuses a step, what was created is removed before EngineError is raised;
+        StartUnknownError where it does not answer.
         """
         is_pruned = False
         for _ in range(_PRUNED_TIMES):
@@ -93,7 +90,7 @@ class DockerEngine:
     def _start(self, plan: Plan, task: Task, container: str, handover: bytes) -> Attached:
         """Raises PrunedError where the container is gone: a prune takes what has not started yet.
 
-        Where a step fails, the container is removed before EngineError is raised.
+        Else as `launch` does.
         """
         what = f"container {plan.container_name(task)} did not start"
         try:
@@ -105,9 +102,12 @@ class DockerEngine:
             self.remove(container)
             raise engine_error(exc, what) from exc
         except (*SDK_ERRORS, OSError) as exc:
+            error = engine_error(exc, what)
+            if isinstance(error, EngineGoneError):
+                raise StartUnknownError(what, error.why, container=container) from exc
             with contextlib.suppress(EngineError):
                 self.remove(container)
-            raise engine_error(exc, what) from exc
+            raise error from exc
         return attached
 
     def is_there(self, container: str) -> bool:

@@ -52,9 +52,22 @@ class OutputMux:
         self._thread = threading.Thread(target=self._run, name="output", daemon=True)
         self._thread.start()
 
-    def add(self, index: int, attached: Attached) -> None:
-        """Read a new container's output from now on; `OutputCut` is emitted at its end."""
-        self._do(lambda: self._connect(self._new_stream(index), attached))
+    def add(self, index: int, attached: Attached | None) -> None:
+        """Read a new container's output from now on; `OutputCut` is emitted at its end.
+
+        attached: None where the connection has been cut already.
+        """
+
+        def work() -> None:
+            stream = self._new_stream(index)
+            if attached:
+                self._connect(stream, attached)
+            else:
+                self._drop(index)
+                self._streams[index] = stream
+                self.emit(OutputCut(index=index))
+
+        self._do(work)
 
     def go_on(
         self, index: int, attached: Attached, *, is_last: bool = False, is_ready: bool = True
@@ -140,10 +153,7 @@ class OutputMux:
                     return  # it is full: the thread is going to look
 
     def _connect(self, stream: Stream, attached: Attached) -> None:
-        before = self._streams.get(stream.index)
-        if before:
-            self._unregister(before)
-            before.disconnect()
+        self._drop(stream.index)
         self._streams[stream.index] = stream
         try:
             stream.connect(attached)
@@ -154,6 +164,12 @@ class OutputMux:
             self._end(stream)
         else:
             self._register(stream)
+
+    def _drop(self, index: int) -> None:
+        before = self._streams.get(index)
+        if before:
+            self._unregister(before)
+            before.disconnect()
 
     def _register(self, stream: Stream) -> None:
         if stream.attached and stream.attached.sock.fileno() not in self._selector.get_map():

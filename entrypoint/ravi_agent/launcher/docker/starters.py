@@ -1,5 +1,6 @@
 """The threads that start agents, as many as suit the engine and may run at once."""
 
+import contextlib
 import random
 import threading
 import time
@@ -7,8 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from ravi_agent.errors import EngineError, RaviError, RefusedError
-from ravi_agent.launcher.docker.calls import EngineGoneError
-from ravi_agent.launcher.docker.engine import DockerEngine, NameTakenError
+from ravi_agent.launcher.docker.calls import EngineGoneError, NameTakenError, StartUnknownError
+from ravi_agent.launcher.docker.engine import DockerEngine
 from ravi_agent.launcher.docker.handovers import Handovers
 from ravi_agent.launcher.docker.networks import Networks
 from ravi_agent.launcher.docker.notes import asked_stops
@@ -151,10 +152,15 @@ class Starters:
                 network = self._networks.of(task.index)
                 container, attached = self._engine.launch(self._plan, task, line, network)
             except EngineGoneError as exc:
-                # It may have carried out the call: the next start replaces the container, and
-                # finds the identity by its name.
+                is_back = self._engine.wait_until_back(self._is_over, ENGINE_WAIT_S)
+                if isinstance(exc, StartUnknownError) and self._go_on(task, exc.container):
+                    return
+                # The next start replaces what the call may have left, and finds the identity by
+                # its name.
                 is_first = False
-                if not self._engine.wait_until_back(self._is_over, ENGINE_WAIT_S):
+                if not is_back:
+                    with contextlib.suppress(EngineError):
+                        self._engine.remove_agent(self._plan, task)
                     self._emit(Refused(index=task.index, error=str(exc)))
                     return
             except NameTakenError as exc:
@@ -170,6 +176,26 @@ class Starters:
                 self._emit(Started(index=task.index, container=container))
                 self._mux.add(task.index, attached)
                 return
+
+    def _go_on(self, task: Task, container: str) -> bool:
+        """Go on with an agent that has begun though its start was cut off: it must not run twice.
+
+        False where it has not begun.
+        """
+        try:
+            code = self._engine.exit_code_if_there(container)
+            has_begun = code == 0 or self._engine.ready_line(container) is not None
+        except EngineGoneError:
+            is_back = self._engine.wait_until_back(self._is_over, ENGINE_WAIT_S)
+            return is_back and self._go_on(task, container)
+        except EngineError:  # it is gone, or its log cannot be read
+            return False
+        if has_begun:
+            self._emit(Started(index=task.index, container=container))
+            self._mux.add(task.index, None)
+            if code is not None:
+                self._emit(Died(index=task.index, container=container, exit_code=code))
+        return has_begun
 
     def _take_over(self, task: Task, existing: ContainerStatus) -> None:
         age_s = max(0.0, time.time() - existing.created_at)
