@@ -19,13 +19,10 @@ def read_service_url(environ: "Mapping[str, str]") -> str:
     try:
         return check_service_url(url, environ.get("RAVI_ALLOW_HTTP") == "1")
     except ValueError as exc:
-        # A URL with a user in it has a password there: show what stands behind it.
-        shown = url.rpartition("@")[2]
-        raise SettingsError(
-            f"RAVI_API_URL={shown!r}",
-            str(exc),
-            f"unset RAVI_API_URL for {contract.DEFAULT_API_URL}",
-        ) from None
+        fix = f"unset RAVI_API_URL for {contract.DEFAULT_API_URL}"
+        if _is_only_plain(url):
+            fix = "write https://, or set RAVI_ALLOW_HTTP=1 where nobody reads along on the way"
+        raise SettingsError(f"RAVI_API_URL={_shown(url)!r}", str(exc), fix) from None
 
 
 def check_service_url(url: str, is_http_allowed: bool = False) -> str:
@@ -43,8 +40,10 @@ def check_service_url(url: str, is_http_allowed: bool = False) -> str:
     host, port = _host_and_port(rest.partition("/")[0])
     if not host:
         raise ValueError("the host is missing")
-    if port and not (port.isdigit() and 0 < int(port) < 65536):
+    if port and not (port.isdigit() and len(port) < 6 and 0 < int(port) < 65536):
         raise ValueError("the port is not a number up to 65535")
+    if rest.startswith("[") and _v6_address(host) is None:
+        raise ValueError("what stands in brackets is not an IPv6 address")
     if scheme == "http" and not is_http_allowed and not _is_near(host):
         raise ValueError("http:// would show the key on the way to a public host")
     return _spelled(url)
@@ -53,6 +52,22 @@ def check_service_url(url: str, is_http_allowed: bool = False) -> str:
 def is_same_service(recorded: object, api_url: str) -> bool:
     """Whether a recorded root, in any spelling, is the one that `check_service_url` gave."""
     return isinstance(recorded, str) and _spelled(recorded) == _spelled(api_url)
+
+
+def _is_only_plain(url: str) -> bool:
+    """Whether nothing is wrong with it but http:// to a public host."""
+    try:
+        check_service_url(url, is_http_allowed=True)
+    except ValueError:
+        return False
+    return True
+
+
+def _shown(url: str) -> str:
+    """Without what may be a password: a user before the host, a query or fragment behind it."""
+    shown = url.rpartition("@")[2]
+    end = min((shown.index(mark) + 1 for mark in "?#" if mark in shown), default=len(shown))
+    return shown[:end] + ("…" if end < len(shown) else "")
 
 
 def _spelled(url: str) -> str:
@@ -105,14 +120,18 @@ def _is_near(host: str) -> bool:
 
 def _is_near_v6(host: str) -> bool:
     """Loopback, unique local (RFC 4193) or link local."""
-    import socket  # hardly any start has such an address
-
-    try:
-        address = socket.inet_pton(socket.AF_INET6, host)
-    except OSError:
-        return False
-    return (
+    address = _v6_address(host)
+    return address is not None and (
         address == b"\0" * 15 + b"\1"
         or address[0] & 0xFE == 0xFC
         or (address[0] == 0xFE and address[1] & 0xC0 == 0x80)
     )
+
+
+def _v6_address(host: str) -> bytes | None:
+    import socket  # hardly any start has such an address
+
+    try:  # a zone (RFC 4007) says on which link, and nothing of what the address is
+        return socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
+    except OSError:
+        return None

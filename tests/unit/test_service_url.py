@@ -2,7 +2,8 @@
 
 import pytest
 
-from ravi_agent.service_url import check_service_url, is_same_service
+from ravi_agent.errors import SettingsError
+from ravi_agent.service_url import check_service_url, is_same_service, read_service_url
 
 
 @pytest.mark.parametrize(
@@ -149,6 +150,9 @@ def test_what_only_looks_like_a_private_address_is_refused(host: str) -> None:
         pytest.param("http://localhost:80:90", id="two ports"),
         pytest.param("http://::1:8787", id="IPv6 without brackets"),
         pytest.param("http://[]", id="empty brackets"),
+        pytest.param("https://[ravi.id]", id="name in brackets"),
+        pytest.param("https://[10.0.0.1]", id="IPv4 in brackets"),
+        pytest.param("https://[v1.ravi]", id="address of the future"),
     ],
 )
 def test_what_is_no_service_root_is_refused_whatever_is_allowed(
@@ -162,6 +166,37 @@ def test_what_is_no_service_root_is_refused_whatever_is_allowed(
 def test_an_address_needs_its_closing_bracket_and_a_colon_after_it(url: str) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         check_service_url(url)
+
+
+def test_a_link_local_address_may_name_its_link() -> None:
+    assert check_service_url("http://[fe80::1%eth0]:8787") == "http://[fe80::1%eth0]:8787"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://user:SECRET@ravi.id",
+        "https://ravi.id/?token=SECRET",
+        "https://ravi.id/#SECRET",
+        "https://ravi.id/?a#SECRET",
+        "https://SECRET@ravi.id/?key=SECRET",
+    ],
+)
+def test_what_may_be_a_password_in_a_url_is_not_shown(url: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_service_url({"RAVI_API_URL": url})
+
+    assert "ravi.id" in caught.value.what
+    assert "SECRET" not in f"{caught.value} {caught.value.fix}"
+
+
+def test_the_remedy_for_plain_http_is_what_makes_it_work() -> None:
+    variables = {"RAVI_API_URL": "http://host.docker.internal:8787"}
+    with pytest.raises(SettingsError) as caught:
+        read_service_url(variables)
+
+    assert "RAVI_ALLOW_HTTP=1" in str(caught.value.fix)
+    assert read_service_url({**variables, "RAVI_ALLOW_HTTP": "1"}) == variables["RAVI_API_URL"]
 
 
 SPELLINGS = {

@@ -93,6 +93,7 @@ def test_loopback_in_a_container_is_the_container_itself(host: str) -> None:
 
     assert "is this container itself" in inside
     assert "--add-host=host.docker.internal:host-gateway" in inside
+    assert "RAVI_ALLOW_HTTP=1" in inside  # or http:// to that name is refused
     assert "container" not in how_to_reach(f"http://{host}", is_in_container=False)
 
 

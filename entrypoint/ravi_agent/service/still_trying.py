@@ -73,11 +73,12 @@ class StillTrying:
 
 def how_to_reach(api_url: str, *, is_in_container: bool) -> str:
     """What to check where a service cannot be reached."""
-    host = urlsplit(api_url).hostname or ""
+    scheme, host = urlsplit(api_url).scheme, urlsplit(api_url).hostname or ""
     is_loopback = host in {"localhost", "::1"} or host.startswith("127.")
     if is_in_container and (is_loopback or host.endswith(".localhost")):
         return (
             f"{host} is this container itself: name the service's container instead, or for one "
             "on the host --add-host=host.docker.internal:host-gateway and host.docker.internal"
+            + (", with RAVI_ALLOW_HTTP=1" if scheme == "http" else "")
         )
     return "check RAVI_API_URL and the network" + (" of the container" if is_in_container else "")
