@@ -275,6 +275,21 @@ def test_tasks_keep_their_names(
     assert owner["kind"] == "Job"
 
 
+def test_numbered_agents_share_no_name_with_a_task_of_another_run(
+    launch: Launch, play: Play, tmp_path: Path
+) -> None:
+    play(HELD)
+    tasks = tmp_path / "tasks"
+    tasks.write_text("eu-0\n")
+
+    kubernetes(launch, "--count", "1", "--name", "n-eu", "--detach")
+    named = ["--tasks", str(tasks), "--name", "n", "--detach"]
+    kubernetes(launch, *named, "--", "python3", "agent.py")
+
+    listed = json.loads(kubernetes(launch, "ps", "-o", "json").stdout)
+    assert {one["identity_name"] for one in listed} == {"task-n--eu-0", "task-n-eu-0"}
+
+
 def test_what_is_left_over_is_listed_and_reaped(
     launch: Launch, environ: dict[str, str], fake: FakeKubernetes, play: Play, local: LocalRavi
 ) -> None:

@@ -247,14 +247,20 @@ def test_a_relative_workspace_is_one_of_this_directory() -> None:
         ("n", "eu-login", "n-eu-login"),
         ("n-eu", "login", "n--eu-login"),
         ("n-", "eu-login", "n---eu-login"),
+        ("nightly-eu", "0001", "nightly-eu-0001"),
+        ("nightly", "eu-0001", "nightly-eu--0001"),
+        ("nightly-", "0001", "nightly---0001"),
+        ("nightly-issue", "12", "nightly--issue-12"),
     ],
 )
 def test_a_name_is_the_run_s_and_the_task_s(run: str, task: str, joined: str) -> None:
     assert joined_name(run, task) == joined
 
 
-def test_no_two_pairs_have_one_name_where_no_task_is_a_number() -> None:
-    words = ["".join(letters) for size in (1, 2, 3, 4) for letters in product("a-", repeat=size)]
-    pairs = [(run, task) for run in words if run[0] != "-" for task in words if task[0] != "-"]
+def test_no_two_pairs_have_one_name() -> None:
+    parts = ("a", "-", "1", "0001")
+    words = ["".join(chosen) for size in (1, 2, 3) for chosen in product(parts, repeat=size)]
+    named = sorted({word for word in words if not word.startswith("-")})
+    pairs = [(run, task) for run in named for task in named]
 
     assert len({joined_name(run, task) for run, task in pairs}) == len(pairs)

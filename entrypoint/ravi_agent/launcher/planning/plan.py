@@ -25,6 +25,10 @@ from ravi_agent.launcher.planning.templates import Filler
 _RUN_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
 # Without 0/o and 1/l: people read run names aloud.
 _ALPHABET = "23456789abcdefghijkmnpqrstuvwxyz"
+# The least digits that an id of `--count` has, and ids that end in as many.
+_DIGITS = 4
+_NUMBER = re.compile(rf"[0-9]{{{_DIGITS},}}")
+_END_IN_NUMBER = re.compile(rf"-+{_NUMBER.pattern}\Z")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,9 +110,20 @@ def joined_name(run: str, task: str) -> str:
     """`<run>-<task>`, the name of a task's identity and container without their prefixes.
 
     Two pairs must not share a name, or two agents would share a mailbox: `n` and `eu-login`, and
-    `n-eu` and `login`. So each `-` of a run is doubled, unless the task is a number.
+    `n-eu` and `login`. So each `-` of a run is doubled. A number as `--count` gives them is known
+    by itself and leaves the run as it is, and another id that ends in one has a `-` more before
+    it: `nightly-eu` and `0001`, and `nightly` and `eu-0001`.
     """
-    return f"{run if task.isdecimal() else run.replace('-', '--')}-{task}"
+    if _NUMBER.fullmatch(task) and "--" not in f"{run}-":
+        return f"{run}-{task}"
+    return doubled_name(run, task)
+
+
+def doubled_name(run: str, task: str) -> str:
+    """The same with each `-` of the run doubled, whatever the task is called."""
+    doubled = run.replace("-", "--")
+    marked = _END_IN_NUMBER.sub(lambda end: f"-{end[0]}", task)
+    return f"{doubled}-{marked}"
 
 
 def container_name(run: str, task: str) -> str:
@@ -151,7 +166,7 @@ def make_plan(run: str, spec: RunSpec, *, is_fresh: bool) -> Plan:
 
 def _count_rows(count: int) -> tuple[Row, ...]:
     check_count(count)
-    width = max(4, len(str(count - 1)))
+    width = max(_DIGITS, len(str(count - 1)))
     return tuple(Row(id=f"{index:0{width}d}") for index in range(count))
 
 
