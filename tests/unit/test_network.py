@@ -180,6 +180,8 @@ def test_a_proxy_that_is_not_there_is_unreachable(local: LocalRavi, tmp_path: Pa
     )
 
     assert done.returncode == 69
+    assert "through the proxy http://127.0.0.1:9 of HTTP_PROXY: " in done.stderr
+    assert "fix: check HTTP_PROXY, or add 127.0.0.1 to NO_PROXY" in done.stderr
     assert list(local.requests.entries) == []
 
 
@@ -366,6 +368,31 @@ def test_a_proxy_that_makes_no_tunnel_leaves_the_request_surely_unsent(
     proxy.close()
 
     assert "SECRET" not in caught.value.lines("test")
+
+
+@pytest.mark.parametrize(
+    ("status", "fix"),
+    [
+        (b"407 Proxy Authentication Required", "put the proxy's user and password into https_"),
+        (b"403 Forbidden", "check https_proxy, or add ravi.example to NO_PROXY"),
+    ],
+)
+def test_a_proxy_that_refuses_is_not_asked_until_the_deadline(
+    tmp_path: Path, status: bytes, fix: str
+) -> None:
+    refusing = Tunnels(None, b"HTTP/1.1 " + status + b"\r\n\r\n")
+
+    done = init(
+        tmp_path / "workspace",
+        "https://ravi.example",
+        https_proxy=f"http://127.0.0.1:{refusing.port}",
+    )
+    refusing.close()
+
+    assert done.returncode == 69
+    assert status.decode() in done.stderr
+    assert fix in done.stderr
+    assert "attempts" not in done.stderr
 
 
 def test_a_plain_call_through_a_proxy_brings_its_user_and_no_tunnel(

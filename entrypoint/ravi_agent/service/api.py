@@ -69,7 +69,7 @@ class RaviApi(Calls):
             raise NotSentError(
                 f"cannot call {self._host}",
                 str(exc) or type(exc).__name__,
-                "check SSL_CERT_FILE and SSL_CERT_DIR",
+                "check SSL_CERT_FILE, SSL_CERT_DIR and SSLKEYLOGFILE",
                 is_final=True,
             ) from exc
 

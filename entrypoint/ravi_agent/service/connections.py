@@ -37,6 +37,7 @@ class Connections:
         self._host, self._port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
         self._root = f"{parts.scheme}://{parts.netloc}"
         self._proxy = urlsplit(proxy.url) if proxy else None
+        self._proxy_variable = proxy.variable if proxy else ""
         self._deadline = deadline
         self._idle: list[tuple[Wire, float]] = []
         self._is_closed = False
@@ -70,7 +71,7 @@ class Connections:
         try:
             return self._open(what)
         except (OSError, HTTPException) as exc:
-            raise _not_connected(exc, what) from exc
+            raise self._not_connected(exc, what) from exc
 
     def give_back(self, wire: Wire) -> None:
         """Keep a connection, whose last answer was read to its end, for the next request."""
@@ -127,18 +128,32 @@ class Connections:
         answer = exchange(wire, "CONNECT", place, headers, None, what)
         if not 200 <= answer.status < 300:
             reason = answer.reason if answer.reason.isprintable() else ""
-            raise NotSentError(what, f"the proxy says {answer.status} {reason[:100]}".rstrip())
+            fix = self._proxy_fix()
+            if answer.status == 407:
+                fix = f"put the proxy's user and password into {self._proxy_variable}"
+            raise NotSentError(
+                what,
+                f"the proxy says {answer.status} {reason[:100]}".rstrip(),
+                fix,
+                # It may know the service later, and its rules do not change while a start waits.
+                is_final=400 <= answer.status < 500 and answer.status not in {408, 425, 429},
+            )
         if not wire.is_silent():
-            raise NotSentError(what, "the proxy says more than its answer")
+            raise NotSentError(what, "the proxy says more than its answer", self._proxy_fix())
 
+    def _not_connected(self, exc: Exception, what: str) -> NotSentError:
+        unverified = getattr(exc, "verify_message", None)  # ssl.SSLCertVerificationError
+        if unverified is not None:
+            return NotSentError(
+                what,
+                f"the certificate does not verify: {unverified}",
+                "set SSL_CERT_FILE to the CA that signed it",
+                is_final=True,
+            )
+        if self._proxy is None:
+            return NotSentError(what, explain(exc))
+        where = f"through the proxy {self._proxy.geturl()} of {self._proxy_variable}"
+        return NotSentError(what, f"{where}: {explain(exc)}", self._proxy_fix())
 
-def _not_connected(exc: Exception, what: str) -> NotSentError:
-    unverified = getattr(exc, "verify_message", None)  # ssl.SSLCertVerificationError
-    if unverified is not None:
-        return NotSentError(
-            what,
-            f"the certificate does not verify: {unverified}",
-            "set SSL_CERT_FILE to the CA that signed it",
-            is_final=True,
-        )
-    return NotSentError(what, explain(exc))
+    def _proxy_fix(self) -> str:
+        return f"check {self._proxy_variable}, or add {self._host} to NO_PROXY"

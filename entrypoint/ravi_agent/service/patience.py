@@ -190,7 +190,7 @@ class Patience:
                 "start fewer at once, or raise RAVI_PROVISION_TIMEOUT",
                 retry_after_s=cause.retry_after_s,
             )
-        return UnreachableError(what, f"last: {cause}", self._fix)
+        return UnreachableError(what, f"last: {cause}", cause.fix or self._fix)
 
 
 def _a_little_more(wait_s: float) -> float:

@@ -15,13 +15,17 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class Proxy:
-    """A forward proxy: `url` without user and password, which are in `credentials`."""
+    """A forward proxy: `url` without user and password, which are in `credentials`.
 
-    __slots__ = ("credentials", "url")
+    variable: where it was named.
+    """
 
-    def __init__(self, url: str, credentials: tuple[str, str] | None) -> None:
+    __slots__ = ("credentials", "url", "variable")
+
+    def __init__(self, url: str, credentials: tuple[str, str] | None, variable: str) -> None:
         self.url = url
         self.credentials = credentials
+        self.variable = variable
 
     def __repr__(self) -> str:
         return f"Proxy({self.url!r})"
@@ -55,7 +59,7 @@ def find_proxy(service_url: str, environ: Mapping[str, str]) -> Proxy | None:
     credentials = None
     if parts.username is not None:
         credentials = (unquote(parts.username), unquote(parts.password or ""))
-    return Proxy(f"{parts.scheme}://{place}:{port or _PORTS[parts.scheme]}", credentials)
+    return Proxy(f"{parts.scheme}://{place}:{port or _PORTS[parts.scheme]}", credentials, name)
 
 
 def _given(environ: Mapping[str, str], *names: str) -> tuple[str, str]:

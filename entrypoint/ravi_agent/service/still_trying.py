@@ -68,7 +68,8 @@ class StillTrying:
     def _say(self, silent_s: float) -> None:
         cause = self.cause
         why = f"{cause}" if cause else "no answer yet"
-        self._log.warning(f"still trying {self._host} after {silent_s:.0f} s: {why}", self._fix)
+        fix = (cause and cause.fix) or self._fix
+        self._log.warning(f"still trying {self._host} after {silent_s:.0f} s: {why}", fix)
 
 
 def how_to_reach(api_url: str, *, is_in_container: bool) -> str:
