@@ -100,7 +100,7 @@ def _signal_number(text: str) -> int:
 
 def absolute_path(text: str) -> str:
     if not text.startswith("/") or not is_plain(text):
-        raise ValueError("not an absolute path without a single quote")
+        raise ValueError("not an absolute path on one line, printable and without a single quote")
     return os.path.normpath(text)
 
 

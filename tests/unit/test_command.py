@@ -516,3 +516,19 @@ def test_an_answer_that_cannot_be_written_is_said(environ: dict[str, str]) -> No
 
     assert ended.returncode == WorkspaceError.exit_code
     assert "the call itself was made" in ended.stderr
+
+
+def test_an_argument_that_is_no_text_is_a_mistake_and_sends_nothing(
+    environ: dict[str, str], local: LocalRavi
+) -> None:
+    ended = subprocess.run(
+        [RAVI, "email", "compose", "--to", "a@b.example", "--subject", "s", "--body", b"\xe9"],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == 64, ended.stderr
+    assert "is no UTF-8 text" in ended.stderr
+    assert list(local.requests.entries) == []

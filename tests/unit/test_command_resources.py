@@ -233,6 +233,30 @@ def test_the_upload_of_an_attachment_carries_no_key(
     assert posts(local) == ["/api/email-attachments/presign/"]
 
 
+def test_an_upload_to_no_url_is_an_answer_that_makes_no_sense(
+    call: Call, local: LocalRavi, tmp_path: Path
+) -> None:
+    (tmp_path / "a.txt").write_text("a")
+    place: dict[str, object] = {"uuid": "u", "upload_url": "http://[bad"}
+    local.faults.append(Fault(path="/api/email-attachments/presign/", status=200, body=place))
+
+    with pytest.raises(RaviError, match="upload to "):
+        call(
+            *("email", "compose", "--to", "a@b.example", "--subject", "s", "--body", "b"),
+            f"--attach={tmp_path}/a.txt",
+        )
+
+
+def test_an_inbox_of_another_shape_does_not_keep_a_mail_from_being_sent(
+    call: Call, local: LocalRavi, other: Record
+) -> None:
+    local.faults.append(Fault(path="/api/email/", status=200, body=[None]))
+
+    call("email", "compose", "--to", other.email, "--subject", "s", "--body", "b")
+
+    assert len(posts(local)) == 1
+
+
 # --- identities --------------------------------------------------------------------------------
 
 

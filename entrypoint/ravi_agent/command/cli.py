@@ -9,9 +9,9 @@ from ravi_agent.command.fields import as_printed
 from ravi_agent.command.session import Session
 from ravi_agent.command.table import TABLE
 from ravi_agent.command.words import PROGRAM
+from ravi_agent.container.answer import write_answer
 from ravi_agent.container.failure import run
-from ravi_agent.errors import WorkspaceError
-from ravi_agent.terminal import visible
+from ravi_agent.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,18 +30,21 @@ def main() -> None:
 
 def ravi(argv: list[str], environ: "Mapping[str, str]", directory: str | None) -> int:
     """Carry out one command and print its answer. Raises any RaviError, having printed nothing."""
+    for word in argv:
+        if any("\ud800" <= character <= "\udfff" for character in word):
+            raise UsageError("command line", f"{word!r} is no UTF-8 text", f"{PROGRAM} --help")
     given = TABLE.parse(argv)
     if isinstance(given, str):
-        write_answer(given)
+        _write(given)
         return 0
     with Session(environ, directory) as session:
         answer = as_printed(given.command.call(session, given))
     if isinstance(answer, str):  # a code or a link, for $(…)
-        write_answer(f"{answer}\n")
+        _write(f"{answer}\n")
     elif given.is_on("human"):
-        write_answer(f"{as_text(answer)}\n")
+        _write(f"{as_text(answer)}\n")
     else:
-        write_answer(f"{as_json(answer)}\n")
+        _write(f"{as_json(answer)}\n")
     return 0
 
 
@@ -66,18 +69,5 @@ def _indented(value: object) -> str:
     return "\n  " + text.replace("\n", "\n  ") if "\n" in text else text
 
 
-def write_answer(text: str) -> None:
-    """Write to standard output. Raises WorkspaceError where it cannot be written."""
-    data = (visible(text) if os.isatty(1) else text).encode(errors="replace")
-    try:
-        while data:
-            data = data[os.write(1, data) :]
-    except BrokenPipeError:
-        # Whoever reads has stopped early. Only now, because a connection that the service has
-        # closed would raise the same signal.
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGPIPE)
-    except OSError as exc:
-        raise WorkspaceError(
-            "standard output", f"{exc.strerror}; the call itself was made", "free some space"
-        ) from exc
+def _write(text: str) -> None:
+    write_answer(text, done="the call itself was made")

@@ -112,7 +112,8 @@ def _inbox(session: "Session") -> str:
         if exc.status != 404:
             raise
         return ""
-    number = addresses[0].get("id") if isinstance(addresses, list) and addresses else None
+    first = addresses[0] if isinstance(addresses, list) and addresses else None
+    number = first.get("id") if isinstance(first, dict) else None
     return query({"inbox": number}) if isinstance(number, int) else ""
 
 

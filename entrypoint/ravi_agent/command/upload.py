@@ -21,10 +21,10 @@ def put(url: str, data: bytes, content_type: str, *, is_http_allowed: bool) -> N
     what = f"upload to {host!r}"
     if scheme not in ({"http", "https"} if is_http_allowed else {"https"}) or not host:
         raise AnswerError(what, "the service named a place that takes no upload")
-    request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
-        url, data=data, method="PUT", headers={"Content-Type": content_type}
-    )
     try:
+        request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
+            url, data=data, method="PUT", headers={"Content-Type": content_type}
+        )
         with urllib.request.urlopen(request, timeout=_TIMEOUT_S):  # noqa: S310
             return
     except urllib.error.HTTPError as exc:

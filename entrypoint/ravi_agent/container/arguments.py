@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, NoReturn
 
 from ravi_agent import __version__
-from ravi_agent.container.nearby import name_by_workspace
+from ravi_agent.container.nearby import current_directory, name_by_workspace
 from ravi_agent.errors import UsageError
 from ravi_agent.settings import VARIABLES, Settings
 
@@ -76,7 +76,7 @@ def parse_settings(
 
     variables: the settings that the command reads and has a flag for, besides `--workspace`,
     `--name` and `--key`; KEY_AUTO counts as a switch. switches: flags without a value, and what
-    they do. Raises UsageError.
+    they do. Raises UsageError, and SettingsError where the current directory is gone and needed.
     """
     parser.add_version()
     for switch, meaning in switches.items():
@@ -100,7 +100,7 @@ def parse_settings(
         )
     given = vars(parser.parse_args(argv))
     if given["workspace"]:
-        given["workspace"] = os.path.abspath(given["workspace"])
+        given["workspace"] = _absolute(given["workspace"])
     chosen = {name: given[flag] for name, flag in flags.items() if given[flag] is not None}
     environ = {**environ, **chosen}
     if given["key"] is not None:
@@ -115,6 +115,12 @@ def parse_settings(
             environ["RAVI_IDENTITY_NAME"] = prefix + safe_key(given["key"])
     switched = {switch for switch in switches if given[switch]}
     return environ, switched | ({KEY_AUTO} if given["key"] == _AUTO else set())
+
+
+def _absolute(path: str) -> str:
+    if path.startswith("/"):
+        return os.path.normpath(path)
+    return os.path.normpath(os.path.join(current_directory(), path))
 
 
 def settings_of(environ: Mapping[str, str], given: set[str]) -> Settings:

@@ -8,7 +8,7 @@ import os
 import sys
 
 from ravi_agent.container.descriptors import give_standard, open_standard
-from ravi_agent.container.stop import StopWatch, block_signals, exit_now
+from ravi_agent.container.stop import StopWatch, block_signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def main() -> None:
     try:
         boot(sys.argv[1:], initial_environ())
     except Exception as exc:  # noqa: BLE001 - the one place where every failure becomes a code
-        exit_now(leave_with(exc, PROGRAM, is_container_over=True))
+        os._exit(leave_with(exc, PROGRAM, is_container_over=True))
 
 
 def boot(argv: list[str], environ: "Mapping[str, str]") -> "NoReturn":
@@ -204,19 +204,17 @@ def _parse(argv: list[str], environ: "Mapping[str, str]") -> tuple[list[str], bo
     if argv and os.path.basename(argv[0]) == PROGRAM:
         argv = argv[1:]
     if argv and argv[0] in {"-h", "--help"}:
-        print(USAGE, end="")  # noqa: T201 - the answer to the question
-        exit_now(0)
+        _answer(USAGE)
     if argv and argv[0] == "--version":
         from ravi_agent import __version__
 
-        print(f"{PROGRAM} {__version__}")  # noqa: T201 - the answer to the question
-        exit_now(0)
+        _answer(f"{PROGRAM} {__version__}\n")
     if argv == ["--check"]:
         from ravi_agent.container.check import check
 
         with StopWatch():
             code = check(environ)
-        exit_now(code)
+        os._exit(code)
     is_ensuring = bool(argv) and argv[0] == "--ensure"
     argv = argv[1:] if is_ensuring else argv
     is_separated = bool(argv) and argv[0] == "--"
@@ -228,6 +226,13 @@ def _parse(argv: list[str], environ: "Mapping[str, str]") -> tuple[list[str], bo
     if command:
         raise UsageError(f"option {command[0]!r}", "unknown", f"{PROGRAM} -- CMD, or {PROGRAM} -h")
     raise UsageError("no command", "nothing says what to run", f"{PROGRAM} -- CMD [ARG…]")
+
+
+def _answer(text: str) -> "NoReturn":
+    from ravi_agent.container.answer import write_answer
+
+    write_answer(text)
+    os._exit(0)
 
 
 def _link_home(environment: "Mapping[str, str]", user: "AgentUser | None", path: str) -> None:

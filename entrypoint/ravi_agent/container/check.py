@@ -1,18 +1,17 @@
 """`ravi-entrypoint --check`: problems in this container, their effects and how to fix them."""
 
 import os
-import sys
 import time
 from collections.abc import Iterator, Mapping
 
 from ravi_agent import contract
+from ravi_agent.container.answer import write_answer
 from ravi_agent.container.provisioned import load_provisioned
 from ravi_agent.container.user import ActingAs, AgentUser, can_read, find_agent_user
 from ravi_agent.credential import Credential, container_credential
 from ravi_agent.credential_paths import credential_paths
 from ravi_agent.errors import RaviError
 from ravi_agent.settings import Settings
-from ravi_agent.terminal import visible
 
 _CLOCK_LIMIT_S = 60.0  # tokens with a life of minutes fail beyond that
 _CALL_TIMEOUT_S = 10.0
@@ -32,8 +31,7 @@ def check(environ: Mapping[str, str]) -> int:
     """Print every finding on standard output; 0 if all is fine, else 1. Changes nothing."""
     is_fine = True
     for finding in _findings(environ):
-        text = visible(finding.text) if sys.stdout.isatty() else finding.text
-        print(text, flush=True)  # noqa: T201 - this is the answer
+        write_answer(f"{finding.text}\n")
         is_fine = is_fine and finding.is_fine
     return 0 if is_fine else 1
 

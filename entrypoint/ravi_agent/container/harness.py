@@ -13,6 +13,7 @@ from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
+from ravi_agent.container.answer import write_answer
 from ravi_agent.errors import RaviError, SettingsError, UsageError, WorkspaceError
 from ravi_agent.plain_file import read_plain_file, replace_plain_file
 from ravi_agent.workspace import json_merge, ledger
@@ -149,7 +150,7 @@ def _configure(
             settings = json.loads(json.dumps(_defaults(name, harness)))
         changes += json_merge.merge(settings, _ours(name, harness, settings))
     if given.print:
-        print(json.dumps(settings, indent=2))  # noqa: T201 - what was asked for
+        write_answer(f"{json.dumps(settings, indent=2)}\n")
         return
     if settings is not None:
         _write(path, settings)

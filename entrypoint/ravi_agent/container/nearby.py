@@ -19,8 +19,15 @@ def variables_on_a_host(environ: "Mapping[str, str]", *, is_ensuring: bool) -> d
     is_ensuring: it is the current directory, else the nearest that has a `.ravi`. Raises
     SettingsError where there is none.
     """
+    here = current_directory()
+    path = here if is_ensuring else _nearest_workspace(here, os.geteuid())
+    return {"RAVI_AGENT_USER": "0", **environ, "RAVI_WORKSPACE": path}
+
+
+def current_directory() -> str:
+    """Where this was started. Raises SettingsError where that is no workspace any more."""
     try:
-        here = os.getcwd()
+        return os.getcwd()
     except FileNotFoundError as exc:
         raise SettingsError(
             "no workspace", "the current directory has been removed", "cd to one that is there"
@@ -29,8 +36,6 @@ def variables_on_a_host(environ: "Mapping[str, str]", *, is_ensuring: bool) -> d
         raise SettingsError(
             "no workspace", f"the current directory: {exc.strerror}", "cd to another"
         ) from exc
-    path = here if is_ensuring else _nearest_workspace(here, os.geteuid())
-    return {"RAVI_AGENT_USER": "0", **environ, "RAVI_WORKSPACE": path}
 
 
 def name_by_workspace(settings: "Settings") -> None:

@@ -1,7 +1,6 @@
 """Stopping at once while nothing runs yet, whatever call is under way."""
 
 import os
-import sys
 from _thread import allocate_lock, start_new_thread
 
 TYPE_CHECKING = False
@@ -109,9 +108,3 @@ class StopWatch:
             self._late = number
         else:
             os._exit(128 + number)
-
-
-def exit_now(code: int) -> None:
-    """Leave without the interpreter's clean-up, which nothing here needs."""
-    sys.stdout.flush()
-    os._exit(code)

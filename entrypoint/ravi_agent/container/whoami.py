@@ -5,6 +5,7 @@ import os
 import sys
 
 from ravi_agent import contract
+from ravi_agent.container.answer import write_answer
 from ravi_agent.plain_file import read_plain_file
 
 PROGRAM = "ravi-whoami"
@@ -40,5 +41,5 @@ def whoami(argv: list[str]) -> int:
             "  fix: start the container through ravi-entrypoint\n"
         )
         return 1
-    print(json.dumps(identity))  # noqa: T201 - this is the answer
+    write_answer(f"{json.dumps(identity)}\n")
     return 0
