@@ -211,6 +211,17 @@ def elf_of_another_machine(path: Path) -> str:
     return str(path)
 
 
+def elf_cut_off(path: Path) -> str:
+    path.write_bytes(Path("/bin/true").resolve().read_bytes()[:64])
+    path.chmod(0o755)
+    return str(path)
+
+
+def link(path: Path, target: str) -> str:
+    path.symlink_to(target)
+    return str(path)
+
+
 def elf_with_another_loader(path: Path) -> str:
     data = Path("/bin/true").resolve().read_bytes()
     at = data.index(b"/lib64/ld-linux") if b"/lib64/ld-linux" in data else data.index(b"/lib/ld-")
@@ -236,6 +247,18 @@ def elf_with_another_loader(path: Path) -> str:
         (lambda folder: script(folder / "s", "#!/bin/sh\n", 0o644), 126, "denied", "chmod +x"),
         (lambda folder: elf_of_another_machine(folder / "e"), 126, "architecture", "--platform"),
         (lambda folder: elf_with_another_loader(folder / "e"), 127, "loader", "C library"),
+        (lambda folder: elf_cut_off(folder / "e"), 126, "damaged", "copy or build it again"),
+        (
+            lambda folder: link(folder / "python", "/nonesuch/python"),
+            127,
+            "'/nonesuch/python'",
+            "change the link",
+        ),
+        (lambda folder: link(folder / "l", "l"), 126, "leads back to itself", "ls -l"),
+        (lambda folder: script(folder / "s", f"#!{folder}/s\n"), 126, "is a script", "first line"),
+        (lambda folder: script(folder / "s", "#!/\n"), 126, "is a directory", "first line"),
+        (lambda _: "echo hello", 127, "No such file", "each of its arguments as a word"),
+        (lambda _: "echo hello; " * 500, 126, "longer than", "sh -c"),
     ],
     ids=[
         "empty name",
@@ -247,6 +270,13 @@ def elf_with_another_loader(path: Path) -> str:
         "mode",
         "another architecture",
         "missing loader",
+        "part of a program",
+        "dangling link",
+        "link to itself",
+        "interpreter that is itself",
+        "interpreter that is a directory",
+        "whole command line",
+        "long command line",
     ],
 )
 def test_a_program_that_cannot_be_run_has_its_own_words(

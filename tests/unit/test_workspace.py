@@ -770,6 +770,11 @@ def test_a_workspace_that_is_claimed_can_be_loaded(workspace: Path) -> None:
         assert load_any(workspace)
 
 
+def hold(path: Path) -> None:
+    with Claim(str(path)):
+        pass
+
+
 def test_a_workspace_that_is_a_file_is_an_error_of_the_workspace(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
@@ -780,6 +785,25 @@ def test_a_workspace_that_is_a_file_is_an_error_of_the_workspace(tmp_path: Path)
     assert caught.value.exit_code == 73
     with pytest.raises(WorkspaceError):
         remove(str(file))
+
+
+@pytest.mark.parametrize("kind", ["fifo", "loop", "dangling", "long"])
+def test_a_workspace_that_is_no_directory_is_named_with_a_remedy_that_helps(
+    tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / ("x" * 300 if kind == "long" else kind)
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind != "long":
+        path.symlink_to("loop" if kind == "loop" else "nonesuch/directory")
+
+    # Behind a dangling link there is no workspace yet: only who fills one finds it.
+    for use in (hold,) if kind == "dangling" else (load_any, hold):
+        with pytest.raises(WorkspaceError) as caught:
+            use(path)
+
+        assert caught.value.what == f"workspace {path} cannot be used"
+        assert caught.value.fix == "set RAVI_WORKSPACE to a directory"
 
 
 # --- and away ----------------------------------------------------------------------------------

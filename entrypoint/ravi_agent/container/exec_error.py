@@ -8,6 +8,8 @@ from ravi_agent.log import Log
 
 _ARGUMENT_LIMIT = 128 * 1024  # MAX_ARG_STRLEN, execve(2)
 _ST_NOEXEC = 8  # statvfs(3); Python has the name in `os` too, but not on every system
+_AS_WORDS = "give the program and each of its arguments as a word, or run it by sh -c"
+_MACHINE = slice(18, 20)  # e_machine, elf(5)
 _DIRECTORY, _REGULAR, _TYPE = 0o040000, 0o100000, 0o170000
 
 
@@ -36,6 +38,8 @@ def explain(exc: OSError, path: str, command: list[str], environment: dict[str, 
         return _too_long(command, environment)
     if exc.errno == errno.ENOEXEC:
         return _unknown_format(path)
+    if exc.errno == errno.ELOOP:
+        return _circle(path)
     why, fix = {
         errno.EAGAIN: (
             f"uid {os.geteuid()} has as many processes as it may have",
@@ -43,6 +47,7 @@ def explain(exc: OSError, path: str, command: list[str], environment: dict[str, 
         ),
         errno.ENOMEM: ("no memory is left", "raise the limit: docker run --memory …"),
         errno.ETXTBSY: ("it is open for writing", "close it before it is run"),
+        errno.ENAMETOOLONG: ("its name is longer than the kernel takes", _AS_WORDS),
     }.get(exc.errno or 0, (str(exc.strerror), "see the causes of this error in execve(2)"))
     return ExecError(why, fix)
 
@@ -66,9 +71,15 @@ def _missing(path: str) -> ExecError:
             contract.EXIT_NOT_FOUND,
         )
     if not os.path.exists(path):
+        if os.path.islink(path):
+            return ExecError(
+                f"it is a symbolic link to {os.readlink(path)!r}, which is not there",
+                f"install what it leads to, or change the link: {path}",
+                contract.EXIT_NOT_FOUND,
+            )
         return ExecError(
             os.strerror(errno.ENOENT),
-            "check the spelling, PATH and the image",
+            _AS_WORDS if " " in path else "check the spelling, PATH and the image",
             contract.EXIT_NOT_FOUND,
         )
     interpreter = interpreter_of(path)
@@ -115,6 +126,11 @@ def _forbidden(exc: OSError, path: str) -> ExecError:
     if mode & 0o111 != 0o111:
         return ExecError(f"uid {uid} has no permission to execute it", f"chmod a+x {path}")
     interpreter = interpreter_of(path)
+    if interpreter and os.path.isdir(interpreter):
+        return ExecError(
+            f"its interpreter {interpreter!r} is a directory",
+            f"name a program in the first line of {path}",
+        )
     if interpreter:
         return ExecError(
             f"its interpreter {interpreter!r} cannot be executed by uid {uid}",
@@ -126,8 +142,20 @@ def _forbidden(exc: OSError, path: str) -> ExecError:
     )
 
 
+def _circle(path: str) -> ExecError:
+    if os.path.exists(path):
+        return ExecError(
+            f"its interpreter {interpreter_of(path)!r} is a script, and so on too many times",
+            f"name a program in the first line of {path}",
+        )
+    return ExecError("a symbolic link on the way leads back to itself", f"ls -l {path}")
+
+
 def _unknown_format(path: str) -> ExecError:
-    if _head(path).startswith(b"\x7fELF"):
+    head = _head(path)
+    if head.startswith(b"\x7fELF") and head[_MACHINE] == _head("/proc/self/exe")[_MACHINE]:
+        return ExecError("it is damaged, or only a part of it", "copy or build it again")
+    if head.startswith(b"\x7fELF"):
         return ExecError(
             "it is built for another architecture",
             f"use a program or an image for {os.uname().machine} (docker run --platform …)",

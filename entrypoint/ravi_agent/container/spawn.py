@@ -118,8 +118,9 @@ def execute(command: list[str], environment: dict[str, str]) -> "NoReturn":
         try:
             os.execve(candidate, command, environment)
         except (FileNotFoundError, NotADirectoryError) as exc:
-            # A file that is there has an interpreter that is not. The search goes on in any case.
-            if refusal is None and os.path.exists(candidate):
+            # Of what is there something else is not: an interpreter, or what a link leads to. The
+            # search goes on in any case.
+            if refusal is None and os.path.lexists(candidate):
                 refusal = exc, candidate
         except PermissionError as exc:
             refusal = exc, candidate  # the search goes on, but it is not "not found" any more

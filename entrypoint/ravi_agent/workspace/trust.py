@@ -16,6 +16,8 @@ from ravi_agent import contract
 from ravi_agent.errors import WorkspaceError
 
 FILE_LIMIT = 64 * 1024 - 1  # bytes; the files of `.ravi/` have some hundred
+# What opening or making a directory fails with where something else has its name.
+_NO_DIRECTORY = {errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG}
 OPEN_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -115,6 +117,9 @@ def refused(path: str, why: str) -> WorkspaceError:
 
 def unreadable(path: str, exc: OSError) -> WorkspaceError:
     """The error for a `.ravi/` that cannot be opened, or is not made of plain files."""
+    workspace = os.path.dirname(path)
+    if exc.errno in _NO_DIRECTORY and not os.path.isdir(workspace):
+        return _no_directory(workspace, exc)
     if exc.errno == errno.EACCES:
         return WorkspaceError(
             f"{path} cannot be read",
@@ -128,6 +133,8 @@ def unreadable(path: str, exc: OSError) -> WorkspaceError:
 
 def not_writable(path: str, exc: OSError) -> WorkspaceError:
     """The error for a workspace in which `.ravi/` cannot be made, filled or removed."""
+    if exc.errno in _NO_DIRECTORY and not os.path.isdir(path):
+        return _no_directory(path, exc)
     fixes = {
         errno.EROFS: f"mount something that can be written: --tmpfs {path}:mode=1777",
         errno.ENOSPC: "free some space on that file system",
@@ -138,6 +145,15 @@ def not_writable(path: str, exc: OSError) -> WorkspaceError:
         f"workspace {path} cannot be written",
         str(exc.strerror),
         fixes.get(exc.errno or 0, "set RAVI_WORKSPACE to a directory the agent can write"),
+    )
+
+
+def _no_directory(workspace: str, exc: OSError) -> WorkspaceError:
+    is_there = exc.errno in {errno.ENOTDIR, errno.EEXIST}
+    return WorkspaceError(
+        f"workspace {workspace} cannot be used",
+        "it is not a directory" if is_there else str(exc.strerror),
+        "set RAVI_WORKSPACE to a directory",
     )
 
 
