@@ -114,6 +114,25 @@ def test_a_program_is_looked_up_as_the_entrypoint_will(
     assert ("of task 0000" in done.stderr) is (code != 0)
 
 
+@pytest.mark.parametrize(("program", "code"), [("python3", 0), ("pyhton3", 64)])
+def test_a_command_can_begin_in_the_entrypoint(
+    environ: dict[str, str], run_name: str, client: docker.DockerClient, program: str, code: int
+) -> None:
+    image = build(
+        client,
+        "ravi-agent-test-begun",
+        f'ENTRYPOINT ["/opt/ravi/bin/ravi-entrypoint", "--", "{program}"]',
+    )
+    arguments = ["--count", "1", "--name", run_name, "--image", image, "--dry-run"]
+
+    alone = launch(environ, *arguments, code=code)
+    behind = launch(environ, *arguments, "--", "agent.py", code=code)
+
+    client.images.remove(image, force=True)
+    for done in (alone, behind):
+        assert (f"command '{program}' of task 0000" in done.stderr) is (code != 0)
+
+
 def test_a_program_that_only_a_mount_has_is_left_to_the_container(
     environ: dict[str, str], run_name: str, tmp_path: Path
 ) -> None:

@@ -43,8 +43,10 @@ def check_image(engine: DockerEngine, plan: Plan, image: str, config: Mapping[st
     with Probe(engine, plan, tasks[0]) as probe:
         _check_entrypoint(probe, image, config, variables)
         looked_up = set()
+        own = (config.get("Entrypoint") or [])[1:]  # words of the command that the image fixes
         for task in tasks:
-            command = config.get("Cmd") or () if task.command is None else task.command
+            behind = config.get("Cmd") or () if task.command is None else task.command
+            command = [*own, *behind]
             path = {**variables, **task.environment}.get("PATH") or _DEFAULT_PATH
             away = frozenset({*mounted, *mounts_of(task), *_IN_MEMORY})
             looked = (command[:1] and command[0], path, away)
