@@ -69,6 +69,14 @@ def programs(client: docker.DockerClient) -> Iterator[str]:
         (["--cap-add", "NONESUCH"], 69, "with these settings"),
         (["--platform", "linux/s390x"], 69, "with these settings"),
         (["--cpus", "4000"], 69, "with these settings"),
+        (["--user", "nonesuch"], 69, "with these settings: unable to find user nonesuch"),
+        (["--device", "/dev/nonesuch"], 69, "with these settings: error gathering device"),
+        (["--log-opt", "max-size=much"], 69, "with these settings: failed to initialize logging"),
+        (["--tmpfs", "/scratch:colour=red"], 69, "with these settings: invalid tmpfs option"),
+        (["--ipc", "nonesuch"], 69, "with these settings"),
+        (["--gpus", "all"], 69, "with these settings: could not select device driver"),
+        (["--volume", "/srv:/data:sometimes"], 69, "with these settings: invalid mode"),
+        (["--volume", "/etc/hostname:/etc"], 69, "with these settings"),
     ],
     ids=lambda value: str(value)[:40],
 )
@@ -112,6 +120,25 @@ def test_a_program_is_looked_up_as_the_entrypoint_will(
     done = launch(environ, *arguments, "--", program, code=code)
 
     assert ("of task 0000" in done.stderr) is (code != 0)
+
+
+@pytest.mark.parametrize(("program", "code"), [("python3", 0), ("pyhton3", 64)])
+def test_a_command_can_begin_in_the_entrypoint(
+    environ: dict[str, str], run_name: str, client: docker.DockerClient, program: str, code: int
+) -> None:
+    image = build(
+        client,
+        "ravi-agent-test-begun",
+        f'ENTRYPOINT ["/opt/ravi/bin/ravi-entrypoint", "--", "{program}"]',
+    )
+    arguments = ["--count", "1", "--name", run_name, "--image", image, "--dry-run"]
+
+    alone = launch(environ, *arguments, code=code)
+    behind = launch(environ, *arguments, "--", "agent.py", code=code)
+
+    client.images.remove(image, force=True)
+    for done in (alone, behind):
+        assert (f"command '{program}' of task 0000" in done.stderr) is (code != 0)
 
 
 def test_a_program_that_only_a_mount_has_is_left_to_the_container(

@@ -1,8 +1,10 @@
 """docker's flags mean here what they mean there, and are refused before anything starts."""
 
+import docker
 import pytest
 
 from ravi_agent.errors import UsageError
+from ravi_agent.launcher.docker.networks import Networks
 from ravi_agent.launcher.planning.container import ContainerOptions
 from ravi_agent.launcher.planning.docker_flags import (
     DockerSettings,
@@ -51,6 +53,15 @@ def test_a_mount_reads_as_docker_reads_it(entry: str, mount: Mount) -> None:
         (DockerSettings(mounts=["target=/b,readonly=maybe"]), "--mount"),
         (DockerSettings(mounts=["target=/b,tmpfs-mode=rwx"]), "--mount"),
         (DockerSettings(mounts=['"target=/b']), "--mount"),
+        (DockerSettings(mounts=["type=volume,target=/b,bind-propagation=rshared"]), "--mount"),
+        (DockerSettings(mounts=["type=volume,target=/b,tmpfs-mode=1777"]), "--mount"),
+        (DockerSettings(mounts=["type=bind,source=/a,target=/b,tmpfs-size=1m"]), "--mount"),
+        (DockerSettings(mounts=["type=bind,source=/a,target=/b,volume-nocopy"]), "--mount"),
+        (DockerSettings(mounts=["type=tmpfs,target=/b,bind-propagation=private"]), "--mount"),
+        (DockerSettings(mounts=["type=tmpfs,source=/a,target=/b"]), "--mount"),
+        (DockerSettings(mounts=["source=my data,target=/b"]), "--mount"),
+        (DockerSettings(mounts=["source=data,target=//"]), "--mount"),
+        (DockerSettings(dns=["resolver.example"]), "--dns"),
         (DockerSettings(ulimits=["files=3"]), "--ulimit"),
         (DockerSettings(ulimits=["nofile=9:3"]), "--ulimit"),
         (DockerSettings(ulimits=["nofile=-1:3"]), "--ulimit"),
@@ -112,6 +123,19 @@ def test_agents_do_not_share_a_workspace_by_a_mount() -> None:
 
     with pytest.raises(UsageError, match="share their workspace"):
         make_plan("nightly", spec, is_fresh=True)
+
+
+@pytest.mark.parametrize("network", ["none", "host", "container:db"])
+def test_a_local_ravi_is_refused_to_agents_that_cannot_reach_it(network: str) -> None:
+    container = ContainerOptions(network=network)
+    spec = RunSpec(image="i", count=1, api_url="http://ravi-local:8787", container=container)
+    plan = make_plan("nightly", spec, is_fresh=False)
+    client = docker.DockerClient(base_url="unix:///nonexistent", version="1.41")
+
+    with pytest.raises(UsageError, match=f"--network {network} and --local"):
+        Networks(client, plan, has_local=True)
+    Networks(client, plan)  # whose service is elsewhere
+    client.close()
 
 
 def test_the_record_of_a_run_keeps_them() -> None:

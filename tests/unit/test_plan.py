@@ -1,6 +1,7 @@
 """What a run is to be: names, variables and labels, checked before anything is started."""
 
 import re
+import shlex
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from conftest import MANAGEMENT_KEY
 from ravi_agent.errors import UsageError
+from ravi_agent.launcher.commands.run_options import AgentOptions
 from ravi_agent.launcher.planning.plan import (
     Plan,
     check_run_name,
@@ -264,3 +266,18 @@ def test_no_two_pairs_have_one_name() -> None:
     pairs = [(run, task) for run in named for task in named]
 
     assert len({joined_name(run, task) for run, task in pairs}) == len(pairs)
+
+
+@pytest.mark.parametrize("volume", ["data/sub:/x", "my data:/x", "d:/x", "/srv:/", "data://"])
+def test_a_volume_that_no_engine_mounts_is_refused(volume: str) -> None:
+    with pytest.raises(UsageError, match="--volume"):
+        run_of(Row(id="a"), volumes=(volume,))
+
+
+def test_a_fix_with_a_path_is_one_that_a_shell_takes() -> None:
+    options = AgentOptions(count=1, tasks="my tasks.jsonl")
+
+    with pytest.raises(UsageError) as caught:
+        options.check()
+
+    assert shlex.split(caught.value.fix or "") == ["--tasks", "my tasks.jsonl"]

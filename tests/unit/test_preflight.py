@@ -39,6 +39,24 @@ def test_what_linux_starts_no_program_with_is_refused(fields: dict[str, object],
     assert "131071" in caught.value.why
 
 
+@pytest.mark.parametrize(
+    ("fields", "what"),
+    [
+        ({"command": ("echo", "a\0b")}, "argument 2 of task 0000"),
+        ({"environment": {"A": "a\0b"}}, "variable A of task 0000"),
+        ({"environment": {"A": "a\ud800b"}}, "variable A of task 0000"),
+        ({"command": ("echo", "\ud83d" * WORD_LIMIT)}, "argument 2 of task 0000"),
+        ({"command": ("echo", "a\udcff")}, "argument 2 of task 0000"),
+    ],
+    ids=["NUL", "NUL in a variable", "half a character", "long", "byte of the command line"],
+)
+def test_what_no_engine_can_pass_on_is_refused(fields: dict[str, object], what: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        check_words(plan_of(**fields))
+
+    assert caught.value.what == what
+
+
 def test_the_longest_argument_that_linux_takes_is_taken() -> None:
     check_words(plan_of(command=("true", "x" * (WORD_LIMIT - 1)), environment={"A": "x" * 1000}))
 

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -400,3 +401,24 @@ def test_a_row_of_several_lines_is_named_by_its_first() -> None:
 def test_yaml_is_told_from_ids(text: str) -> None:
     with pytest.raises(UsageError, match="looks like YAML; tasks are JSON Lines, CSV"):
         parse_tasks("tasks.yaml", text)
+
+
+@pytest.mark.parametrize("text", ["id;command\na;true\n", "command\tid\n", '"id";"env.A"\n'])
+def test_cells_that_no_comma_separates_are_told_from_ids(text: str) -> None:
+    with pytest.raises(UsageError, match="its cells are not separated by commas"):
+        parse_tasks("tasks.csv", text)
+
+
+def test_a_standard_input_that_is_closed_has_no_tasks() -> None:
+    command = [str(Path(sys.executable).with_name("ravi-launch")), "--tasks", "-", "--dry-run"]
+
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" <&-', "sh", *command],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 64
+    assert done.stderr.startswith("ravi-launch: error: --tasks -: standard input is closed\n")

@@ -1,6 +1,7 @@
 """The SQLite file under the local Ravi: one connection, whole transactions, no writer kept out."""
 
 import os
+import shlex
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -59,7 +60,7 @@ class Database:
             raise SettingsError(
                 f"--database {path}",
                 "another version of ravi-local made this file",
-                f"ravi-local reset --database {path}",
+                f"ravi-local reset --database {shlex.quote(path)}",
             )
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")

@@ -1,5 +1,6 @@
 """What a run is, which service it uses, and what its failures do: for `run` and `render`."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -92,7 +93,9 @@ class AgentOptions:
         """Raises UsageError unless exactly one thing says how many agents there are."""
         if self.count is not None and self.tasks is not None:
             raise UsageError(
-                "--count and --tasks", "both say how many agents", f"--tasks {self.tasks}"
+                "--count and --tasks",
+                "both say how many agents",
+                f"--tasks {shlex.quote(self.tasks)}",
             )
         if not self.has_tasks and resume is None:
             raise UsageError(

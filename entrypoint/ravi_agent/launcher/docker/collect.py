@@ -1,6 +1,7 @@
 """`--collect`: agents' files, copied out before their containers are removed."""
 
 import os
+import shlex
 import shutil
 import tarfile
 from collections.abc import Callable, Sequence
@@ -27,7 +28,9 @@ def check_collection(request: RunRequest) -> None:
     for path in request.collect:
         if not path.startswith("/"):
             raise UsageError(
-                f"--collect {path!r}", "not an absolute path", f"--collect /workspace/{path}"
+                f"--collect {path!r}",
+                "not an absolute path",
+                f"--collect {shlex.quote(f'/workspace/{path}')}",
             )
     try:
         os.makedirs(directory, mode=0o700, exist_ok=True)

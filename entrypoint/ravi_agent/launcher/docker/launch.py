@@ -199,7 +199,7 @@ def _make_ready(
         images.look_at(plan.images)
     else:
         images.make_ready(plan.images, plan.container.pull)
-    check_run(engine, plan, images)
+    check_run(engine, plan, images, is_dry_run=is_dry_run)
     if local and not is_dry_run:
         local.start(plan.container.network)
         answer.step(local.line())

@@ -1,6 +1,8 @@
 """The networks of a run. A Linux bridge has 1023 ports (BR_MAX_PORTS, 1 << 10): many agents take
 more than one."""
 
+import shlex
+
 import docker
 import docker.errors
 from docker.models.networks import Network
@@ -44,7 +46,7 @@ class Networks:
         self._one = plan.container.network
         self.names: list[str] = []
         if plan.container.network:
-            self._check_given(plan.container.network, ports)
+            self._check_given(plan.container.network, ports, has_local=has_local)
         many = -(-plan.at_once // ports)
         self._is_pair = plan.container.is_isolated and has_local
         if self._is_pair:
@@ -85,14 +87,22 @@ class Networks:
         """The network of the task with that index; None is the engine's own choice."""
         return self.names[index % len(self.names)] if self.names else self._one
 
-    def _check_given(self, name: str, ports: int) -> None:
+    def _check_given(self, name: str, ports: int, *, has_local: bool) -> None:
         if name in {"host", "none"} or name.startswith("container:"):
+            if has_local:
+                raise UsageError(
+                    f"--network {name} and --local",
+                    "the local Ravi is a container, and such agents do not reach it",
+                    "leave out --network",
+                )
             return
         try:
             found = self._client.networks.get(name)
         except docker.errors.NotFound as exc:
             raise UsageError(
-                f"--network {name}", "there is no such network", f"docker network create {name}"
+                f"--network {name}",
+                "there is no such network",
+                f"docker network create {shlex.quote(name)}",
             ) from exc
         except SDK_ERRORS as exc:
             raise EngineError(f"network {name}", engine_words(exc)) from exc

@@ -11,6 +11,7 @@ from ravi_agent.launcher.docker.calls import ask
 from ravi_agent.launcher.docker.engine import DockerEngine
 from ravi_agent.launcher.docker.images import Images
 from ravi_agent.launcher.docker.probe import File, Probe
+from ravi_agent.launcher.planning.container import ContainerOptions
 from ravi_agent.launcher.planning.plan import Plan, Task, mounts_of
 from ravi_agent.launcher.planning.preflight import check_settings, is_below
 
@@ -22,20 +23,51 @@ _FREE_LIMIT = 64 * 1024 * 1024  # bytes; below this an engine fails to start con
 _IN_MEMORY = ("/dev", "/proc", "/sys", "/run", "/tmp")  # noqa: S108 - paths in a container
 
 
-def check_run(engine: DockerEngine, plan: Plan, images: Images) -> None:
+def check_run(
+    engine: DockerEngine, plan: Plan, images: Images, *, is_dry_run: bool = False
+) -> None:
     """Look at each image of a run that the engine has, and at the engine's disk.
 
-    Raises UsageError for what the command line can mend, EngineError for what the engine refuses.
+    is_dry_run: start nothing. Raises UsageError for what the command line can mend, EngineError
+    for what the engine refuses.
     """
     check_disk(engine)
     for image in plan.images:
         config = images.config(image)
         if config is not None:  # a dry run pulls nothing
-            check_image(engine, plan, image, config)
+            is_trying = not is_dry_run and _is_seen_at_start(plan)
+            check_image(engine, plan, image, config, is_trying=is_trying)
 
 
-def check_image(engine: DockerEngine, plan: Plan, image: str, config: Mapping[str, Any]) -> None:
-    """Raises UsageError for an image that starts something else, or whose program is missing."""
+def _is_seen_at_start(plan: Plan) -> bool:
+    """Whether there are settings that an engine looks at when a container starts."""
+    options, docker = plan.container, plan.container.docker
+    return bool(
+        options.user
+        or options.gpus
+        or options.security_opt != ContainerOptions().security_opt
+        or docker.log_opts
+        or docker.ulimits
+        or docker.mounts
+        or docker.tmpfs
+        or docker.ipc
+        or docker.devices
+        or any(task.volumes for task in plan.tasks)
+    )
+
+
+def check_image(
+    engine: DockerEngine,
+    plan: Plan,
+    image: str,
+    config: Mapping[str, Any],
+    *,
+    is_trying: bool = False,
+) -> None:
+    """Raises UsageError for an image that starts something else, or whose program is missing.
+
+    is_trying: start a container as well, which runs no agent; raises EngineError.
+    """
     tasks = [task for task in plan.tasks if task.image == image]
     variables = dict(entry.partition("=")[::2] for entry in config.get("Env") or ())
     check_settings(plan, variables, image)
@@ -43,8 +75,10 @@ def check_image(engine: DockerEngine, plan: Plan, image: str, config: Mapping[st
     with Probe(engine, plan, tasks[0]) as probe:
         _check_entrypoint(probe, image, config, variables)
         looked_up = set()
+        own = (config.get("Entrypoint") or [])[1:]  # words of the command that the image fixes
         for task in tasks:
-            command = config.get("Cmd") or () if task.command is None else task.command
+            behind = config.get("Cmd") or () if task.command is None else task.command
+            command = [*own, *behind]
             path = {**variables, **task.environment}.get("PATH") or _DEFAULT_PATH
             away = frozenset({*mounted, *mounts_of(task), *_IN_MEMORY})
             looked = (command[:1] and command[0], path, away)
@@ -52,6 +86,8 @@ def check_image(engine: DockerEngine, plan: Plan, image: str, config: Mapping[st
                 continue
             looked_up.add(looked)
             _check_program(probe, task, command, path, away)
+        if is_trying:
+            probe.start(config["Entrypoint"][0])
 
 
 def _check_entrypoint(

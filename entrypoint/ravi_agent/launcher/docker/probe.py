@@ -1,4 +1,4 @@
-"""Looks into an image by a container of it that is created and never started."""
+"""Looks into an image by a container of it that runs no agent."""
 
 import base64
 import io
@@ -6,7 +6,7 @@ import json
 import posixpath
 import stat
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -51,19 +51,43 @@ class Probe:
 
     def __enter__(self) -> Self:
         """Raises EngineError where the engine takes no such container."""
-        settings = container_settings(self._api, self._plan, self._task, "none")
-        # Volumes would be made, and stay; the name and the labels are the agent's.
+        settings = self._settings()
+        # The engine would mount them to look for a file.
+        settings["host_config"].pop("Binds", None)
+        self._container = self._create(settings)
+        return self
+
+    def start(self, entrypoint: str) -> None:
+        """Start another such container, with the host's directories, for the entrypoint's version.
+
+        Some settings are looked at no sooner: users, devices, limits, options of mounts and logs.
+        Raises EngineError where the engine does not start it.
+        """
+        settings = self._settings() | {"entrypoint": [entrypoint], "command": ["--version"]}
         host = settings["host_config"]
-        host.pop("Binds", None)
+        host["Binds"] = [one for one in host.get("Binds") or () if one.startswith("/")]
+        container = self._create(settings)
+        try:
+            self._ask(lambda: self._api.start(container))
+        finally:
+            self._engine.remove(container)
+
+    def _settings(self) -> dict[str, Any]:
+        """Of the agent's container, whose name, labels and volumes it does not have.
+
+        Volumes would be made, and stay.
+        """
+        settings = container_settings(self._api, self._plan, self._task, "none")
+        host = settings["host_config"]
         host["Mounts"] = [one for one in host.get("Mounts") or () if one["Type"] != "volume"]
         labels = {contract.LABEL_RUN: self._plan.run, contract.LABEL_PROBE: self._task.id}
-        settings |= {"name": None, "labels": labels, "environment": {}}
-        created = ask(
-            f"image {self._task.image!r} with these settings",
-            lambda: self._api.create_container(**settings),
-        )
-        self._container = str(created["Id"])
-        return self
+        return settings | {"name": None, "labels": labels, "environment": {}}
+
+    def _create(self, settings: Mapping[str, Any]) -> str:
+        return str(self._ask(lambda: self._api.create_container(**settings))["Id"])
+
+    def _ask(self, call: Callable[[], Any]) -> Any:
+        return ask(f"image {self._task.image!r} with these settings", call)
 
     def __exit__(
         self,

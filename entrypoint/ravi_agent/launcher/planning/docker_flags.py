@@ -5,6 +5,7 @@ https://docs.docker.com/engine/storage/bind-mounts/#syntax.
 """
 
 import csv
+import ipaddress
 import posixpath
 import re
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal, cast
 
 from ravi_agent.errors import UsageError
-from ravi_agent.launcher.planning.values import host_path, parse_bytes
+from ravi_agent.launcher.planning.values import host_path, is_volume_name, parse_bytes
 
 # setrlimit(2), under the names that docker gives them.
 ULIMITS = (
@@ -29,6 +30,13 @@ _MOUNT_KEYS = frozenset(
     }
 )
 _SWITCHES = frozenset({"readonly", "volume-nocopy"})
+# Options that one type of mount has; docker refuses them with another.
+_OF_TYPE = {
+    "bind-propagation": "bind",
+    "volume-nocopy": "volume",
+    "tmpfs-size": "tmpfs",
+    "tmpfs-mode": "tmpfs",
+}
 _TRUE, _FALSE = frozenset({"", "1", "true"}), frozenset({"0", "false"})
 
 
@@ -79,6 +87,15 @@ def parse_tmpfs(entry: str) -> tuple[str, str]:
     return posixpath.normpath(path), options
 
 
+def parse_dns(entry: str) -> str:
+    """An IP address; raises UsageError."""
+    try:
+        ipaddress.ip_address(entry.strip())
+    except ValueError as exc:
+        raise UsageError(f"--dns {entry!r}", "not an IP address", "--dns 10.0.0.2") from exc
+    return entry
+
+
 def parse_device(entry: str) -> str:
     """`HOST[:CONTAINER[:rwm]]`; raises UsageError."""
     parts = entry.split(":")
@@ -109,8 +126,17 @@ def parse_mount(entry: str) -> Mount:
         raise _bad_mount(entry, f"type is not {', '.join(_MOUNT_TYPES)}")
     if not target.startswith("/"):
         raise _bad_mount(entry, "target is not an absolute path")
+    if target.strip("/") == "":
+        raise _bad_mount(entry, "nothing can be mounted over the whole container")
     if kind == "bind" and not source:
         raise _bad_mount(entry, "a bind has a source")
+    if kind == "tmpfs" and source:
+        raise _bad_mount(entry, "a tmpfs has no source")
+    if kind == "volume" and source and not is_volume_name(source):
+        raise _bad_mount(entry, f"{source!r} is not a volume's name")
+    for key in values.keys() & _OF_TYPE.keys():
+        if _OF_TYPE[key] != kind:
+            raise _bad_mount(entry, f"{key} is an option of type={_OF_TYPE[key]}")
     mode = values.get("tmpfs-mode")
     if mode is not None and not re.fullmatch("[0-7]{1,5}", mode):
         raise _bad_mount(entry, "tmpfs-mode is not octal")
@@ -171,6 +197,7 @@ class DockerSettings:
             (parse_mount, self.mounts),
             (parse_tmpfs, self.tmpfs),
             (parse_device, self.devices),
+            (parse_dns, self.dns),
         ):
             for entry in entries:
                 parse(entry)

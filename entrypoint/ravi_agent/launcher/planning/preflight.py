@@ -18,27 +18,28 @@ def check_words(plan: Plan) -> None:
     """Raises UsageError for an argument or a variable that Linux starts no program with."""
     for task in plan.tasks:
         for number, word in enumerate(task.command or (), 1):
-            if size := _excess(word):
-                raise UsageError(
-                    f"argument {number} of task {task.id}",
-                    f"it has {size} bytes, and Linux takes at most {WORD_LIMIT - 1}",
-                    "put it into a file, and mount that with --volume",
-                )
+            _check_word(f"argument {number} of task {task.id}", word)
         for name, value in plan.variables(task).items():
-            if size := _excess(f"{name}={value}"):
-                raise UsageError(
-                    f"variable {name} of task {task.id}",
-                    f"it has {size} bytes, and Linux takes at most {WORD_LIMIT - 1}",
-                    "put it into a file, and mount that with --volume",
-                )
+            _check_word(f"variable {name} of task {task.id}", f"{name}={value}")
 
 
-def _excess(text: str) -> int:
-    """The size of what is too long, else 0."""
-    if len(text) < WORD_LIMIT // 4:  # no character takes more than four bytes
-        return 0
-    size = len(text.encode(errors="surrogateescape"))
-    return size if size >= WORD_LIMIT else 0
+def _check_word(what: str, word: str) -> None:
+    if "\0" in word:
+        raise UsageError(what, "it has a NUL character, which no program can be given", "remove it")
+    try:
+        size = len(word) if word.isascii() else len(word.encode())
+    except UnicodeEncodeError as exc:
+        raise UsageError(
+            what,
+            f"character {exc.start + 1} is not text, which is all that engines take",
+            "encode it, for example in base64",
+        ) from exc
+    if size >= WORD_LIMIT:
+        raise UsageError(
+            what,
+            f"it has {size} bytes, and Linux takes at most {WORD_LIMIT - 1}",
+            "put it into a file, and mount that with --volume",
+        )
 
 
 def check_settings(plan: Plan, image_variables: Mapping[str, str], image: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
@@ -11,7 +12,7 @@ from ravi_agent.errors import UsageError
 from ravi_agent.launcher.planning.container import ContainerOptions
 from ravi_agent.launcher.planning.docker_flags import DockerSettings
 from ravi_agent.launcher.planning.tasks_file import Row
-from ravi_agent.launcher.planning.values import host_path
+from ravi_agent.launcher.planning.values import host_path, is_volume_name
 from ravi_agent.settings import VARIABLES
 
 _VERSION = 1
@@ -204,4 +205,17 @@ def check_volume(entry: str) -> str:
             "not SOURCE:TARGET with an absolute target",
             "--volume /data:/data:ro",
         )
-    return f"{host_path(source)}:{rest}"
+    path = host_path(source)
+    if not path.startswith("/") and not is_volume_name(path):
+        raise UsageError(
+            f"--volume {entry!r}",
+            f"{path!r} is not a volume's name, and a directory of the host begins with / or ./",
+            f"--volume {shlex.quote(f'./{path}:{rest}')}",
+        )
+    if target.strip("/") == "":
+        raise UsageError(
+            f"--volume {entry!r}",
+            "nothing can be mounted over the whole container",
+            f"--volume {shlex.quote(f'{source}:/data')}",
+        )
+    return f"{path}:{rest}"

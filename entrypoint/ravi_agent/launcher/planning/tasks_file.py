@@ -22,6 +22,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _FIELDS = ("id", "command", "env", "image", "workspace", "labels")
 _CSV_FIELDS = ("id", "command", "image", "workspace")
 STANDARD_INPUT = "-"
+_OTHER_COMMAS = re.compile(r"[;\t]")  # with which spreadsheets separate cells in many languages
 # A document's start, an item of a list, or a key: no id has a blank, and none begins with `-`.
 _YAML = re.compile(r"---|- |%YAML|[A-Za-z_]+:(\s|$)")
 
@@ -84,6 +85,8 @@ def read_tasks(path: str) -> list[Row]:
     name = "standard input" if path == STANDARD_INPUT else path
     try:
         if path == STANDARD_INPUT:
+            if sys.stdin is None:  # closed since the start
+                raise UsageError("--tasks -", "standard input is closed", "--tasks FILE")
             text = sys.stdin.buffer.read()
         else:
             with open(path, "rb") as file:
@@ -106,6 +109,13 @@ def parse_tasks(name: str, text: str) -> list[Row]:
             f"--tasks {name}",
             "it looks like YAML; tasks are JSON Lines, CSV with a heading, or ids, one a line",
             '{"id": "a", "command": ["python3", "agent.py"]} on a line of its own for each task',
+        )
+    cells = [cell.strip(' "') for cell in _OTHER_COMMAS.split(first)]
+    if len(cells) > 1 and "id" in cells:
+        raise UsageError(
+            f"--tasks {name}, line 1",
+            "its cells are not separated by commas",
+            "save it as CSV with commas",
         )
     if first.startswith(("{", "[")):
         rows = _json_rows(name, text)

@@ -5,6 +5,8 @@ import re
 
 from ravi_agent.errors import UsageError
 
+# https://github.com/moby/moby/blob/v28.0.0/daemon/names/names.go
+_VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 _UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 # Binary, as Docker counts them: 1k is 1024 bytes.
 _UNITS_BYTES = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
@@ -25,6 +27,11 @@ def parse_bytes(flag: str, text: str) -> int:
     if not size:
         raise UsageError(f"{flag} {text!r}", "a size is a number and b, k, m or g", f"{flag} 512m")
     return size
+
+
+def is_volume_name(text: str) -> bool:
+    """Whether an engine would make a volume of that name."""
+    return _VOLUME_NAME.fullmatch(text) is not None
 
 
 def host_path(path: str) -> str:
