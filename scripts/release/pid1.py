@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Mapping
 
 import docker
+import docker.errors
 
 from conformance import containers, probes, rows
 from release.build import ROOT, own_architecture
@@ -47,7 +48,7 @@ def check(image: str, architecture: str) -> list[str]:
         engine = containers.Engine(client, tag)
         found = _rights(engine)
         is_emulated = architecture != own_architecture()
-        tried = _probes(is_emulated=is_emulated)
+        tried = probes_for(is_emulated=is_emulated)
         for probe in tried:
             red = _red(engine, probe, LEFT_OUT if is_emulated else {})
             print(f"PID 1 on {architecture}: {probe.__name__}: {red or 'green'}", flush=True)
@@ -65,12 +66,12 @@ def check(image: str, architecture: str) -> list[str]:
     return lines
 
 
-def _probes(*, is_emulated: bool) -> list[rows.Probe]:
+def probes_for(*, is_emulated: bool) -> list[rows.Probe]:
     """Those of the table; under an emulator those that answer for a row it can show."""
     keys = {row.key for row in rows.ROWS} - (LEFT_OUT.keys() if is_emulated else set())
     tried = list(dict.fromkeys(row.probe for row in rows.ROWS if row.key in keys))
     if is_emulated:  # its rows, with the signals that qemu carries
-        tried[tried.index(probes.signals)] = _forwarding
+        tried[tried.index(probes.signals)] = forwarding
     return tried
 
 
@@ -89,7 +90,7 @@ def _rights(engine: containers.Engine) -> dict[str, str]:
     return red
 
 
-def _forwarding(engine: containers.Engine, init: containers.Init) -> probes.Verdicts:
+def forwarding(engine: containers.Engine, init: containers.Init) -> probes.Verdicts:
     """The signals that qemu carries, one by one from outside, and who gets them."""
     with engine.run(*init.command, *containers.AGENT, "signals", grace_s=60) as box:
         box.wait_for("ready")
@@ -116,7 +117,7 @@ def _red(
     for _ in range(_ATTEMPTS):
         try:
             verdicts = probe(engine, containers.OURS)
-        except AssertionError as exc:
+        except (AssertionError, docker.errors.APIError) as exc:  # PID 1 may have ended
             red = {probe.__name__: str(exc)}
             continue
         red = {
