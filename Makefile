@@ -104,7 +104,7 @@ dist: $(STAMP) ## build the wheel and the sdist
 
 release-images: engine $(STAMP) ## build and check the images of PYTHON_VERSION for this machine's architecture
 	scripts/release-tools skopeo
-	PYTHONPATH=scripts:tests $(VENV)/bin/python -m release images --python $(PYTHON_VERSION)
+	PYTHONPATH=scripts:tests $(VENV)/bin/python -m release images --python $(PYTHON_VERSION) $(if $(BASE_IMAGE),--base $(BASE_IMAGE))
 
 release-push: $(STAMP) ## push what release-images has made to REGISTRY, once it is there for both architectures
 	scripts/release-tools skopeo

@@ -17,7 +17,7 @@ from release.image import ImageError, check_blobs, digest_of_file, load
 from release.python_image import ARCHITECTURES, base_for
 from release.registry import Registry, registry
 
-FOLDER = ROOT / "build/release"
+FOLDER = ROOT / "build/release-check"
 _TOOLS = ("skopeo", "docker-registry", "htpasswd", "mmdebstrap")
 _AGENTS = 5
 

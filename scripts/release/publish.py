@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,12 +52,14 @@ def make(python: str, base: str | None, registry: Registry) -> list[str]:
     """
     architecture = own_architecture()
     below = FOLDER / f"python-{python}"
+    folder = FOLDER / "images" / python
+    for old in (below, folder, SBOM / python):
+        shutil.rmtree(old, ignore_errors=True)
     whole = base or pinned(python)
     registry.pull_from(whole, below, architecture)
     tag = f"release-{architecture}"
     names = images_for(python)
     build(architecture, whole, tag, {"IMAGES": " ".join(names)}, without_cache=True)
-    folder = FOLDER / "images" / python
     folder.mkdir(parents=True)
     lines = []
     for name in names:

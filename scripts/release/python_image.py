@@ -32,7 +32,7 @@ def base_for(registry: Registry, version: str) -> str:
     public = pinned(version)
     if is_pullable(public):
         return public
-    folder = ROOT / "build/release/stand-in"
+    folder = ROOT / "build/release-check/stand-in"
     for architecture in ARCHITECTURES:
         tar = root_tar(architecture)
         rootfs = {"type": "layers", "diff_ids": [digest_of_file(tar)]}

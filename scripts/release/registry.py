@@ -24,12 +24,14 @@ auth:
   htpasswd: {{realm: registry, path: {folder}/htpasswd}}
 """
 _STARTS_WITHIN_S = 60
+# As to an engine, a registry on loopback needs no TLS.
+_LOOPBACK = ("docker://127.0.0.1:", "docker://localhost:")
 
 
 class Registry:
     """A registry; `environ` has what docker needs to log in.
 
-    `host` is one on loopback without TLS, None for those of the world and who is logged in there.
+    `host` is one on loopback, None for any other and who is logged in there.
     """
 
     def __init__(self, host: str | None = None, folder: Path | None = None) -> None:
@@ -68,7 +70,7 @@ class Registry:
     def _skopeo(self, before: list[str], verb: list[str], source: str, target: str) -> None:
         options = [*self._auth, "--quiet", "--preserve-digests"]
         for side, place in (("src", source), ("dest", target)):
-            if self.host and place.startswith(f"docker://{self.host}/"):
+            if place.startswith(_LOOPBACK):
                 options.append(f"--{side}-tls-verify=false")
         command = ["skopeo", *before, *verb, *options, source, target]
         done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -61,7 +61,7 @@ ROWS = (
     Row("stop", probes.stops, "A stop is 143", "`docker stop` of an agent that leaves TERM alone"),
     Row(
         "stop-at-start",
-        probes.stops,
+        probes.stops_at_start,
         "A stop right after the start is not lost",
         "`docker stop` as soon as `docker start` returns ends the container with 143, each time;"
         " the others may lose one of three",
