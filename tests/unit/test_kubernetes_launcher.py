@@ -287,7 +287,7 @@ def test_numbered_agents_share_no_name_with_a_task_of_another_run(
     kubernetes(launch, *named, "--", "python3", "agent.py")
 
     listed = json.loads(kubernetes(launch, "ps", "-o", "json").stdout)
-    assert {one["identity_name"] for one in listed} == {"task-n-eu-0", "task-n-eu--0"}
+    assert {one["identity_name"] for one in listed} == {"task-n--eu-0", "task-n-eu-0"}
 
 
 def test_what_is_left_over_is_listed_and_reaped(

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from ravi_agent.errors import UsageError
 from ravi_agent.launcher.model.request import RunRequest
-from ravi_agent.launcher.planning.plan import Plan, make_plan
-from ravi_agent.launcher.planning.spec import Flow, RunSpec
+from ravi_agent.launcher.planning.plan import Plan, doubled_name, make_plan
+from ravi_agent.launcher.planning.spec import Flow
 from ravi_agent.launcher.planning.tasks_file import Row
 
 
@@ -25,11 +25,16 @@ def make_job_plan(request: RunRequest) -> Plan:
             raise UsageError(
                 f"{flag} on Kubernetes", "the cluster starts the agents", "leave it out"
             )
-    # Pods are counted from 0, and 10 comes after 9.
-    return make_plan(request.run, _numbered(spec), is_fresh=request.is_new, digits=1)
-
-
-def _numbered(spec: RunSpec) -> RunSpec:
     if spec.rows is not None or not spec.count:
-        return spec
-    return replace(spec, count=None, rows=tuple(Row(id=str(index)) for index in range(spec.count)))
+        return make_plan(request.run, spec, is_fresh=request.is_new)
+    rows = tuple(Row(id=str(index)) for index in range(spec.count))
+    plan = make_plan(request.run, replace(spec, count=None, rows=rows), is_fresh=request.is_new)
+    return _evenly_named(plan, spec.name_prefix)
+
+
+def _evenly_named(plan: Plan, prefix: str) -> Plan:
+    """The plan with names that differ in nothing but the pod's number, however long that is."""
+    tasks = [
+        replace(task, identity_name=prefix + doubled_name(plan.run, task.id)) for task in plan.tasks
+    ]
+    return replace(plan, tasks=tasks)

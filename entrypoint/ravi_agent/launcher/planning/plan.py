@@ -25,7 +25,10 @@ from ravi_agent.launcher.planning.templates import Filler
 _RUN_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
 # Without 0/o and 1/l: people read run names aloud.
 _ALPHABET = "23456789abcdefghijkmnpqrstuvwxyz"
-_DIGITS = 4  # at least, in the ids that `--count` gives
+# The least digits that an id of `--count` has, and ids that end in as many.
+_DIGITS = 4
+_NUMBER = re.compile(rf"[0-9]{{{_DIGITS},}}")
+_END_IN_NUMBER = re.compile(rf"-+{_NUMBER.pattern}\Z")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,19 +106,24 @@ def new_run_name() -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(8))
 
 
-def joined_name(run: str, task: str, *, digits: int = _DIGITS) -> str:
+def joined_name(run: str, task: str) -> str:
     """`<run>-<task>`, the name of a task's identity and container without their prefixes.
 
     Two pairs must not share a name, or two agents would share a mailbox: `n` and `eu-login`, and
     `n-eu` and `login`. So each `-` of a run is doubled. A number as `--count` gives them is known
     by itself and leaves the run as it is, and another id that ends in one has a `-` more before
-    it: `nightly-eu` and `0001`, and `nightly` and `eu-0001`. digits: the least of such a number.
+    it: `nightly-eu` and `0001`, and `nightly` and `eu-0001`.
     """
-    number = rf"[0-9]{{{digits},}}"
-    if re.fullmatch(number, task) and "--" not in f"{run}-":
+    if _NUMBER.fullmatch(task) and "--" not in f"{run}-":
         return f"{run}-{task}"
-    marked = re.sub(rf"-+{number}\Z", lambda end: f"-{end[0]}", task)
-    return f"{run.replace('-', '--')}-{marked}"
+    return doubled_name(run, task)
+
+
+def doubled_name(run: str, task: str) -> str:
+    """The same with each `-` of the run doubled, whatever the task is called."""
+    doubled = run.replace("-", "--")
+    marked = _END_IN_NUMBER.sub(lambda end: f"-{end[0]}", task)
+    return f"{doubled}-{marked}"
 
 
 def container_name(run: str, task: str) -> str:
@@ -139,17 +147,10 @@ def check_count(count: int) -> None:
         raise UsageError(f"--count {count}", "a run has at least one agent", "--count 1")
 
 
-def make_plan(run: str, spec: RunSpec, *, is_fresh: bool, digits: int = _DIGITS) -> Plan:
-    """The plan of a run; raises UsageError for what no container could be made of.
-
-    digits: as `joined_name` has it.
-    """
+def make_plan(run: str, spec: RunSpec, *, is_fresh: bool) -> Plan:
+    """The plan of a run; raises UsageError for what no container could be made of."""
     rows = spec.rows if spec.rows is not None else _count_rows(spec.count or 0)
-    names = [f"{spec.name_prefix}{joined_name(run, row.id, digits=digits)}" for row in rows]
-    tasks = [
-        _task(run, spec, row, index, len(rows), identity_name=name)
-        for index, (row, name) in enumerate(zip(rows, names, strict=True))
-    ]
+    tasks = [_task(run, spec, row, index, len(rows)) for index, row in enumerate(rows)]
     _check_workspaces(tasks)
     _check_shared(tasks, spec.container.docker)
     return Plan(
@@ -169,8 +170,9 @@ def _count_rows(count: int) -> tuple[Row, ...]:
     return tuple(Row(id=f"{index:0{width}d}") for index in range(count))
 
 
-def _task(run: str, spec: RunSpec, row: Row, index: int, count: int, *, identity_name: str) -> Task:
+def _task(run: str, spec: RunSpec, row: Row, index: int, count: int) -> Task:
     fill = Filler(index=index, count=count, task=row.id, run=run)
+    identity_name = f"{spec.name_prefix}{joined_name(run, row.id)}"
     if not is_plain(identity_name) or len(identity_name) > 255:
         raise UsageError(
             f"identity name {identity_name!r}",
