@@ -94,7 +94,7 @@ class Identity:
             name=_text(record, "name"),
             email=_text(record, "inbox", is_email),
             phone=_text(record, "phone", is_phone, is_optional=True) or None,
-            created_at=_text(record, "created_dt", is_optional=True),
+            created_at=_date(record.get("created_dt")),
         )
 
     @classmethod
@@ -153,6 +153,11 @@ class Identity:
     def __repr__(self) -> str:
         key = None if self.key is None else "<hidden>"
         return f"Identity(uuid={self.uuid!r}, name={self.name!r}, email={self.email!r}, key={key})"
+
+
+def _date(value: object) -> str:
+    """For people alone, so no form of it that a service may choose is an error."""
+    return value if isinstance(value, str) and len(value) <= 512 and is_plain(value) else ""
 
 
 def _text(

@@ -51,6 +51,15 @@ def test_a_field_that_nobody_needs_may_be_missing(field: str) -> None:
     assert Identity.from_api(record).uuid == "0a1b"
 
 
+@pytest.mark.parametrize(
+    "date", [1767225600, 1767225600.5, ["2026"], {"$date": 1}, "a\nb", "x" * 600]
+)
+def test_a_date_of_any_form_costs_nobody_the_identity(date: object) -> None:
+    identity = Identity.from_api({**FROM_API, "created_dt": date})
+
+    assert (identity.uuid, identity.created_at) == ("0a1b", "")
+
+
 @pytest.mark.parametrize("field", ["uuid", "name", "inbox"])
 @pytest.mark.parametrize(
     "value", ["", None, 7, True, [ODD], {"a": ODD}], ids=["empty", "null", "7", "true", "[]", "{}"]

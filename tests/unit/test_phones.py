@@ -95,6 +95,15 @@ def test_a_refused_number_is_final_where_one_is_required(
     assert calls(service).count(f"POST {path}") == 1
 
 
+def test_a_key_that_may_buy_no_number_is_done_with_all_the_same(
+    service: Service, path: str, log: Log
+) -> None:
+    error = {"error": {"code": "phone.forbidden", "message": "Not in your plan."}}
+    service.faults.append(Fault(path=path, status=403, body=error))
+
+    assert adopt(service, log).phone is None
+
+
 @pytest.mark.parametrize("policy", ["auto", "require"])
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_key_that_may_not_is_final(

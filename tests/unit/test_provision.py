@@ -353,7 +353,7 @@ def test_a_name_that_the_service_does_not_take_is_named_with_its_reason(
     assert calls(service).count(f"POST {IDENTITIES}") == 1
 
 
-@pytest.mark.parametrize("status", [400, 422])
+@pytest.mark.parametrize("status", [400, 403, 422])
 @pytest.mark.parametrize(
     "error",
     [
@@ -363,7 +363,7 @@ def test_a_name_that_the_service_does_not_take_is_named_with_its_reason(
     ],
     ids=["field", "code of the details", "code"],
 )
-def test_a_phone_that_is_refused_as_invalid_is_done_without(
+def test_a_phone_that_is_refused_by_name_is_done_without(
     service: Service, log: Log, status: int, error: dict[str, object]
 ) -> None:
     service.faults.append(

@@ -44,7 +44,7 @@ class Phones:
         try:
             return self._buy(identity)
         except RefusedError as exc:
-            if exc.status not in _NO_NUMBER:
+            if exc.status not in _NO_NUMBER and not is_about_phone(exc):
                 raise
             if self._is_required:
                 exc.fix = "set RAVI_PHONE_POLICY=auto, or another RAVI_IDENTITY_NAME"
@@ -112,4 +112,4 @@ def is_about_phone(exc: RefusedError) -> bool:
     if exc.status in {402, 409}:
         return True
     named = (exc.code, *exc.fields)
-    return exc.status in {400, 422} and any("phone" in word for word in named)
+    return exc.status in {400, 403, 422} and any("phone" in word for word in named)
