@@ -105,6 +105,48 @@ def test_an_identity_that_is_gone_already_counts_as_deleted(
     assert not (tmp_path / "work/.ravi").exists()
 
 
+def test_an_identity_that_is_gone_for_good_counts_as_deleted(
+    environ: dict[str, str], local: LocalRavi, tmp_path: Path
+) -> None:
+    arguments = ("--workspace", str(tmp_path / "work"), "--name", "task-1")
+    command(environ, "ravi-init", *arguments)
+    path = f"/api/identities/{local.store.identities()[0].uuid}/"
+    local.faults.append(Fault(path=path, status=410, body={"detail": "Gone."}))
+
+    command(environ, "ravi-release", *arguments, "--delete")
+
+    assert not (tmp_path / "work/.ravi").exists()
+
+
+def test_nothing_is_deleted_where_the_service_shows_another_identity(
+    environ: dict[str, str], local: LocalRavi, tmp_path: Path
+) -> None:
+    arguments = ("--workspace", str(tmp_path / "work"), "--name", "task-1")
+    command(environ, "ravi-init", *arguments)
+    own = local.store.identities()[0]
+    other = local.store.create(name="task-2", email=None, with_phone=False)
+    shown = {"uuid": other.uuid, "name": "task-1", "inbox": own.email}
+    path = f"/api/identities/{own.uuid}/"
+    local.faults.append(Fault(method="GET", path=path, status=200, body=shown))
+
+    done = command(environ, "ravi-release", *arguments, "--delete", code=76)
+
+    assert f"{own.uuid} was asked for, {other.uuid} came" in done.stderr
+    assert len(local.store.identities()) == 2
+
+
+def test_a_refused_deletion_is_not_told_to_take_another_name(
+    environ: dict[str, str], local: LocalRavi, tmp_path: Path
+) -> None:
+    arguments = ("--workspace", str(tmp_path / "work"), "--name", "task-1")
+    command(environ, "ravi-init", *arguments)
+    local.faults.append(Fault(method="DELETE", status=409))
+
+    done = command(environ, "ravi-release", *arguments, "--delete", code=77)
+
+    assert "RAVI_IDENTITY_NAME" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "cause"),
     [

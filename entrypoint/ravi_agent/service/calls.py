@@ -87,8 +87,13 @@ class Calls(ABC):
             raise AnswerError("list of identities not understood", "neither a list nor a page")
 
     def get_identity(self, uuid: str, *, timeout_s: float = CALL_TIMEOUT_S) -> Identity:
-        """One identity; RefusedError with status 404 where there is none."""
-        return Identity.from_api(self._object("GET", _identity_path(uuid), None, timeout_s))
+        """One identity; RefusedError with status 404 or 410 where there is none."""
+        found = Identity.from_api(self._object("GET", _identity_path(uuid), None, timeout_s))
+        if found.uuid.lower() != uuid.lower():  # what is done to it next was meant for that one
+            raise AnswerError(
+                f"{self._host} sent another identity", f"{uuid} was asked for, {found.uuid} came"
+            )
+        return found
 
     def create_identity(
         self, name: str, *, with_phone: bool, timeout_s: float = CALL_TIMEOUT_S

@@ -145,6 +145,8 @@ class Provisioner:
                 if isinstance(exc, AnswerError):
                     raise
             except RefusedError as exc:
+                if exc.status == 409:
+                    exc.fix = "set another RAVI_IDENTITY_NAME"
                 is_phone = with_phone and is_about_phone(exc)
                 if not is_phone or self._is_phone_required:
                     raise _explained(exc, name) from exc

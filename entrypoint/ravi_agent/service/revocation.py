@@ -21,6 +21,7 @@ from ravi_agent.service.patience import Patience
 from ravi_agent.service.still_trying import how_to_reach
 
 _AT_ONCE = 8
+_GONE = frozenset({404, 410})
 
 
 def find_identity(
@@ -44,7 +45,7 @@ def find_identity(
     try:
         identity = api.get_identity(uuid, timeout_s=timeout_s)
     except RefusedError as exc:
-        if exc.status == 404:
+        if exc.status in _GONE:
             return None
         raise
     if identity.name != name:
@@ -139,7 +140,7 @@ def _revoke(
             path = f"{KEYS_PATH}{quote(uuid, safe='')}/"
             patience.until_answered(partial(api.ask, "DELETE", path))
         except RefusedError as exc:
-            if exc.status != 404:  # revoked meanwhile, or by a call whose answer was lost
+            if exc.status not in _GONE:  # revoked meanwhile, or by a call whose answer was lost
                 raise
 
     try:
@@ -181,7 +182,7 @@ def _identity_of(key: dict[str, object]) -> object:
 
 
 def _is_gone(api: RaviApi, exc: RaviError, identity: Identity, ends: float) -> bool:
-    if not isinstance(exc, RefusedError) or exc.status != 404:
+    if not isinstance(exc, RefusedError) or exc.status not in _GONE:
         return False
     left_s = max(0.1, ends - time.monotonic())
     listed = api.find_identities(identity.name, timeout_s=left_s)

@@ -106,7 +106,6 @@ _REMEDIES = {
     402: "take a plan that covers it, or set RAVI_PHONE_POLICY=never if it is the phone",
     403: "use the management key of an account that may do this",
     404: "check that RAVI_API_URL names the service's root",
-    409: "set another RAVI_IDENTITY_NAME",
     407: "put the proxy's user and password into HTTPS_PROXY or HTTP_PROXY",
 }
 
