@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from io import BufferedReader
 from typing import Any
 
-import docker
+from ravi_agent.launcher.docker.socket_api import Hijacked, SocketApi
+
+_UPGRADE = {"Connection": "Upgrade", "Upgrade": "tcp"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,12 +26,15 @@ class Attached:
     has_past: bool = False
 
 
-def attach(api: docker.APIClient, container: str, handover: bytes | None) -> Attached:
+def attach(api: SocketApi, container: str, handover: bytes | None) -> Attached:
     """What the container writes from now on; `handover` goes to its standard input.
 
     Raises the SDK's errors, and OSError.
     """
     params = {"stdin": int(handover is not None), "stdout": 1, "stderr": 1, "stream": 1}
+    if api.has_quick_way:
+        path = f"/containers/{container}/attach"
+        return _hijacked(api.hijack("POST", path, params, headers=_UPGRADE, handover=handover))
     raw = api.attach_socket(container, params=params)
     # The SDK gives a SocketIO over a plain socket, and a TLS socket as it is.
     sock: socket.socket = getattr(raw, "_sock", raw)
@@ -39,12 +44,16 @@ def attach(api: docker.APIClient, container: str, handover: bytes | None) -> Att
     return _taken(sock, response, is_closed=handover is not None)
 
 
-def attach_log(api: docker.APIClient, container: str, *, is_following: bool) -> Attached:
+def attach_log(api: SocketApi, container: str, *, is_following: bool) -> Attached:
     """All that the container has written; following, also what it writes until it ends.
 
     Raises the SDK's errors, and OSError.
     """
     params = {"stdout": 1, "stderr": 1, "follow": int(is_following)}
+    if api.has_quick_way:
+        path = f"/containers/{container}/logs"
+        quick = api.hijack("GET", path, params, headers={}, handover=None)
+        return _hijacked(quick, has_past=True)
     # The SDK's own `logs` gives no socket, and one thread a container would be too many.
     client: Any = api
     url = client._url("/containers/{0}/logs", container)  # noqa: SLF001
@@ -54,6 +63,12 @@ def attach_log(api: docker.APIClient, container: str, *, is_following: bool) -> 
     is_chunked = response.headers.get("Transfer-Encoding", "").lower() == "chunked"
     sock: socket.socket = getattr(raw, "_sock", raw)
     return _taken(sock, response, has_past=True, is_chunked=is_chunked)
+
+
+def _hijacked(quick: Hijacked, *, has_past: bool = False) -> Attached:
+    return Attached(
+        sock=quick.sock, early=quick.early, is_chunked=quick.is_chunked, has_past=has_past
+    )
 
 
 def _taken(

@@ -26,7 +26,7 @@ from ravi_agent.launcher.docker.calls import (
     engine_words,
 )
 from ravi_agent.launcher.docker.container import container_settings
-from ravi_agent.launcher.docker.host import SOCKET_URL, connect
+from ravi_agent.launcher.docker.host import connect
 from ravi_agent.launcher.docker.inspection import KILLED, agent_of, exit_code_of
 from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.planning.plan import Plan, Task
@@ -50,8 +50,7 @@ class DockerEngine:
             os.environ, host=host, context=context, connections=connections
         )
         self._api = self.client.api
-        is_socket = str(self._api.base_url).startswith(SOCKET_URL)
-        self.is_on_this_host = is_socket and self._tunnel is None
+        self.is_on_this_host = self._api.has_quick_way and self._tunnel is None
 
     def close(self) -> None:
         self.client.close()
@@ -175,12 +174,15 @@ class DockerEngine:
             self.remove(str(found["Id"]))
         return is_ours
 
-    def containers(self, run: str | None = None) -> list[ContainerStatus]:
-        """Every agent container of a run, or of all runs, in the order of their tasks."""
+    def containers(self, run: str | None = None, *, is_all: bool = True) -> list[ContainerStatus]:
+        """The agent containers of a run, or of all runs, in the order of their tasks.
+
+        is_all: also those that do not run.
+        """
         label = contract.LABEL_INDEX if run is None else f"{contract.LABEL_RUN}={run}"
         found = ask(
             "containers cannot be listed",
-            lambda: self._api.containers(all=True, filters={"label": label}),
+            lambda: self._api.containers(all=is_all, filters={"label": label}),
         )
         existing = [one for summary in found if (one := agent_of(summary))]
         return sorted(existing, key=lambda one: (one.run, one.index))

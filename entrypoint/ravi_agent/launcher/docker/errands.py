@@ -7,7 +7,6 @@ from ravi_agent.errors import EngineError
 from ravi_agent.launcher.docker.calls import EngineGoneError
 from ravi_agent.launcher.docker.driver import Driver
 from ravi_agent.launcher.docker.engine import DockerEngine
-from ravi_agent.launcher.docker.inspection import KILLED
 from ravi_agent.launcher.docker.notes import asked_stops
 from ravi_agent.launcher.docker.output_mux import OutputMux
 from ravi_agent.launcher.model.agents import Agent
@@ -119,13 +118,13 @@ class Errands:
             if driver and not driver.is_seated():
                 self._emit(Unseated())
                 return
-            there = {one.id: one.exit_code for one in self._engine.containers(run)}
+            # Of thousands that have ended, a list takes the engine and us seconds.
+            running = {one.id for one in self._engine.containers(run, is_all=False)}
             for index, container in up.items():
-                code = there.get(container, KILLED)
-                # The list does not tell success from an end that the engine has not seen, and
-                # one that it does not have may have another name by now.
-                if code == 0 or container not in there:
-                    code = self._engine.exit_code_if_there(container)
+                # One that is not in the list may also have another name by now.
+                if container in running:
+                    continue
+                code = self._engine.exit_code_if_there(container)
                 if code is not None:
                     self._emit(Died(index=index, container=container, exit_code=code))
 

@@ -97,6 +97,7 @@ class Fleet:
         )
         self._is_stopping = False
         self._open = len(self.agents)
+        self._settled = 0  # so many from the first on have been seen settled
         self._failed = 0
         self._refusal: str | None = None  # of the account: no other agent can do better
         self._absence = Absence(self.agents, reporter)
@@ -148,7 +149,7 @@ class Fleet:
 
     def _run_until_over(self, *, until_ready: bool) -> None:
         while self._open:
-            if until_ready and not self._is_stopping and all(one.is_settled for one in self.agents):
+            if until_ready and not self._is_stopping and self._are_settled():
                 return
             self._step()
             if self._refusal and not self._is_stopping:
@@ -156,6 +157,12 @@ class Fleet:
             limit = self.plan.flow.max_failures
             if limit is not None and self._failed > limit and not self._is_stopping:
                 self._stop(f"stopped: {self._failed} others failed", STOP_WAIT_S)
+
+    def _are_settled(self) -> bool:
+        # Asked at every event: not of all agents each time.
+        while self._settled < len(self.agents) and self.agents[self._settled].is_settled:
+            self._settled += 1
+        return self._settled == len(self.agents) and all(one.is_settled for one in self.agents)
 
     def _step(self) -> None:
         """Run the timers that are due; then wait for one event or timer."""

@@ -15,9 +15,9 @@ import docker.utils
 from ravi_agent.errors import EngineError, UsageError
 from ravi_agent.launcher.docker.calls import SDK_ERRORS, engine_words, fix_for
 from ravi_agent.launcher.docker.context import read_context
+from ravi_agent.launcher.docker.socket_api import SocketClient
 
 CALL_TIMEOUT_S = 120  # an engine that starts fifty containers at once takes its time
-SOCKET_URL = "http+docker://"  # the SDK's own, of a Unix socket
 _REMOTE_SOCKET = "/var/run/docker.sock"
 
 
@@ -67,7 +67,7 @@ class SshTunnel:
 
 def connect(
     environ: Mapping[str, str], *, host: str | None, context: str | None, connections: int
-) -> tuple[docker.DockerClient, SshTunnel | None]:
+) -> tuple[SocketClient, SshTunnel | None]:
     """A client for the engine that docker's own command line would take, and its tunnel if any.
 
     host over context over DOCKER_HOST over DOCKER_CONTEXT over the context in use. Raises
@@ -79,10 +79,7 @@ def connect(
     if tunnel:
         params["base_url"] = tunnel.url
     try:
-        client = docker.DockerClient(timeout=CALL_TIMEOUT_S, max_pool_size=connections, **params)
-        if str(client.api.base_url).startswith(SOCKET_URL):
-            # No proxy and no ~/.netrc counts there, and `requests` looks for both at every call.
-            client.api.trust_env = False
+        client = SocketClient(timeout=CALL_TIMEOUT_S, max_pool_size=connections, **params)
         client.api.ping()
     except (*SDK_ERRORS, OSError) as exc:
         if tunnel:

@@ -44,8 +44,10 @@ def write_note(engine: DockerEngine, run: str, kind: str, value: Any) -> str:
 
 def read_notes(engine: DockerEngine, run: str, kind: str | None = None) -> list[Note]:
     """All notes of a run, or those of one kind; what is not a launcher's is passed over."""
-    filters = {"label": f"{contract.LABEL_RUN}={run}"}
-    found = ask(f"run {run}", lambda: engine.client.api.volumes(filters=filters))
+    labels = [f"{contract.LABEL_RUN}={run}"]
+    if kind:  # each start asks: the record and the progress of a large run are megabytes
+        labels.append(f"{_LABEL}{kind}")
+    found = ask(f"run {run}", lambda: engine.client.api.volumes(filters={"label": labels}))
     notes = []
     for volume in found["Volumes"] or []:
         for label, text in (volume["Labels"] or {}).items():
