@@ -1,14 +1,16 @@
 """What is said while the service does not answer, and what it advises."""
 
+import threading
 import time
 
 import pytest
 
 from ravi_agent.errors import NotSentError
 from ravi_agent.log import Log
-from ravi_agent.service import still_trying
+from ravi_agent.service import still_trying, watcher
 from ravi_agent.service.patience import Pacer
 from ravi_agent.service.still_trying import StillTrying, how_to_reach
+from ravi_agent.service.watcher import Watcher
 
 
 class _Lines(Log):
@@ -70,6 +72,31 @@ def test_an_answer_begins_the_time_anew(log: _Lines) -> None:
         wait_for(log, 3)
 
     assert gaps[2] == gaps[0]
+
+
+@pytest.mark.timeout(30)
+def test_a_fleet_waits_in_one_thread(log: _Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watcher, "_LOOK_S", 0.01)
+    shared = Watcher()
+    before = threading.active_count()
+    notices = [StillTrying(f"https://{n}.test", log, "", watcher=shared) for n in range(3)]
+    with notices[0], notices[1], notices[2]:
+        assert threading.active_count() == before + 1
+        wait_for(log, 6)
+    said = {line.split()[2] for line, _ in log.lines}
+    shared.close()
+
+    assert said == {"0.test", "1.test", "2.test"}
+    assert threading.active_count() == before
+
+
+def test_nothing_is_said_of_what_is_over_by_then(log: _Lines) -> None:
+    shared = Watcher()
+    with StillTrying("https://ravi.id", log, "", watcher=shared):
+        pass
+    shared.close()
+
+    assert log.lines == []
 
 
 def test_nothing_is_said_of_a_service_that_answers(log: _Lines) -> None:

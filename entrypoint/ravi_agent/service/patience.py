@@ -21,6 +21,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeVar
 
+    from ravi_agent.service.watcher import Watcher
+
     Answer = TypeVar("Answer")
 
 _BACKOFF_BASE_S = 0.2
@@ -36,9 +38,11 @@ class Pacer:
 
     Where the service refuses a call for their number, calls are made one at a time, and as it
     serves them more of them again: of a fleet that comes back together it would refuse most.
+    watcher: of those that wait; without, each has a thread of its own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, watcher: "Watcher | None" = None) -> None:
+        self.watcher = watcher
         self._not_before = 0.0
         self._said_at = -float("inf")
         self._lock = threading.Condition()
@@ -113,7 +117,8 @@ class Patience:
 
     def noticing(self, api_url: str) -> StillTrying:
         """What says, for as long as it is entered, that the service does not answer."""
-        self.notice = StillTrying(api_url, self._log, self._fix, self._pacer.may_say)
+        pacer = self._pacer
+        self.notice = StillTrying(api_url, self._log, self._fix, pacer.may_say, pacer.watcher)
         return self.notice
 
     def left_s(self) -> float:

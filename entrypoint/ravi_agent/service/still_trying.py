@@ -10,6 +10,7 @@ from ravi_agent.log import Log
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ravi_agent.errors import RaviError
+    from ravi_agent.service.watcher import Watcher
 
 _FIRST_S = 2.0
 _LONGEST_GAP_S = 30.0
@@ -19,31 +20,46 @@ class StillTrying:
     """Says after 2 s, and then after 4, 8, 16 and 30 s more, that a service has not answered.
 
     From a thread, because a connection that nobody refuses keeps the caller waiting in the
-    kernel. cause: the last failure, None while the first attempt is under way. may_say: asked
-    with the seconds since the last line, False to leave one out.
+    kernel: one of its own, or the watcher's. cause: the last failure, None while the first attempt
+    is under way. may_say: asked with the seconds since the last line, False to leave one out.
     """
 
     def __init__(
-        self, api_url: str, log: Log, fix: str, may_say: Callable[[float], bool] = lambda _gap: True
+        self,
+        api_url: str,
+        log: Log,
+        fix: str,
+        may_say: Callable[[float], bool] = lambda _gap: True,
+        watcher: "Watcher | None" = None,
     ) -> None:
         self.cause: RaviError | None = None
         self._host = urlsplit(api_url).netloc
         self._log = log
         self._fix = fix
         self._may_say = may_say
-        self._silent_since = time.monotonic()
+        self._silent_since = self._since = time.monotonic()
+        self._gap_s = _FIRST_S
+        self._at = self._since + _FIRST_S
+        self._watcher = watcher
         self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="still-trying", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> "StillTrying":
+        if self._watcher:
+            self._watcher.add(self)
+            return self
+        thread = threading.Thread(target=self._watch, name="still-trying", daemon=True)
         try:
-            self._thread.start()
+            thread.start()
         except RuntimeError:
-            self._is_over.set()  # no process slot: the start goes on without these lines
+            return self  # no process slot: the start goes on without these lines
+        self._thread = thread
         return self
 
     def __exit__(self, *_: object) -> None:
-        if not self._is_over.is_set():
+        if self._watcher:
+            self._watcher.remove(self)
+        if self._thread:
             self._is_over.set()
             self._thread.join()
 
@@ -53,17 +69,22 @@ class StillTrying:
         self._silent_since = time.monotonic()
 
     def _watch(self) -> None:
-        since, gap_s = self._silent_since, _FIRST_S
-        at = since + gap_s
-        while not self._is_over.wait(max(0.0, at - time.monotonic())):
-            if since != self._silent_since:
-                since, gap_s = self._silent_since, _FIRST_S
-                at = since + gap_s
-                continue
-            if self._may_say(gap_s):
-                self._say(time.monotonic() - since)
-            gap_s = min(gap_s * 2, _LONGEST_GAP_S)
-            at += gap_s
+        while not self._is_over.wait(max(0.0, self._at - time.monotonic())):
+            self.look()
+
+    def look(self) -> None:
+        """Say a line if it is time for one; always called by the same thread."""
+        now = time.monotonic()
+        if now < self._at:
+            return
+        if self._since != self._silent_since:
+            self._since, self._gap_s = self._silent_since, _FIRST_S
+            self._at = self._since + _FIRST_S
+            return
+        if self._may_say(self._gap_s):
+            self._say(now - self._since)
+        self._gap_s = min(self._gap_s * 2, _LONGEST_GAP_S)
+        self._at += self._gap_s
 
     def _say(self, silent_s: float) -> None:
         cause = self.cause

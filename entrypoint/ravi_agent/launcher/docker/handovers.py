@@ -67,11 +67,13 @@ class IdentityHandovers:
         # Only who provisions on the host waits for what calls the service.
         from ravi_agent.service.api import RaviApi
         from ravi_agent.service.provision import Pacer, Provisioner
+        from ravi_agent.service.watcher import Watcher
 
         self._provisioner = Provisioner
         self._api = RaviApi(api_url, credential)
         self._credential = credential
-        self._pacer = Pacer()
+        self._watcher = Watcher()
+        self._pacer = Pacer(self._watcher)
         self._is_fresh = plan.is_fresh
         self._phone_policy = phone_policy
         self._timeout_s = timeout_s
@@ -110,4 +112,5 @@ class IdentityHandovers:
 
     def close(self) -> None:
         """Close the connections to the service."""
+        self._watcher.close()
         self._api.close()
