@@ -9,7 +9,7 @@ from types import ModuleType
 import docker.errors
 
 from bench import samples, table
-from bench.cases import idle, launcher, ready, signals, start, stop, typed
+from bench.cases import idle, launcher, ready, signals, start, stop, tasks, typed
 from bench.meter import MeterError, load
 from bench.samples import Measured
 from bench.world import Options, World, open_world
@@ -20,6 +20,7 @@ CASES: dict[str, ModuleType] = {
     "idle": idle,
     "stop": stop,
     "launcher": launcher,
+    "tasks": tasks,
     "signals": signals,
     "typed": typed,
 }
@@ -75,7 +76,7 @@ def _run(name: str, world: World, rounds: int) -> Measured:
     }
     if name == "typed":
         settings = {}
-    elif name == "launcher":
+    elif name in {"launcher", "tasks"}:
         settings.pop("containers")
     elif name not in {"ready", "stop"}:
         settings = {"latency of the service in ms": world.options.latency_ms}

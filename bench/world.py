@@ -1,5 +1,6 @@
 """What the cases share: the engine, a service, a way for containers to say that they are up."""
 
+import compileall
 import contextlib
 import ipaddress
 import json
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple
 import docker
 import docker.errors
 
+import ravi_agent
 from bench.meter import Meter
 
 LABEL = "ravi-bench"
@@ -150,6 +152,8 @@ def _url(lines: Any) -> str:
 @contextlib.contextmanager
 def open_world(options: Options) -> Iterator[World]:
     """The engine that `docker` would use, with nothing of an earlier bench."""
+    # As an installed package is; this machine may write no bytecode by itself.
+    compileall.compile_dir(os.path.dirname(ravi_agent.__file__), quiet=1)
     with tempfile.TemporaryDirectory(prefix="ravi-bench-") as directory:
         os.chmod(directory, 0o755)  # noqa: S103 - agents are of another user
         client = docker.DockerClient.from_env(timeout=300)
