@@ -22,13 +22,13 @@ from ravi_agent.launcher import cli
 from ravi_agent.launcher.backend import DOCKER, KUBERNETES
 from ravi_agent.launcher.commands.engine_options import EngineOptions
 from ravi_agent.launcher.commands.flags import Command, Declared, declared
-from ravi_agent.launcher.commands.registry import COMMANDS
+from ravi_agent.launcher.commands.registry import commands
 from ravi_agent.local.server import LocalRavi
 from ravi_agent.service.api import RaviApi
 from ravi_agent.workspace import ledger
 
 LAUNCH = str(Path(sys.executable).with_name("ravi-launch"))
-COMMAND = {command.name: command for command in COMMANDS}
+COMMAND = {command.name: command for command in commands()}
 # What makes each command succeed.
 LINES = {
     "run": ["--count", "9", "--name", "base"],
@@ -177,15 +177,15 @@ def flags_of(command: Command[Any]) -> list[Declared]:
 
 EVERY = [
     pytest.param(command, one, id=f"{command.name} {one.parameter.name}")
-    for command in COMMANDS
+    for command in commands()
     for one in flags_of(command)
 ]
 # Every flag of the program that a command lacks.
 LACKING = [
     pytest.param(command, one, id=f"{command.name} {name}")
-    for command in COMMANDS
+    for command in commands()
     for name, one in {
-        one.parameter.name: one for one in chain.from_iterable(map(flags_of, COMMANDS))
+        one.parameter.name: one for one in chain.from_iterable(map(flags_of, commands()))
     }.items()
     if name not in {own.parameter.name for own in flags_of(command)}
 ]
@@ -227,9 +227,9 @@ def test_a_flag_of_another_command_is_refused(
 
 
 def test_every_pair_of_a_command_and_a_flag_is_tested() -> None:
-    names = {one.parameter.name for one in chain.from_iterable(map(flags_of, COMMANDS))}
+    names = {one.parameter.name for one in chain.from_iterable(map(flags_of, commands()))}
 
-    assert len(EVERY) + len(LACKING) == len(COMMANDS) * len(names)
+    assert len(EVERY) + len(LACKING) == len(commands()) * len(names)
 
 
 @pytest.mark.parametrize(
@@ -498,7 +498,7 @@ def test_the_help_of_the_program_lists_the_commands(launch: Launch) -> None:
     listed = [
         line.split()[0] for line in lines[lines.index("Commands:") + 1 :] if line[2:3].strip()
     ]
-    assert listed[: len(COMMANDS)] == list(COMMAND)
+    assert listed[: len(commands())] == list(COMMAND)
 
 
 def test_help_waits_for_no_engine_and_no_library_of_one() -> None:
@@ -544,7 +544,7 @@ def test_a_reader_who_leaves_early_gets_no_traceback(tmp_path: Path) -> None:
 
 
 def test_no_name_is_declared_twice_in_a_command() -> None:
-    for command in COMMANDS:
+    for command in commands():
         names = [name for one in flags_of(command) for name in one.parameter.names]
         fields = [one.field for one in command.parameters]
         assert len(names) == len(set(names)), command.name
@@ -555,7 +555,7 @@ def test_a_short_flag_means_the_same_in_every_command() -> None:
     # As docker and kubectl have them: `-f` follows a log, and forces elsewhere.
     twice = {"-f": {"--follow", "--force"}}
     meant: dict[str, set[str]] = {}
-    for command in COMMANDS:
+    for command in commands():
         for one in flags_of(command):
             for short in one.parameter.names[1:]:
                 meant.setdefault(short, set()).add(one.parameter.name)
@@ -566,7 +566,7 @@ def test_a_short_flag_means_the_same_in_every_command() -> None:
 def test_the_engines_flags_are_the_same_for_all_commands_that_have_them() -> None:
     own = {one.field: one for one in declared(EngineOptions)}
 
-    for command in COMMANDS:
+    for command in commands():
         if command.name in {"audit", "completion", "images", "kubernetes", "render"}:
             continue
         assert {one.field: one for one in command.parameters if one.field in own} == own

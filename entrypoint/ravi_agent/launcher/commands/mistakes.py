@@ -7,7 +7,7 @@ from ravi_agent.errors import UsageError
 from ravi_agent.launcher.backend import KUBERNETES
 from ravi_agent.launcher.commands.flags import Command, Declared
 from ravi_agent.launcher.commands.program import PROGRAM
-from ravi_agent.launcher.commands.registry import COMMANDS, DEFAULT
+from ravi_agent.launcher.commands.registry import DEFAULT, NAMES, commands
 
 # Flags of `docker run` that a run cannot have: why, and what to do.
 _REFUSED = {
@@ -17,7 +17,6 @@ _REFUSED = {
     )
 }
 _MOST = 3  # suggestions in one message
-_NAMES = [command.name for command in COMMANDS]
 
 
 def unknown_flag(
@@ -27,13 +26,13 @@ def unknown_flag(
 
     words: the command line behind the command. is_default: no command was typed.
     """
-    if is_default and (typed := next((word for word in words if word in _NAMES), None)):
+    if is_default and (typed := next((word for word in words if word in NAMES), None)):
         return _misplaced(typed)
-    if command is DEFAULT and flag in _REFUSED:
+    if command.name == DEFAULT and flag in _REFUSED:
         return UsageError(flag, *_REFUSED[flag])
     import difflib
 
-    others = [f"`{PROGRAM} {one.name} {flag}`" for one in COMMANDS if flag in _flags(one)]
+    others = [f"`{PROGRAM} {one.name} {flag}`" for one in commands() if flag in _flags(one)]
     meant = others[:_MOST] or difflib.get_close_matches(flag, _flags(command), n=1)
     why = f"`{PROGRAM} {command.name}` has no such flag"
     if meant:
@@ -45,14 +44,14 @@ def unknown_command(word: str) -> UsageError:
     """The error for a first word that is no command."""
     import difflib
 
-    near = difflib.get_close_matches(word, _NAMES, n=1)
+    near = difflib.get_close_matches(word, NAMES, n=1)
     hint = f"did you mean {near[0]}?" if near else "the agents' own command goes after --"
     return UsageError(f"command {word!r}", f"there is no such command; {hint}", f"{PROGRAM} --help")
 
 
 def extra_argument(command: Command[Any], word: str) -> UsageError:
     """The error for a word that the command has no place for."""
-    if command is DEFAULT and word in _NAMES:
+    if command.name == DEFAULT and word in NAMES:
         return _misplaced(word)
     if command.has_command:
         return UsageError(

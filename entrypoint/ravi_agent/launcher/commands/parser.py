@@ -2,14 +2,13 @@
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
-from click.shell_completion import CompletionItem
 
 from ravi_agent import __version__
-from ravi_agent.launcher.commands import completions, mistakes
+from ravi_agent.launcher.commands import mistakes
 from ravi_agent.launcher.commands.engine_options import EngineOptions
 from ravi_agent.launcher.commands.flags import (
     Call,
@@ -20,15 +19,16 @@ from ravi_agent.launcher.commands.flags import (
     declared,
 )
 from ravi_agent.launcher.commands.program import PROGRAM
-from ravi_agent.launcher.commands.reference import describe, describe_commands
-from ravi_agent.launcher.commands.registry import COMMANDS, DEFAULT
+from ravi_agent.launcher.commands.registry import DEFAULT, NAMES, command
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 _CONTEXT: Mapping[str, Any] = {
     "help_option_names": ["-h", "--help"],
     "max_content_width": 100,
     "allow_extra_args": True,  # refused here, in words that say what to do
 }
-_BY_NAME = {command.name: command for command in COMMANDS}
 _IS_DEFAULT = "ravi_agent.is_default"  # in `meta`: no command was typed
 
 
@@ -70,6 +70,7 @@ class LaunchCommand(click.Command):
 
     def format_help(self, _: click.Context, formatter: click.HelpFormatter) -> None:
         from ravi_agent.launcher.commands.help_text import command_help
+        from ravi_agent.launcher.commands.reference import describe
 
         formatter.write(command_help(describe(self.command), formatter.width))
 
@@ -86,12 +87,12 @@ class LaunchGroup(click.Group):
         )
 
     def list_commands(self, _: click.Context) -> list[str]:
-        return sorted(_BY_NAME)
+        return sorted(NAMES)
 
     def get_command(self, _: click.Context, cmd_name: str) -> click.Command | None:
         """Made when it is typed: all of them have some two hundred flags."""
-        if cmd_name in _BY_NAME and cmd_name not in self.commands:
-            self.commands[cmd_name] = LaunchCommand(_BY_NAME[cmd_name])
+        if cmd_name in NAMES and cmd_name not in self.commands:
+            self.commands[cmd_name] = LaunchCommand(command(cmd_name))
         return self.commands.get(cmd_name)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -99,7 +100,7 @@ class LaunchGroup(click.Group):
         is_end = at == len(args) and not ctx.resilient_parsing
         if is_end or (at < len(args) and args[at].startswith("-")):
             ctx.meta[_IS_DEFAULT] = True
-            args[at:at] = [DEFAULT.name]
+            args[at:at] = [DEFAULT]
         return super().parse_args(ctx, args)
 
     def _end_of_flags(self, ctx: click.Context, args: list[str]) -> int:
@@ -128,23 +129,25 @@ class LaunchGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] not in _BY_NAME and not ctx.resilient_parsing:
+        if args[0] not in NAMES and not ctx.resilient_parsing:
             raise mistakes.unknown_command(args[0])
         return super().resolve_command(ctx, args)
 
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
         found = super().shell_complete(ctx, incomplete)
         if incomplete.startswith("-"):  # a flag of the default command makes it the command
             known = {one.value for one in found}
-            default = self.get_command(ctx, DEFAULT.name)
+            default = self.get_command(ctx, DEFAULT)
             more = default.shell_complete(ctx, incomplete) if default else []
             found += [one for one in more if one.value not in known]
         return found
 
     def format_help(self, _: click.Context, formatter: click.HelpFormatter) -> None:
         from ravi_agent.launcher.commands.help_text import program_help
+        from ravi_agent.launcher.commands.reference import describe, describe_commands
 
-        text = program_help(describe_commands(), describe(DEFAULT), formatter.width)
+        default = describe(command(DEFAULT))
+        text = program_help(describe_commands(), default, formatter.width)
         formatter.write(text)
 
 
@@ -172,7 +175,11 @@ class _Value(click.ParamType[Any]):
 
     def shell_complete(
         self, ctx: click.Context, _: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
+    ) -> "list[CompletionItem]":
+        from click.shell_completion import CompletionItem
+
+        from ravi_agent.launcher.commands import completions
+
         kinds = {Completion.FILE: "file", Completion.DIRECTORY: "dir"}
         if kind := kinds.get(self._one.parameter.completion):
             return [CompletionItem(incomplete, type=kind)]

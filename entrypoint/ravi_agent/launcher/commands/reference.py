@@ -6,7 +6,7 @@ from typing import Any
 
 from ravi_agent.launcher.commands.flags import Command, Declared, Group
 from ravi_agent.launcher.commands.program import PROGRAM
-from ravi_agent.launcher.commands.registry import COMMANDS, DEFAULT
+from ravi_agent.launcher.commands.registry import DEFAULT, commands
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,14 +45,14 @@ class CommandReference:
 
 def describe_commands() -> list[CommandReference]:
     """All commands in the order of `--help`, each with its flags in the order of their groups."""
-    return [describe(command) for command in COMMANDS]
+    return [describe(command) for command in commands()]
 
 
 def describe(command: Command[Any]) -> CommandReference:
     """One command. Flags come in the order of their groups."""
     described = [_parameter(one) for one in command.parameters]
     arguments = [one for one in described if not one.names]
-    words = [PROGRAM, "[run]" if command is DEFAULT else command.name, "[OPTIONS]"]
+    words = [PROGRAM, "[run]" if command.name == DEFAULT else command.name, "[OPTIONS]"]
     words += [_argument(one) for one in arguments]
     if command.has_command:
         words.append("[-- COMMAND...]")
@@ -60,7 +60,7 @@ def describe(command: Command[Any]) -> CommandReference:
         name=command.name,
         usage=" ".join(words),
         summary=command.summary,
-        is_default=command is DEFAULT,
+        is_default=command.name == DEFAULT,
         arguments=arguments,
         flags=[one for group in Group for one in described if one.names and one.group == group],
     )

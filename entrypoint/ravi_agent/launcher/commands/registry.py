@@ -1,41 +1,38 @@
-"""The commands of `ravi-launch`."""
+"""The commands of `ravi-launch`. Each is loaded when it is typed: most of them are not."""
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from ravi_agent.launcher.commands import (
-    audit,
-    completion,
-    doctor,
-    identities,
-    images,
-    kubernetes,
-    logs,
-    ps,
-    reap,
-    render,
-    rm,
-    run,
-    stop,
-    top,
-    wait,
+if TYPE_CHECKING:
+    from ravi_agent.launcher.commands.flags import Command
+
+# In the order of `--help`; each is a module of this package.
+NAMES = (
+    "run",
+    "render",
+    "ps",
+    "top",
+    "logs",
+    "wait",
+    "stop",
+    "rm",
+    "reap",
+    "identities",
+    "audit",
+    "doctor",
+    "images",
+    "kubernetes",
+    "completion",
 )
-from ravi_agent.launcher.commands.flags import Command
+DEFAULT = "run"
 
-COMMANDS: tuple[Command[Any], ...] = (
-    run.COMMAND,
-    render.COMMAND,
-    ps.COMMAND,
-    top.COMMAND,
-    logs.COMMAND,
-    wait.COMMAND,
-    stop.COMMAND,
-    rm.COMMAND,
-    reap.COMMAND,
-    identities.COMMAND,
-    audit.COMMAND,
-    doctor.COMMAND,
-    images.COMMAND,
-    kubernetes.COMMAND,
-    completion.COMMAND,
-)
-DEFAULT = run.COMMAND
+
+def command(name: str) -> "Command[Any]":
+    """The command of one of these names."""
+    loaded: Command[Any] = import_module(f"ravi_agent.launcher.commands.{name}").COMMAND
+    return loaded
+
+
+def commands() -> "list[Command[Any]]":
+    """All of them."""
+    return [command(name) for name in NAMES]
