@@ -46,7 +46,7 @@ class StillTrying:
 
     def __enter__(self) -> "StillTrying":
         if self._watcher:
-            self._watcher.add(self)
+            self._watcher.add(self.look)
             return self
         thread = threading.Thread(target=self._watch, name="still-trying", daemon=True)
         try:
@@ -58,7 +58,7 @@ class StillTrying:
 
     def __exit__(self, *_: object) -> None:
         if self._watcher:
-            self._watcher.remove(self)
+            self._watcher.remove(self.look)
         if self._thread:
             self._is_over.set()
             self._thread.join()

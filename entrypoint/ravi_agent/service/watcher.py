@@ -1,36 +1,38 @@
 """One thread that looks after the waiting of a whole fleet: a thread a call costs as much as it."""
 
 import threading
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from ravi_agent.service.still_trying import StillTrying
+from collections.abc import Callable
 
 _LOOK_S, _END_WAIT_S = 0.25, 1.0
 
 
 class Watcher:
-    """Has all that wait for a service look whether it is time to say so, until it is closed.
+    """Calls what looks whether it is time to say something, of all that wait, until it is closed.
 
     Safe to use from several threads. The thread begins with the first that waits.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiting: set[StillTrying] = set()
+        self._waiting: set[Callable[[], None]] = set()
         self._is_over = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def add(self, notice: "StillTrying") -> None:
+    def add(self, look: Callable[[], None]) -> None:
         with self._lock:
-            self._waiting.add(notice)
-            if self._thread is None and not self._is_over.is_set():
-                self._thread = threading.Thread(target=self._run, name="still-trying", daemon=True)
-                self._thread.start()
+            self._waiting.add(look)
+            if self._thread is not None or self._is_over.is_set():
+                return
+            thread = threading.Thread(target=self._run, name="still-trying", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                return  # no process slot: nothing is said until there is one
+            self._thread = thread
 
-    def remove(self, notice: "StillTrying") -> None:
+    def remove(self, look: Callable[[], None]) -> None:
         with self._lock:
-            self._waiting.discard(notice)
+            self._waiting.discard(look)
 
     def close(self) -> None:
         self._is_over.set()
@@ -41,5 +43,5 @@ class Watcher:
         while not self._is_over.wait(_LOOK_S):
             with self._lock:
                 waiting = list(self._waiting)
-            for notice in waiting:  # without the lock: whoever calls waits for no terminal
-                notice.look()
+            for look in waiting:  # without the lock: whoever calls waits for no terminal
+                look()
