@@ -141,6 +141,21 @@ def test_a_command_can_begin_in_the_entrypoint(
         assert (f"command '{program}' of task 0000" in done.stderr) is (code != 0)
 
 
+def test_what_is_refused_after_the_trial_has_made_no_directory(
+    environ: dict[str, str],
+    run_name: str,
+    client: docker.DockerClient,
+    service: LocalRavi,
+    tmp_path: Path,
+) -> None:
+    workspaces = ["--workspace-dir", f"{tmp_path}/work/{{id}}", "--max-identities", "0"]
+
+    launch(environ, "--count", "2", "--name", run_name, *workspaces, code=64)
+
+    assert not (tmp_path / "work").exists()
+    nothing_is_left(client, service, run_name)
+
+
 def test_a_program_that_only_a_mount_has_is_left_to_the_container(
     environ: dict[str, str], run_name: str, tmp_path: Path
 ) -> None:

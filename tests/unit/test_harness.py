@@ -178,6 +178,42 @@ def test_printing_changes_nothing(tool: Tool) -> None:
     assert tool.settings() == OWN[tool.name]
 
 
+def test_a_file_that_people_have_written_comes_back_as_they_wrote_it(tool: Tool) -> None:
+    text = json.dumps(OWN[tool.name], indent=4).replace("fast", "é ✔").replace("opus", "é ✔")
+    tool.write(f"{text}\n")
+
+    tool.run()
+    assert "\\u" not in tool.file.read_text()
+    tool.run("--undo")
+
+    assert tool.file.read_text() == f"{text}\n"
+
+
+ODD: dict[str, list[Any]] = {
+    "claude-squad": [{"profiles": "all"}, {"default_program": "c", "profiles": {"c": 1}}],
+    "claude-code": [{"hooks": []}, {"hooks": {"SessionStart": {"command": "date"}}}],
+    "lalph": [[{"id": "default", "commandPrefix": "nice"}]],
+    "vibe-kanban": [{"executors": ["CLAUDE_CODE"]}, {"executors": {"CLAUDE_CODE": True}}],
+}
+
+
+def test_nothing_of_another_shape_is_replaced(tool: Tool) -> None:
+    for settings in ODD[tool.name]:
+        text = json.dumps(settings)
+        tool.write(text)
+
+        assert "it is not the JSON that the tool writes" in tool.run(code=78)
+        assert tool.file.read_text() == text
+
+
+def test_profiles_that_have_no_name_are_no_profiles(tool: Tool) -> None:
+    if tool.name == "claude-squad":
+        tool.write({"default_program": "claude", "profiles": ["x", None, {"program": "c"}]})
+
+    tool.run()
+    assert holds(tool.settings(), HARNESSES[tool.name].ours)
+
+
 @pytest.mark.parametrize("text", ["{", '"text"', "[" * 100_000], ids=["broken", "text", "deep"])
 def test_a_file_that_is_not_understood_stays_as_it_is(tool: Tool, text: str) -> None:
     tool.write(text)

@@ -352,3 +352,30 @@ def test_what_is_no_toleration_is_refused(entry: str) -> None:
 def test_what_selects_no_node_is_refused(entry: str) -> None:
     with pytest.raises(UsageError, match="--node-selector"):
         parse_selector([entry])
+
+
+@pytest.mark.parametrize(
+    ("flag", "options", "flow", "user"),
+    [
+        ("--secret", {"secret": "Ravi_Key"}, {}, None),
+        ("--service-account", {"service_account": "agents "}, {}, None),
+        ("--priority-class", {"priority_class": "a" * 254}, {}, None),
+        ("--pull-secret", {"pull_secrets": ("ok", "-no")}, {}, None),
+        ("--node-selector", {"node_selector": {"a b": "c"}}, {}, None),
+        ("--node-selector", {"node_selector": {"pool": "my agents"}}, {}, None),
+        ("--ttl", {"ttl_s": 1 << 31}, {}, None),
+        ("--deadline", {"deadline_s": 0}, {}, None),
+        ("--retries", {}, {"retries": 1 << 31}, None),
+        ("--max-failures", {}, {"max_failures": 1 << 31}, None),
+        ("--user", {}, {}, "1000:99999999999"),
+    ],
+)
+def test_what_the_api_server_refuses_is_not_rendered(
+    flag: str, options: dict[str, Any], flow: dict[str, Any], user: str | None
+) -> None:
+    plan = make_plan(flow=Flow(**flow), container=ContainerOptions(user=user))
+
+    with pytest.raises(UsageError) as caught:
+        render(plan, JobOptions(**options))
+
+    assert caught.value.what.startswith(f"{flag} ")

@@ -8,6 +8,7 @@ import getpass
 import hashlib
 import json
 import os
+import re
 import sys
 from argparse import ArgumentParser
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from ravi_agent.plain_file import read_plain_file, replace_plain_file
 from ravi_agent.workspace import json_merge, ledger
 
 _LIMIT = 4 * 1024 * 1024  # bytes of a settings file
+_INDENTED = re.compile(rb"^([ \t]+)\S", re.MULTILINE)
 _RECORDS = "ravi/harnesses"
 _ENV = '. "$HOME/.config/ravi.env" && '
 _INIT = f'{_ENV}ravi-init --workspace "$PWD" --key auto'
@@ -148,7 +150,10 @@ def _configure(
     else:
         if settings is None:
             settings = json.loads(json.dumps(_defaults(name, harness)))
-        changes += json_merge.merge(settings, _ours(name, harness, settings))
+        try:
+            changes += json_merge.merge(settings, _ours(name, harness, settings))
+        except json_merge.ShapeError as exc:
+            raise _not_understood(path, f"{str(exc)!r} of ") from exc
     if given.print:
         write_answer(f"{json.dumps(settings, indent=2)}\n")
         return
@@ -175,7 +180,8 @@ def _ours(name: str, harness: Harness, settings: Any) -> Any:
     if name == "claude-squad":
         before = settings.get("default_program")
         profiles = settings.get("profiles") or []
-        if before and before not in {"ravi", *(one.get("name") for one in profiles)}:
+        names = [one.get("name") for one in profiles if isinstance(one, dict)]
+        if before and before not in ["ravi", *names]:
             # Without a profile the tool would no longer offer it.
             ours["profiles"].insert(0, {"name": before, "program": before})
     return ours
@@ -193,14 +199,26 @@ def _read(path: str) -> Any:
         raise _not_understood(path) from exc
 
 
-def _not_understood(path: str) -> RaviError:
+def _not_understood(path: str, part: str = "") -> RaviError:
     return SettingsError(
-        path, "it is not the JSON that the tool writes", f"repair or remove {path}"
+        f"{part}{path}", "it is not the JSON that the tool writes", f"repair or remove {path}"
     )
 
 
 def _write(path: str, value: Any) -> None:
-    """Replace a file, whole or not at all; an existing one keeps its mode."""
+    """Replace a file, whole or not at all; an existing one keeps its mode and indentation."""
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    mode = os.stat(path).st_mode & 0o777 if os.path.exists(path) else 0o600
-    replace_plain_file(path, json.dumps(value, indent=2).encode() + b"\n", mode)
+    mode, indent = 0o600, "  "
+    if os.path.exists(path):
+        text, status = read_plain_file(path, _LIMIT)
+        mode = status.st_mode & 0o777
+        if found := _INDENTED.search(text):
+            indent = found[1].decode()
+    replace_plain_file(path, _encoded(value, indent) + b"\n", mode)
+
+
+def _encoded(value: Any, indent: str) -> bytes:
+    try:
+        return json.dumps(value, indent=indent, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # half a character, which only its escape can stand for
+        return json.dumps(value, indent=indent).encode()

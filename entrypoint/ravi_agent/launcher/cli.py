@@ -17,6 +17,7 @@ EXIT_NO_READER = 141  # as if SIGPIPE had ended it
 
 def main() -> None:
     """Console script: 0 if every agent succeeded, 1 if not, else a code of the reference."""
+    _open_closed()
     if instruction := os.environ.get(COMPLETE_VARIABLE):
         sys.exit(_complete(instruction))
     argv = sys.argv[1:]
@@ -25,6 +26,16 @@ def main() -> None:
         at = argv.index("--")
         argv, command = argv[:at], tuple(argv[at + 1 :])
     sys.exit(run(argv, command))
+
+
+def _open_closed() -> None:
+    """Have streams that were closed at the start lead nowhere.
+
+    Python has None for them, and prints to standard output what is for a standard error of None.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for good
 
 
 def run(argv: list[str], command: tuple[str, ...] | None) -> int:

@@ -14,8 +14,15 @@ Change = dict[str, Any]
 _NAMING = ("id", "name")
 
 
+class ShapeError(Exception):
+    """Theirs has something else where ours has an object or a list; names the key."""
+
+
 def merge(theirs: Any, ours: Any) -> list[Change]:
-    """Merge into `theirs`, an object or a list, in place; what was changed, in order."""
+    """Merge into `theirs`, an object or a list, in place; what was changed, in order.
+
+    Raises ShapeError for what cannot be merged, with some of it done.
+    """
     changes: list[Change] = []
     _merge(theirs, ours, [], changes)
     return changes
@@ -47,6 +54,8 @@ def _merge(theirs: Any, ours: Any, at: list[Any], changes: list[Change]) -> None
         return
     for key, value in ours.items():
         there = theirs.get(key)
+        if isinstance(value, dict | list) and type(there) not in {type(None), type(value)}:
+            raise ShapeError(key)
         if _is_words(value):  # a command: ours goes in front of theirs
             there = there if isinstance(there, list) else []
             if there[: len(value)] != value:

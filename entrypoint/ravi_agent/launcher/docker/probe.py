@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import os
 import posixpath
 import stat
 import tarfile
@@ -65,7 +66,8 @@ class Probe:
         """
         settings = self._settings() | {"entrypoint": [entrypoint], "command": ["--version"]}
         host = settings["host_config"]
-        host["Binds"] = [one for one in host.get("Binds") or () if one.startswith("/")]
+        # The engine would make a directory that is not there.
+        host["Binds"] = [one for one in host.get("Binds") or () if _is_there(one)]
         container = self._create(settings)
         try:
             self._ask(lambda: self._api.start(container))
@@ -159,3 +161,8 @@ class Probe:
             raise engine_error(exc, what) from exc
         except tarfile.TarError as exc:
             raise EngineError(what, "it cannot be read") from exc
+
+
+def _is_there(volume: str) -> bool:
+    source = volume.partition(":")[0]
+    return source.startswith("/") and os.path.exists(source)

@@ -16,6 +16,10 @@ _HOST_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
 _LABEL_NAME = re.compile(r"([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+# https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-subdomain-names
+_OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_OBJECT_NAME_LIMIT = 253
+_INT32 = (1 << 31) - 1  # the type of a Job's numbers
 _DOCKERS_OWN = {
     "shm_size": ("--shm-size", "a pod takes /dev/shm from its node", "leave it out"),
     "pids_limit": ("--pids-limit", "the kubelet sets it for all pods of a node", "leave it out"),
@@ -47,12 +51,63 @@ def check(plan: Plan, options: JobOptions) -> None:
             f"the run has {len(plan.tasks)} agents",
             f"--successes {len(plan.tasks)}, or less",
         )
+    _check_numbers(plan, options)
+    _check_names(options)
     if options.patch:
         job(plan, options)
     check_words(plan)
     check_settings(plan, {}, plan.image)
     _check_tasks(plan)
     _check_container(plan.container)
+
+
+def _check_numbers(plan: Plan, options: JobOptions) -> None:
+    """Raises UsageError for a number that the API server does not take."""
+    flow = plan.flow
+    numbers = {
+        "--retries": flow.retries,
+        "--parallel": flow.parallel,
+        "--max-failures": flow.max_failures,
+        "--ttl": options.ttl_s,
+        "--timeout": flow.timeout_s,
+        "--deadline": options.deadline_s,
+    }
+    for flag, number in numbers.items():
+        if number is not None and number > _INT32:
+            raise UsageError(
+                f"{flag} {number}", f"Kubernetes takes at most {_INT32}", f"leave out {flag}"
+            )
+    if options.deadline_s == 0:
+        raise UsageError("--deadline 0", "no run ends in no time", "--deadline 2h")
+    user = plan.container.user or ""
+    if any(len(one) > 10 or int(one) > _INT32 for one in user.split(":") if one.isdecimal()):
+        raise UsageError(f"--user {user}", f"Kubernetes takes at most {_INT32}", "--user 1000:1000")
+
+
+def _check_names(options: JobOptions) -> None:
+    """Raises UsageError for a name that no object of a cluster, and no label of a node, has."""
+    names = [
+        ("--secret", options.secret),
+        ("--service-account", options.service_account),
+        ("--priority-class", options.priority_class),
+        *(("--pull-secret", one) for one in options.pull_secrets),
+    ]
+    for flag, name in names:
+        if name is None:
+            continue
+        if not _OBJECT_NAME.fullmatch(name) or len(name) > _OBJECT_NAME_LIMIT:
+            raise UsageError(
+                f"{flag} {name!r}",
+                "such a name is lower-case letters, digits, '-' and '.'",
+                f"{flag} agents",
+            )
+    for name, value in options.node_selector.items():
+        if not _LABEL_NAME.fullmatch(name) or not _LABEL_VALUE.fullmatch(value):
+            raise UsageError(
+                f"--node-selector {name}={value}",
+                "Kubernetes takes no such label",
+                "--node-selector pool=agents",
+            )
 
 
 def _check_tasks(plan: Plan) -> None:

@@ -27,8 +27,7 @@ _RUN_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
 _ALPHABET = "23456789abcdefghijkmnpqrstuvwxyz"
 # The least digits that an id of `--count` has, and ids that end in as many.
 _DIGITS = 4
-_NUMBER = re.compile(rf"[0-9]{{{_DIGITS},}}")
-_END_IN_NUMBER = re.compile(rf"-+{_NUMBER.pattern}\Z")
+_END_IN_NUMBER = re.compile(rf"-+[0-9]{{{_DIGITS},}}\Z")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,11 +109,11 @@ def joined_name(run: str, task: str) -> str:
     """`<run>-<task>`, the name of a task's identity and container without their prefixes.
 
     Two pairs must not share a name, or two agents would share a mailbox: `n` and `eu-login`, and
-    `n-eu` and `login`. So each `-` of a run is doubled. A number as `--count` gives them is known
-    by itself and leaves the run as it is, and another id that ends in one has a `-` more before
-    it: `nightly-eu` and `0001`, and `nightly` and `eu-0001`.
+    `n-eu` and `login`. So each `-` of a run is doubled. A number leaves the run as it is, and
+    another id that ends in one as `--count` gives them has a `-` more before it: `nightly-eu` and
+    `0001`, and `nightly` and `eu-0001`. With shorter numbers, a run asks the engine for the other.
     """
-    if _NUMBER.fullmatch(task) and "--" not in f"{run}-":
+    if task.isdecimal() and "--" not in f"{run}-":
         return f"{run}-{task}"
     return doubled_name(run, task)
 
