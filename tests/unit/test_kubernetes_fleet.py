@@ -4,6 +4,7 @@ The cluster is a fake behind the real client and real HTTP; it refuses what the 
 know, and every test fails whose requests no Kubernetes would have understood.
 """
 
+import copy
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -341,6 +342,66 @@ def test_what_comes_late_of_the_pod_before_changes_nothing(
     fleet._handle(_Heard(resource="pods", object=late, is_gone=False))
 
     assert (agent.container, agent.state, agent.exit_code) == (now, State.RUNNING, None)
+
+
+def finished_pods(fake: FakeKubernetes) -> list[Object]:
+    return [one for (kind, _, _), one in fake.cluster.objects.items() if kind == "pods"]
+
+
+def rename(fake: FakeKubernetes, pod: Object, name: str) -> None:
+    """Lists are alphabetical: this is how a test says where in them a pod stands."""
+    cluster, before = fake.cluster, pod["metadata"]["name"]
+    cluster.objects.pop(("pods", "default", before), None)
+    pod["metadata"]["name"] = name
+    cluster.objects["pods", "default", name] = pod
+    cluster.logs[name] = cluster.logs[before]
+
+
+def test_what_an_attempt_before_the_last_has_written_is_shown_wherever_a_list_has_it(
+    api: KubernetesApi, fake: FakeKubernetes, play: Play
+) -> None:
+    """Both ended while the API server was away, or the launcher."""
+    play(
+        lambda _, attempt: Outcome(exit_code=1 - attempt, log=f"attempt {attempt}\n".encode()),
+        is_watched=True,
+    )
+    fleet, _ = carry_out(api, make_plan(1, retries=1))
+    (first,) = [
+        one for one in finished_pods(fake) if one["metadata"]["name"] != fleet.agents[0].container
+    ]
+    rename(fake, first, "ravi-agent-nightly-0-zzzzz")
+
+    observer = Quiet()
+    fleet = KubernetesFleet(fleet.plan, api, observer, jobs.find(api, "nightly"))
+    fleet.run()
+
+    assert sorted(observer.lines) == [(0, "attempt 0"), (0, "attempt 1")]
+    assert list(fleet.agents[0].lines) == ["attempt 1"]
+    assert [agent.exit_code for agent in fleet.agents] == [0]
+
+
+def test_of_two_pods_for_one_attempt_the_one_that_succeeded_counts(
+    api: KubernetesApi, fake: FakeKubernetes, play: Play
+) -> None:
+    """The Job controller may make a second one after a crash of the API server."""
+    play(lambda _index, _attempt: Outcome(log=b"done\n"), is_watched=True)
+    fleet, _ = carry_out(api, make_plan(1, retries=1))
+    succeeded = fleet.agents[0].container
+    (pod,) = finished_pods(fake)
+    second = copy.deepcopy(pod)
+    second["metadata"]["creationTimestamp"] = "2100-01-01T00:00:00Z"
+    second["status"]["phase"] = "Failed"
+    second["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] = 3
+    fake.cluster.logs["second"] = b""
+    second["metadata"]["name"] = "second"
+    rename(fake, second, "ravi-agent-nightly-0-zzzzz")
+
+    fleet = KubernetesFleet(fleet.plan, api, Quiet(), jobs.find(api, "nightly"))
+    fleet.run()
+
+    (status,) = list_statuses(api, "nightly")
+    assert (status.id, status.exit_code) == (succeeded, 0)
+    assert (fleet.agents[0].container, fleet.agents[0].exit_code) == (succeeded, 0)
 
 
 def test_too_many_failures_end_the_others(api: KubernetesApi, play: Play) -> None:

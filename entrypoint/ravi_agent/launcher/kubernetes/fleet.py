@@ -60,12 +60,13 @@ class KubernetesFleet:
         self._patience_s = patience_s
         self._refusal: str | None = None  # why no pod can be created
         self._refused_since: float | None = None
-        self._order: dict[int, tuple[int, str]] = {}  # of the latest pod of each index
+        self._order: dict[int, tuple[bool, int, str]] = {}  # of the latest pod of each index
         self._over: dict[int, bool] = {}  # whether an index has succeeded, as the Job counts it
         self._stuck: dict[int, str] = {}
         self._warned: set[str] = set()
         self._trouble: str | None = None
-        self._has_gone_on = False
+        # Told of the Job as it is now, which a queue may have suspended; and whether it went on.
+        self._is_told = self._has_gone_on = False
         self._followers: Followers | None = None
 
     def run(self, *, until_ready: bool = False) -> None:
@@ -76,10 +77,9 @@ class KubernetesFleet:
         name = job_name(self.plan.run)
         if not until_ready and len(self.agents) <= FOLLOWED_LIMIT:
             self._followers = Followers(self._api, self._show, self._lose_output)
-        self._hear_job(self._api.get("jobs", name))  # a watch tells nothing of what is not there
         of_job = f"involvedObject.kind=Job,involvedObject.name={name}"
         watches = [
-            self._watch("jobs", field_selector=f"metadata.name={name}"),
+            self._watch("jobs", self._job, field_selector=f"metadata.name={name}"),
             self._watch("pods", label_selector=self._pods_of),
             self._watch("events", field_selector=of_job),
             # Field selectors know no prefix, so these are the warnings of the whole namespace.
@@ -121,7 +121,7 @@ class KubernetesFleet:
                 agent.error = agent.error or self._trouble
                 self._change(agent, state)
 
-    def _watch(self, resource: str, **selectors: str) -> Watch:
+    def _watch(self, resource: str, known: Object | None = None, **selectors: str) -> Watch:
         def heard(one: Object, is_gone: bool) -> None:
             self._queue.put(_Heard(resource=resource, object=one, is_gone=is_gone))
 
@@ -135,7 +135,9 @@ class KubernetesFleet:
             if resource == "jobs":  # once for all of them
                 self._queue.put(_Note(text=f"{exc}; waiting for it: the run goes on"))
 
-        return Watch(self._api, resource, heard, failed, away, **selectors)
+        return Watch(
+            self._api, resource, heard, failed, away, has_answered=True, known=known, **selectors
+        )
 
     def _lose_output(self, index: int, why: str) -> None:
         task = self.plan.tasks[index].id
@@ -145,12 +147,12 @@ class KubernetesFleet:
         self._reporter.output(self.agents[index], data, is_error=False, shown=shown)
 
     def _is_over(self) -> bool:
-        if self._job is None or jobs.ending(self._job):
-            return True
+        if self._job is None or not self._is_told or jobs.ending(self._job):
+            return self._is_told
         is_suspended = bool(self._job["spec"].get("suspend"))
-        self._has_gone_on |= not is_suspended  # a queue may hold it back at first
         if is_suspended and self._has_gone_on:
             return True
+        self._has_gone_on |= not is_suspended
         # Nothing goes on where every pod there is has stuck; one that runs may yet end well.
         active = (self._job.get("status") or {}).get("active") or 0
         if self._stuck and len(self._stuck) >= active > 0:
@@ -158,7 +160,7 @@ class KubernetesFleet:
         return self._trouble is not None
 
     def _is_ready(self) -> bool:
-        return all(agent.is_settled for agent in self.agents)
+        return self._is_told and all(agent.is_settled for agent in self.agents)
 
     def _handle(self, heard: "_Heard | _Note | EngineError") -> None:
         match heard:
@@ -168,23 +170,26 @@ class KubernetesFleet:
                 raise heard
             case _Heard(resource="jobs", object=job, is_gone=is_gone):
                 self._hear_job(None if is_gone else job)
-            case _Heard(resource="pods", object=pod, is_gone=is_gone):
-                if not is_gone and (seen := pods.view(pod, self._uid)):
+            case _Heard(resource="pods", object=pod, is_gone=False):
+                if seen := pods.view(pod, self._uid):
                     self._hear_pod(seen)
             case _Heard(object=event, is_gone=False):
                 self._hear_event(event)
 
     def _hear_job(self, job: Object | None) -> None:
-        self._job = job
+        self._job, self._is_told = job, True
         status = (job or {}).get("status") or {}
-        self._over |= dict.fromkeys(pods.ranges(status.get("failedIndexes")), False)
-        self._over |= dict.fromkeys(pods.ranges(status.get("completedIndexes")), True)
+        for name, has_succeeded in (("failedIndexes", False), ("completedIndexes", True)):
+            self._over |= dict.fromkeys(pods.ranges(status.get(name)), has_succeeded)
         for index in self._over:
             self._end_if_over(self.agents[index])
 
     def _hear_pod(self, seen: pods.PodView) -> None:
         agent = self.agents[seen.index]
         self._refused_since = None
+        if self._followers and (seen.exit_code is not None or seen.state == State.RUNNING):
+            # Of an earlier attempt too, which may have ended while the server was away.
+            self._followers.follow(seen.index, seen.name)
         if agent.is_final or seen.order < self._order.get(seen.index, seen.order):
             return
         self._order[seen.index] = seen.order
@@ -208,16 +213,12 @@ class KubernetesFleet:
             if seen.is_account_refused:  # no other agent can do better
                 agent.is_account_refused = True
                 self._trouble = self._trouble or f"stopped: {seen.error}"
-            if self._followers and seen.exit_code is not None:
-                self._followers.follow(seen.index, seen.name)
             self._end_if_over(agent)
             return
         agent.is_output_over = False
         if seen.state != agent.state:
             if seen.state == State.RUNNING:
                 agent.ready_s = time.monotonic() - self._began
-                if self._followers:
-                    self._followers.follow(seen.index, seen.name)
             self._change(agent, seen.state)
 
     def _end_if_over(self, agent: Agent) -> None:

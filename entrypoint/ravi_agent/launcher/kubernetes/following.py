@@ -89,7 +89,16 @@ class _Following:
         def hear(one: Object, is_gone: bool) -> None:
             self._heard.put((resource, None if is_gone else one))
 
-        return Watch(self._api, resource, hear, self._heard.put, None, **selectors)
+        return Watch(
+            self._api,
+            resource,
+            hear,
+            self._heard.put,
+            None,
+            has_answered=True,
+            known=None,
+            **selectors,
+        )
 
     def _hear(self) -> bool:
         """Wait for a change; whether nothing more will be written."""

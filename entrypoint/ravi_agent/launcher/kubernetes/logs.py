@@ -47,7 +47,7 @@ class Followers:
         self._streams: list[Stream] = []
         self._lock = threading.Lock()
         self._is_closed = threading.Event()
-        self._last: dict[int, deque[str]] = {}
+        self._last: dict[str, deque[str]] = {}
 
     def follow(self, index: int, pod: str, **limits: int) -> bool:
         """Begin with a pod whose agent has started, unless it is followed already.
@@ -69,10 +69,10 @@ class Followers:
         for thread in self._threads.values():
             thread.join()
 
-    def last_lines(self, index: int) -> list[str]:
-        """What the agent with that index has written last; empty where it is not followed."""
+    def last_lines(self, pod: str) -> list[str]:
+        """What the agent in that pod has written last; empty where it is not followed."""
         with self._lock:
-            return list(self._last.get(index, ()))
+            return list(self._last.get(pod, ()))
 
     def close(self, *, is_over: bool) -> None:
         """Cut them off; where the agents have all ended, once they have read to the end."""
@@ -116,7 +116,7 @@ class Followers:
         stream = self._api.open_log(pod, is_following=True, timestamps=True, **limits)
         with self._lock:
             self._streams.append(stream)
-            kept = self._last.setdefault(index, deque(maxlen=KEPT_LINES))
+            kept = self._last.setdefault(pod, deque(maxlen=KEPT_LINES))
             if self._is_closed.is_set():
                 stream.close()
         for stamped in stream.lines():
@@ -160,7 +160,7 @@ def explain(api: KubernetesApi, agents: Sequence[Agent], followers: Followers | 
     """Note what agents wrote last, and fetch it for failed ones that were not followed."""
     if followers:
         for agent in agents:
-            agent.lines.extend(followers.last_lines(agent.task.index))
+            agent.lines.extend(followers.last_lines(str(agent.container)))
     failed = [agent for agent in agents if agent.exit_code and not agent.lines]
     for agent in failed[:_EXPLAINED_LIMIT]:
         agent.lines.extend(last_lines(api, str(agent.container), KEPT_LINES))

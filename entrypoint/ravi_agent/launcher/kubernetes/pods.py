@@ -35,8 +35,9 @@ _STUCK = frozenset(
 class PodView:
     """One pod of a run. `exit_code` is the agent's, None unless it has ended.
 
-    order: later pods of an index have a greater one. error: why it failed, in the pod's own
-    words. trouble: why it does not go on; `is_stuck` where that will not pass by itself.
+    order: the pod of an index that counts has the greatest one. attempt: 0 for the first. error:
+    why it failed, in the pod's own words. trouble: why it does not go on; `is_stuck` where that
+    will not pass by itself.
     has_failed: the pod has, whatever its agent ended with: one that is past its deadline has
     failed even if the agent then exited with 0. is_account_refused: the service took no key of the
     account, or asked for money (401, 402); the init container's word, which no agent can write.
@@ -44,7 +45,8 @@ class PodView:
 
     name: str
     index: int
-    order: tuple[int, str] = (0, "")
+    order: tuple[bool, int, str] = (False, 0, "")
+    attempt: int = 0
     has_failed: bool = False
     state: State
     identity: Identity | None = None
@@ -65,15 +67,21 @@ def index_of(pod: Object) -> int | None:
     return int(value) if value is not None and value.isdecimal() else None
 
 
-def order_of(pod: Object) -> tuple[int, str]:
-    """The pod's place in time among those of its index. A list has them by name, in no order.
+def order_of(pod: Object) -> tuple[bool, int, str]:
+    """The pod's place among those of its index. A list has them by name, in no order.
 
-    Times have whole seconds, so the attempt comes first.
+    An index is over with the first pod that succeeds, even if a second one is there for the same
+    attempt, as after a crash of the API server. Else the latest counts; times have whole seconds,
+    so the attempt comes first.
     """
+    has_succeeded = (pod.get("status") or {}).get("phase") == "Succeeded"
+    return has_succeeded, _attempt(pod), str(pod["metadata"].get("creationTimestamp") or "")
+
+
+def _attempt(pod: Object) -> int:
     annotations = pod["metadata"].get("annotations") or {}
     counts = [annotations.get(name, "") for name in (_FAILURES, _IGNORED_FAILURES)]
-    attempt = sum(int(count) for count in counts if count.isdecimal())
-    return attempt, str(pod["metadata"].get("creationTimestamp") or "")
+    return sum(int(count) for count in counts if count.isdecimal())
 
 
 def view(pod: Object, job_uid: str) -> PodView | None:
@@ -95,6 +103,7 @@ def view(pod: Object, job_uid: str) -> PodView | None:
         "name": pod["metadata"]["name"],
         "index": index,
         "order": order_of(pod),
+        "attempt": _attempt(pod),
         "has_failed": phase == "Failed",
         "identity": _identity(init),
     }

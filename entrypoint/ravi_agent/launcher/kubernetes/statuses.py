@@ -75,7 +75,7 @@ def _row(job: Object, index: int, pod: Object | None, has_succeeded: bool) -> Ob
         "status": status,
         "exit_code": exit_code,
         "email": seen.identity.email if seen and seen.identity else None,
-        "restarts": seen.order[0] if seen else None,
+        "restarts": seen.attempt if seen else None,
         "why": (seen.error or seen.trouble or "") if seen else "",
     }
 

@@ -30,10 +30,13 @@ Heard = Callable[[Object, bool], None]
 class Watch:
     """Tells `heard` of every object of a resource that is there, and then of every change.
 
-    Objects are told in the order of their changes, from a thread of its own; after a list anew,
-    those that have gone meanwhile are told as deleted. A server that does not answer, or refuses
-    after it has answered before, is waited for. `failed` gets what ends the watch before `close`;
-    `away` is told once each time the server stops answering.
+    Objects are told in the order of their changes, from a thread of its own; those of a list in the
+    order of their creation, and those that have gone meanwhile as deleted. A server that does not
+    answer, or refuses after it has answered before, is waited for. `failed` gets what ends the
+    watch before `close`; `away` is told once each time the server stops answering.
+
+    has_answered: it has answered the caller a moment ago, so that it is waited for as long if it
+    stops before the first list. known: an object that the caller has been told of.
     """
 
     def __init__(
@@ -43,6 +46,9 @@ class Watch:
         heard: Heard,
         failed: Callable[[EngineError], None],
         away: Callable[[EngineError], None] | None = None,
+        *,
+        has_answered: bool = False,
+        known: Object | None = None,
         **selectors: str,
     ) -> None:
         self._api = api
@@ -50,11 +56,14 @@ class Watch:
         self._heard = heard
         self._failed = failed
         self._away = away
-        self._has_answered = False
+        self._has_answered = has_answered
+        self._has_watched = False
         self._failures = 0  # in a row
         self._away_since = 0.0
         self._selectors = selectors
         self._known: dict[str, Object] = {}
+        if known:
+            self._note(known)
         self._is_closed = threading.Event()
         self._lock = threading.Lock()
         self._stream: Stream | None = None
@@ -93,7 +102,7 @@ class Watch:
         """Whether the same call may succeed later."""
         is_refusal = isinstance(exc, KubernetesError) and exc.status in {401, 403}
         is_answer = isinstance(exc, KubernetesError) and exc.status < 500 and exc.status != 429
-        if is_answer and not (is_refusal and self._has_answered):
+        if is_answer and not (is_refusal and self._has_watched):
             return False
         if not self._has_answered:
             return self._failures < len(_RETRY_S)
@@ -104,7 +113,8 @@ class Watch:
         objects, version = self._api.list(self._resource, **self._selectors)
         gone = self._known
         self._known = {}
-        for one in objects:
+        # A list is alphabetical; of two attempts the earlier one is told first, as in a watch.
+        for one in sorted(objects, key=lambda one: one["metadata"].get("creationTimestamp") or ""):
             gone.pop(self._note(one), None)
             self._heard(one, False)
         for one in gone.values():
@@ -121,7 +131,7 @@ class Watch:
     def _follow(self, version: str) -> str:
         """Tell of the changes since `version`; the version to go on from."""
         stream = self._api.open_watch(self._resource, version, **self._selectors)
-        self._has_answered, self._failures = True, 0
+        self._has_answered, self._has_watched, self._failures = True, True, 0
         with self._lock:
             if self._is_closed.is_set():
                 stream.close()
