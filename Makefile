@@ -12,7 +12,7 @@ SOURCES := bench scripts images entrypoint tests .ci Dockerfile
 SCRIPTS = $(shell grep -rlIE --exclude-dir=__pycache__ --exclude-dir=node_modules '^\#!.*[ /](ba)?sh$$' $(SOURCES)) images/base/profile.sh
 DOCKERFILES = $(shell find $(SOURCES) -name Dockerfile)
 
-.PHONY: help demo demo-signup test test-cluster cluster soak bench lint format docs engine images images-agents reproducible dist release-check release-images release-push release-notes reference picture clean
+.PHONY: help demo demo-signup test test-cluster cluster scale-cluster soak bench lint format docs engine images images-agents reproducible dist release-check release-images release-push release-notes reference picture clean
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1  \t/p' Makefile
@@ -63,6 +63,9 @@ soak: images ## the large runs: half an hour
 bench: images ## measure what an identity costs, beside its rivals: bench/results.json, docs/performance.md
 	scripts/tools
 	$(VENV)/bin/python -m bench
+
+scale-cluster: $(STAMP) ## measure runs of up to 10,000 agents on Kubernetes: bench/scale/results.json, docs/scale.md
+	$(VENV)/bin/python -m bench.scale
 
 lint: $(STAMP) $(VENV)/bin/actionlint docs ## ruff, mypy, import-linter, hadolint, shellcheck, actionlint, zizmor, codespell, licences, pip-audit; the reference is current
 	$(VENV)/bin/ruff format --check .
