@@ -5,6 +5,7 @@ import datetime as dt
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ PAGE = Path(__file__).parents[2] / "docs/scale.md"
 def main(argv: Sequence[str] | None = None) -> int:
     """0 when every size has run; 69 where the cluster or the launcher did not succeed."""
     given = arguments().parse_args(argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what runs is ended with this
     results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     for count in given.count or COUNTS:
         if given.page_only:

@@ -38,8 +38,8 @@ _RIGHTS = [
 class Cost:
     """One run. cpu_s, memory_mb: of the launcher's process, memory at its largest. received,
     sent: bytes of its connections to the API server, TLS included. calls: by verb and resource.
-    pod_bytes: one pod at its end, as JSON. store_mb: etcd's file after the run. wall_s:
-    from the launcher's start to its end."""
+    changes: of pods, as the API server counts them. pod_bytes: one pod at its end, as JSON.
+    store_mb: etcd's file after the run. wall_s: from the launcher's start to its end."""
 
     agents: int
     nodes: int
@@ -48,6 +48,7 @@ class Cost:
     received: int
     sent: int
     calls: dict[str, int]
+    changes: int
     pod_bytes: int
     store_mb: float
     wall_s: float
@@ -155,6 +156,12 @@ class Cluster:
         }
         Path(path).write_text(json.dumps(config), encoding="utf-8")
 
+    def changes(self) -> int:
+        """How often pods have changed, by the API server's own count."""
+        name = 'apiserver_watch_cache_events_received_total{group="",resource="pods"} '
+        lines = self.kubectl("get", "--raw", "/metrics").splitlines()
+        return next(int(float(one.removeprefix(name))) for one in lines if one.startswith(name))
+
     @property
     def store_mb(self) -> float:
         return os.path.getsize(os.path.join(self._state, "etcd/member/snap/db")) / 1e6
@@ -219,6 +226,7 @@ def measure(count: int) -> tuple[str, Cost]:
             received=wire.received,
             sent=wire.sent,
             calls=dict(sorted(counted.items())),
+            changes=cluster.changes(),
             pod_bytes=len(json.dumps(pods["items"][0], separators=(",", ":"))),
             store_mb=round(cluster.store_mb, 1),
             wall_s=round(wall_s, 1),

@@ -29,6 +29,7 @@ def one(**changed: object) -> dict[str, Any]:
         "received": 60_000_000,
         "sent": 12_000,
         "calls": {"create jobs": 2, "list pods": 5, "patch jobs": 1, "watch pods": 1},
+        "changes": 8_040,
         "pod_bytes": 11_040,
         "store_mb": 90.1,
         "wall_s": 90.4,
@@ -58,7 +59,8 @@ def test_a_row_says_what_is_used_in_all_and_per_agent() -> None:
     shown = page.table([one(), one(agents=3_000)]).splitlines()
 
     assert shown[2] == (
-        "| 1,000 | 6.0 s | 6.0 ms | 70 MB | 60.0 MB | 60.0 KB | 12 KB | 3 | 5 | 1 | 0 | 90 s |"
+        "| 1,000 | 6.0 s | 6.0 ms | 70 MB | 60.0 MB | 60.0 KB | 8.0 | 12 KB"
+        " | 3 | 5 | 1 | 0 | 90 s |"
     )
     assert shown[3].startswith("| 3,000 | 6.0 s | 2.0 ms | 70 MB | 60.0 MB | 20.0 KB |")
     assert "- 1,000 agents: 2026-01-01, Kubernetes 1.34.4, Python 3.11.7, 2 cores" in shown[5]
