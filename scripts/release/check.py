@@ -36,15 +36,15 @@ class Check:
         for architecture in self.architectures:
             self.registry.pull_from(self.base, self._base(architecture), architecture)
 
-    def build_all(self, folder: Path, *, without_cache: bool) -> list[Built]:
+    def build_all(self, folder: Path) -> list[Built]:
         """Build all images for all architectures into a folder, and list each image's."""
         folder.mkdir()
         built = []
         for architecture in self.architectures:
-            with step(f"build {architecture}{' again, without a cache' if without_cache else ''}"):
+            with step(f"build {architecture} into {folder.name}"):
                 tag = f"release-{architecture}"
                 environ = self.registry.environ
-                build(architecture, self.base, tag, environ, without_cache=without_cache)
+                build(architecture, self.base, tag, environ)
             with step(f"take {architecture} out of the engine"):
                 for name in published():
                     base = self._base(architecture)
@@ -138,7 +138,7 @@ def _run(local: Registry, python: str, others: list[str]) -> None:
     with step("the Python image"):
         check = Check(local, base_for(local, python))
         check.pull_bases()
-    first = check.build_all(FOLDER / "images", without_cache=False)
+    first = check.build_all(FOLDER / "images")
     with step("push to a registry with a password, and pull back"):
         check.push_all(FOLDER / "images")
         print("\n".join(check.pull_all(FOLDER / "pulled")))
@@ -152,7 +152,7 @@ def _run(local: Registry, python: str, others: list[str]) -> None:
         with step(f"PID 1 on {architecture}"):
             tag = check.engine_pull("ravi-agent-base", architecture)
             print("\n".join(pid1.check(tag, architecture)))
-    second = check.build_all(FOLDER / "again", without_cache=True)
+    second = check.build_all(FOLDER / "again")
     for one, other in zip(first, second, strict=True):
         if one != other:
             raise ImageError(f"two builds of {one.name} differ: {one} {other}")
