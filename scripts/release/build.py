@@ -40,17 +40,16 @@ def commit_time() -> int:
     return int(given or _output("git", "-C", str(ROOT), "log", "-1", "--format=%ct"))
 
 
-def build(
-    architecture: str, base: str, tag: str, environ: dict[str, str], *, without_cache: bool = False
-) -> None:
-    """Build all four for an architecture, each with that tag, on a base image."""
+def build(architecture: str, base: str, tag: str, environ: dict[str, str]) -> None:
+    """Build all four for an architecture, each with that tag, on a base image, without a cache.
+
+    A layer of a cache may be older than the commit, and then has other times than a new one.
+    """
     command = [str(ROOT / "scripts/images"), "release"]
     own = own_architecture()
-    more = {"BASE_IMAGE": base, "TAG": tag, "PLATFORM": f"linux/{architecture}"}
+    more = {"BASE_IMAGE": base, "TAG": tag, "PLATFORM": f"linux/{architecture}", "NO_CACHE": "1"}
     if architecture != own:  # the packages are installed by this machine's Python
         more["BUILD_BASE"] = f"ravi-agent-base:{tag.removesuffix(architecture)}{own}"
-    if without_cache:
-        more["NO_CACHE"] = "1"
     with subprocess.Popen(
         command, env={**os.environ, **environ, **more}, cwd=ROOT, process_group=0
     ) as building:

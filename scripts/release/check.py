@@ -4,13 +4,12 @@ import contextlib
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from ravi_agent import __version__
-from release import contents, layout, pid1, proofs
+from release import contents, demo, layout, pid1, proofs
 from release.build import ROOT, Built, build, commit_time, own_architecture, published, take
 from release.emulation import emulated
 from release.image import ImageError, check_blobs, digest_of_file, load
@@ -19,7 +18,6 @@ from release.registry import Registry, registry
 
 FOLDER = ROOT / "build/release-check"
 _TOOLS = ("skopeo", "docker-registry", "htpasswd", "mmdebstrap")
-_AGENTS = 5
 
 
 class Check:
@@ -38,15 +36,15 @@ class Check:
         for architecture in self.architectures:
             self.registry.pull_from(self.base, self._base(architecture), architecture)
 
-    def build_all(self, folder: Path, *, without_cache: bool) -> list[Built]:
+    def build_all(self, folder: Path) -> list[Built]:
         """Build all images for all architectures into a folder, and list each image's."""
         folder.mkdir()
         built = []
         for architecture in self.architectures:
-            with step(f"build {architecture}{' again, without a cache' if without_cache else ''}"):
+            with step(f"build {architecture} into {folder.name}"):
                 tag = f"release-{architecture}"
                 environ = self.registry.environ
-                build(architecture, self.base, tag, environ, without_cache=without_cache)
+                build(architecture, self.base, tag, environ)
             with step(f"take {architecture} out of the engine"):
                 for name in published():
                     base = self._base(architecture)
@@ -104,28 +102,7 @@ class Check:
     def demo(self) -> None:
         """The demo of the README, on what was pulled."""
         own = own_architecture()
-        base = self.engine_pull("ravi-agent-base", own)
-        image = "ravi-agent-example:pulled"
-        command = [
-            "docker",
-            "build",
-            "--quiet",
-            "--tag",
-            image,
-            "--build-arg",
-            f"AGENT_BASE={base}",
-        ]
-        file = str(ROOT / "images/agent-example/Dockerfile")
-        subprocess.run([*command, "--file", file, str(ROOT)], check=True, capture_output=True)
-        launch = str(Path(sys.executable).with_name("ravi-launch"))
-        arguments = ["--local", f"--count={_AGENTS}", f"--image={image}", "--rm"]
-        done = subprocess.run([launch, *arguments], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise ImageError(f"the demo ends with {done.returncode}: {done.stderr[-2000:]}")
-        for name in published()[1:]:
-            tag = self.engine_pull(name, own)
-            command = ["docker", "run", "--rm", tag, "--help"]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        demo.run({name: self.engine_pull(name, own) for name in published()})
 
     def _base(self, architecture: str) -> Path:
         return FOLDER / f"python-{architecture}"
@@ -145,6 +122,7 @@ def run(python: str) -> None:
     missing = [tool for tool in _TOOLS if not shutil.which(tool)]
     if missing:
         raise ImageError(f"not here: {' '.join(missing)}\n  fix: scripts/release-tools")
+    demo.check_room()  # now, not after half an hour
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
     began = time.monotonic()
@@ -160,7 +138,7 @@ def _run(local: Registry, python: str, others: list[str]) -> None:
     with step("the Python image"):
         check = Check(local, base_for(local, python))
         check.pull_bases()
-    first = check.build_all(FOLDER / "images", without_cache=False)
+    first = check.build_all(FOLDER / "images")
     with step("push to a registry with a password, and pull back"):
         check.push_all(FOLDER / "images")
         print("\n".join(check.pull_all(FOLDER / "pulled")))
@@ -174,7 +152,7 @@ def _run(local: Registry, python: str, others: list[str]) -> None:
         with step(f"PID 1 on {architecture}"):
             tag = check.engine_pull("ravi-agent-base", architecture)
             print("\n".join(pid1.check(tag, architecture)))
-    second = check.build_all(FOLDER / "again", without_cache=True)
+    second = check.build_all(FOLDER / "again")
     for one, other in zip(first, second, strict=True):
         if one != other:
             raise ImageError(f"two builds of {one.name} differ: {one} {other}")

@@ -59,7 +59,7 @@ def make(python: str, base: str | None, registry: Registry) -> list[str]:
     registry.pull_from(whole, below, architecture)
     tag = f"release-{architecture}"
     names = images_for(python)
-    build(architecture, whole, tag, {"IMAGES": " ".join(names)}, without_cache=True)
+    build(architecture, whole, tag, {"IMAGES": " ".join(names)})
     folder.mkdir(parents=True)
     lines = []
     for name in names:

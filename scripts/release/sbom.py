@@ -6,16 +6,13 @@ from collections.abc import Iterator
 from email.parser import BytesHeaderParser
 from typing import NamedTuple
 
+import licences
 from ravi_agent import __version__
 from release import files
 from release.image import Image, ImageError, Json
 
 _OURS = "opt/ravi/lib/"
 _LABEL = "org.opencontainers.image"
-# Licences of packages that we add; none asks more than to be named and kept.
-ALLOWED = frozenset(
-    {"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MPL-2.0", "PSF-2.0"}
-)
 # What stands in older packages in place of an SPDX expression.
 _WORDS = {
     "Apache 2.0": "Apache-2.0",
@@ -89,18 +86,14 @@ def text(name: str, image: Image, digest: str) -> str:
     refused = [
         f"{package.name} {package.version}: {package.licence}"
         for package in listed
-        if package.is_ours_to_ship and not _is_allowed(package.licence)
+        if package.is_ours_to_ship and not licences.is_allowed(package.licence)
     ]
     if refused:
         raise ImageError(
             f"{name} holds packages of other licences than those of the list: "
-            f"{', '.join(refused)}\n  fix: read ALLOWED in {__file__}"
+            f"{', '.join(refused)}\n  fix: read ALLOWED in {licences.__file__}"
         )
     return json.dumps(document(name, image, digest, listed), indent=1, sort_keys=True) + "\n"
-
-
-def _is_allowed(licence: str) -> bool:
-    return all(word in ALLOWED for word in re.split(r" (?:AND|OR) |[()]", licence) if word)
 
 
 def _is_wanted(path: str) -> bool:
@@ -114,7 +107,7 @@ def _python(path: str, text: bytes) -> Iterator[Package]:
     named = [header["License-Expression"], header["License"], *header.get_all("Classifier", [])]
     known = [_WORDS.get(word, word) for word in named if word]
     # A whole text in that field says no more than that there is one.
-    licence = next((word for word in known if _is_allowed(word)), None)
+    licence = next((word for word in known if licences.is_allowed(word)), None)
     version = header["Version"]
     is_ours = path.startswith(_OURS)
     yield Package(name, version, _pypi(name, version), licence or _NO, is_ours)

@@ -45,7 +45,7 @@ def base_of(name: str) -> str:
 
 def _once(base: str, own: Path, number: int, architecture: str) -> list[Built]:
     tag = f"reproducible-{architecture}"
-    build(architecture, base, tag, {}, without_cache=True)
+    build(architecture, base, tag, {})
     folder = FOLDER / str(number)
     folder.mkdir()
     built = [take(name, tag, own, folder, commit_time()) for name in published()]

@@ -62,6 +62,7 @@ def test_every_package_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("licence", "expression"),
     [
+        ("License-Expression: MIT-0", "MIT-0"),  # cffi, since 2.1
         ("License-Expression: Apache-2.0 AND MIT", "Apache-2.0 AND MIT"),
         ("License: BSD-3-Clause", "BSD-3-Clause"),
         ("License: Apache 2.0", "Apache-2.0"),
