@@ -5,16 +5,23 @@ import signal
 
 import docker
 
-from engine.conftest import LAUNCH, Launching, containers, launch
+from engine.conftest import LAUNCH, Launching, containers, execute, launch
 
-SCRIPT = "case $TASK_INDEX in 0) exec sleep 600;; 1) exit 3;; 2) exit 0;; 3) kill -9 $$;; esac"
+# They end once they are told to: `--detach` may or may not see an end that comes by itself.
+SCRIPT = """
+until [ -e /tmp/go ]; do sleep 0.1; done
+case $TASK_INDEX in 0) exec sleep 600;; 1) exit 3;; 2) exit 0;; 3) kill -9 $$;; esac
+"""
 
 
 def test_ps_says_who_each_agent_is_and_what_became_of_it(
-    environ: dict[str, str], run_name: str
+    environ: dict[str, str], run_name: str, client: docker.DockerClient
 ) -> None:
     arguments = ["--count", "4", "--name", run_name, "--detach"]
-    launch(environ, *arguments, "--", "sh", "-c", SCRIPT, code=1)
+    launch(environ, *arguments, "--", "sh", "-c", SCRIPT)
+    for container in containers(client, run_name):
+        execute(container, "touch", "/tmp/go")
+    launch(environ, "wait", run_name, "0001", "0002", "0003", code=1)
 
     listed = json.loads(launch(environ, "ps", run_name, "-o", "json").stdout)
     rows = launch(environ, "ps", run_name).stdout.splitlines()

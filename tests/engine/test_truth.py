@@ -10,7 +10,15 @@ import docker
 import docker.errors
 import pytest
 
-from engine.conftest import LAUNCH, Launching, containers, launch, said, wait_for_output
+from engine.conftest import (
+    LAUNCH,
+    Launching,
+    containers,
+    execute,
+    launch,
+    said,
+    wait_for_output,
+)
 from engine.docker_proxy import DockerProxy
 from ravi_agent import contract
 
@@ -59,25 +67,23 @@ def test_an_agent_whose_start_was_cut_off_runs_once(
     client: docker.DockerClient,
     proxy: DockerProxy,
     launching: Launching,
-    tmp_path: Path,
     is_ended: bool,
 ) -> None:
-    gate = tmp_path / "gate"
-    gate.mkdir()
     proxy.cuts_at_start = True
-    script = "echo begun; until [ -e /gate/go ]; do sleep 0.1; done; echo RESULT"
-    flags = ["--count", "1", "--name", run_name, "--host", proxy.url, "-v", f"{gate}:/gate"]
+    script = "echo begun; until [ -e /tmp/go ]; do sleep 0.1; done; echo RESULT"
+    flags = ["--count", "1", "--name", run_name, "--host", proxy.url]
     launcher = launching([LAUNCH, *flags, "-o", "json", "--", "sh", "-c", script], environ)
     while proxy.is_open:
         assert launcher.poll() is None
     (container,) = containers(client, run_name)
     wait_for_output(container, "begun")
     if is_ended:
-        (gate / "go").touch()
+        execute(container, "touch", "/tmp/go")
         container.wait()
     proxy.is_open = True
     said(launcher, "| begun")
-    (gate / "go").touch()
+    if not is_ended:
+        execute(container, "touch", "/tmp/go")
     assert launcher.stderr
     rest = launcher.stderr.read()
 

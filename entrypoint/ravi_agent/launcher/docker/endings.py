@@ -58,7 +58,8 @@ class Endings:
         """The connection to the agent's output has ended."""
         was_being_read, agent.is_being_read = agent.is_being_read, False
         agent.is_cut = True
-        wait_s = _CUT_S if was_being_read or not self._is_dead(agent) else 0.0
+        is_alone = was_being_read or not self._is_dead(agent)
+        wait_s = _CUT_S if is_alone else self._wait_s(agent)
         self._timers.enter(wait_s, 0, self._hear, (agent, agent.container))
 
     def read(self, agent: Agent, last_lines: Sequence[str], used: Used) -> None:
@@ -85,8 +86,13 @@ class Endings:
             self._timers.enter(_HURRIED_S, 0, self._give_up, (agent, container))
         if agent.is_output_over or agent.is_being_read:
             return
-        wait_s = _RESTART_S if agent.is_signalled else 0.0 if agent.is_cut else _SILENT_S
-        self._timers.enter(wait_s, 0, self._hear, (agent, container))
+        self._timers.enter(self._wait_s(agent), 0, self._hear, (agent, container))
+
+    def _wait_s(self, agent: Agent) -> float:
+        """How long a dead container is left before its output is read to the end."""
+        if agent.is_signalled and not self._is_hurried:
+            return _RESTART_S
+        return 0.0 if agent.is_cut else _SILENT_S
 
     def _is_dead(self, agent: Agent) -> bool:
         return agent.deaths.get(agent.container or "") is not None
