@@ -3,20 +3,18 @@
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
+from bench import markdown
+from bench.markdown import row
 from bench.samples import Measured
 
-BEGIN, END = "<!-- results: make bench -->", "<!-- end of results -->"
+BEGIN = "<!-- results: make bench -->"
 # By a measure's suffix: decimals and unit.
 _UNITS = {"s": (2, "s"), "ms": (2, "ms"), "mb": (2, "MB")}
 
 
 def put_into(page: str, about: Mapping[str, object], cases: Mapping[str, Measured]) -> str:
     """The page with the tables of these results between its marks. Raises ValueError without."""
-    head, begin, rest = page.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise ValueError("the page has no marks for the results")
-    return f"{head}{BEGIN}\n\n{tables(about, cases)}\n{END}{tail}"
+    return markdown.put_into(page, BEGIN, tables(about, cases))
 
 
 def tables(about: Mapping[str, object], cases: Mapping[str, Measured]) -> str:
@@ -37,18 +35,18 @@ def _case(name: str, case: Measured) -> Iterator[str]:
     yield f"`--case {name}`: {case.rounds} round{plural}, load average {load}{settings}."
     yield ""
     measures = list(dict.fromkeys(one for kept in case.samples.values() for one in kept))
-    yield _row(["", *(measure.rpartition("_")[0].replace("_", " ") for measure in measures)])
-    yield _row(["---"] * (len(measures) + 1))
+    yield row(["", *(measure.rpartition("_")[0].replace("_", " ") for measure in measures)])
+    yield row(["---"] * (len(measures) + 1))
     for rival, kept in case.samples.items():
-        yield _row([rival, *(_figure(measure, kept.get(measure)) for measure in measures)])
+        yield row([rival, *(_figure(measure, kept.get(measure)) for measure in measures)])
     if not case.ratios:
         return
     yield ""
-    yield _row(["ratio of medians", "by", "is", "each round", "at most"])
-    yield _row(["---"] * 5)
+    yield row(["ratio of medians", "by", "is", "each round", "at most"])
+    yield row(["---"] * 5)
     for ratio in case.ratios:
         rounds = case.each_of(ratio)
-        yield _row(
+        yield row(
             [
                 f"{ratio.of} / {ratio.over}",
                 ratio.measure.rpartition("_")[0].replace("_", " "),
@@ -57,10 +55,6 @@ def _case(name: str, case: Measured) -> Iterator[str]:
                 "" if ratio.limit is None else f"{ratio.limit:.2f}",
             ]
         )
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _figure(measure: str, figures: Sequence[float] | None) -> str:

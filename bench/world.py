@@ -115,6 +115,15 @@ class World:
         finally:
             network.remove()
 
+    def account(self, url: str) -> dict[str, str]:
+        """The variables with which a launcher creates identities at that service, unasked."""
+        return {
+            "RAVI_MANAGEMENT_KEY": KEY,
+            "RAVI_API_URL": url,
+            "RAVI_CONFIRM_ABOVE": "100000",
+            "HOME": self.directory,
+        }
+
     @contextlib.contextmanager
     def service(self) -> Iterator[str]:
         """The URL of a local Ravi on the host, a process of its own."""

@@ -6,7 +6,7 @@ from functools import partial
 
 from bench.cases import ready
 from bench.samples import Ratio
-from bench.world import KEY, World
+from bench.world import World
 
 TITLE = "Processor time and memory of the launcher"
 COUNTS = (10, 100, 300)
@@ -26,12 +26,7 @@ RATIOS = [
 def rivals(world: World) -> Iterator[Mapping[str, Callable[[], Mapping[str, float]]]]:
     """Containers on the default bridge; identities made on the host."""
     with world.service() as url:
-        environ = {
-            "RAVI_MANAGEMENT_KEY": KEY,
-            "RAVI_API_URL": url,
-            "RAVI_CONFIRM_ABOVE": "100000",
-            "HOME": world.directory,
-        }
+        environ = world.account(url)
 
         def sample(count: int, is_ours: bool) -> Mapping[str, float]:
             command = (

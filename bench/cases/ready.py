@@ -12,7 +12,7 @@ from functools import partial
 
 from bench.meter import containers_s
 from bench.samples import Ratio
-from bench.world import IMAGE, KEY, LABEL, LAUNCH, NETWORK, Program, World
+from bench.world import IMAGE, LABEL, LAUNCH, NETWORK, Program, World
 
 TITLE = "Agents ready, over bare tini containers"
 SAY_AND_STAY = ["sh", "-c", "echo >/ready; exec sleep 600"]
@@ -40,10 +40,10 @@ RATIOS = [
 @contextmanager
 def rivals(world: World) -> Iterator[Mapping[str, Callable[[], Mapping[str, float]]]]:
     """Each starts `count` containers, and is over when all have said that they are up."""
-    environ = {"RAVI_MANAGEMENT_KEY": KEY, "RAVI_CONFIRM_ABOVE": "100000", "HOME": world.directory}
     with world.service() as url, world.network() as network:
-        service = {**environ, "RAVI_API_URL": url}
-        local = {name: value for name, value in environ.items() if name != "RAVI_MANAGEMENT_KEY"}
+        service = world.account(url)
+        own = {"RAVI_MANAGEMENT_KEY", "RAVI_API_URL"}  # of that service: `--local` has its own
+        local = {name: value for name, value in service.items() if name not in own}
         by_container = ["--provision", "container"]
         ours: dict[str, tuple[list[str], dict[str, str]]] = {
             HOST: ([], service),

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from bench.cases import ready
 from bench.samples import Ratio
-from bench.world import IMAGE, KEY, LABEL, LAUNCH, Program, World
+from bench.world import IMAGE, LABEL, LAUNCH, Program, World
 
 TITLE = "Stop to gone, over bare stops of tini containers"
 TINI, OURS = "tini, SDK loop", "ravi-launch containers, SDK loop"
@@ -29,7 +29,7 @@ def rivals(world: World) -> Iterator[Mapping[str, Callable[[], Mapping[str, floa
     settings["command"] = ready.SAY_AND_STAY
     stop = [sys.executable, "-m", "bench.bare", "stop", json.dumps(loop)]
     with world.service() as url:
-        environ = {"RAVI_MANAGEMENT_KEY": KEY, "RAVI_API_URL": url, "HOME": world.directory}
+        environ = world.account(url)
 
         def measure(command: list[str]) -> Mapping[str, float]:
             engine_s = world.meter.engine_s()

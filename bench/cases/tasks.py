@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from bench.samples import Ratio
-from bench.world import KEY, LAUNCH, Program, World
+from bench.world import LAUNCH, Program, World
 
 TITLE = "Processor time of the launcher a task, on an engine that starts nothing"
 COUNTS = (100, 1000, 10_000)
@@ -34,12 +34,7 @@ def rivals(world: World) -> Iterator[Mapping[str, Callable[[], Mapping[str, floa
     """
     concurrency = str(world.options.concurrency)
     with world.service() as url:
-        environ = {
-            "RAVI_MANAGEMENT_KEY": KEY,
-            "RAVI_API_URL": url,
-            "RAVI_CONFIRM_ABOVE": "100000",
-            "HOME": world.directory,
-        }
+        environ = world.account(url)
 
         def run(count: int) -> tuple[float, float]:
             sizes = ["--count", str(count), "--parallel", str(PARALLEL)]

@@ -4,7 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-BEGIN, END = "<!-- results: make scale-cluster -->", "<!-- end of results -->"
+from bench import markdown
+from bench.markdown import row
+
+BEGIN = "<!-- results: make scale-cluster -->"
 _WRITES = frozenset({"create", "patch", "update", "delete"})
 _COLUMNS = (
     "agents",
@@ -25,19 +28,15 @@ _COLUMNS = (
 
 def put_into(page: str, runs: Iterable[Mapping[str, Any]]) -> str:
     """The page with the table of these runs between its marks. Raises ValueError without."""
-    head, begin, rest = page.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise ValueError("the page has no marks for the results")
-    return f"{head}{BEGIN}\n\n{table(runs)}\n{END}{tail}"
+    return markdown.put_into(page, BEGIN, table(runs))
 
 
 def table(runs: Iterable[Mapping[str, Any]]) -> str:
     """A row for each run, and what it ran on, as Markdown."""
-    lines = [_row(_COLUMNS), _row(["---"] * len(_COLUMNS))]
+    lines = [row(_COLUMNS), row(["---"] * len(_COLUMNS))]
     what = []
     for one in runs:
-        lines.append(_row(_cells(one)))
+        lines.append(row(_cells(one)))
         what.append(
             f"{one['agents']:,} agents: {one['date']}, Kubernetes {one['kubernetes']}, Python"
             f" {one['python']}, {one['cores']} cores, {one['nodes']} nodes,"
@@ -67,7 +66,3 @@ def _cells(one: Mapping[str, Any]) -> list[str]:
         str(verbs["get"]),
         f"{one['wall_s']:.0f} s",
     ]
-
-
-def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"

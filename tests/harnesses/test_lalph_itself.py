@@ -132,7 +132,7 @@ def test_a_host_s_limit_stops_lalph_before_anything_is_paid_for(lalph: Lalph) ->
 
 
 def test_an_iteration_without_the_service_is_tried_again(lalph: Lalph) -> None:
-    # One call without an answer takes all the time there is, so there is no second one.
+    # The first call gets no answer until the time is up, so there is no second attempt.
     lalph.host.local.faults.append(Fault(path="/api/identities/", stall="before", count=1))
 
     said = lalph.run(1, 0, RAVI_PROVISION_TIMEOUT="3")

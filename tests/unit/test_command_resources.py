@@ -217,34 +217,23 @@ def test_attachments_are_all_checked_before_anything_is_sent(
     assert posts(local) == []
 
 
-def test_the_upload_of_an_attachment_carries_no_key(
-    call: Call, local: LocalRavi, tmp_path: Path
+@pytest.mark.parametrize(
+    ("upload_url", "why"),
+    [("file:///etc/passwd", "takes no upload"), ("http://[bad", "upload to ")],
+)
+def test_an_attachment_goes_to_no_file_and_to_no_url_that_makes_no_sense(
+    call: Call, local: LocalRavi, tmp_path: Path, upload_url: str, why: str
 ) -> None:
-    """And goes where the service says, but never by http from an https service, or to a file."""
     (tmp_path / "a.txt").write_text("a")
-    place: dict[str, object] = {"uuid": "u", "upload_url": "file:///etc/passwd"}
+    place: dict[str, object] = {"uuid": "u", "upload_url": upload_url}
     local.faults.append(Fault(path="/api/email-attachments/presign/", status=200, body=place))
 
-    with pytest.raises(RaviError, match="takes no upload"):
+    with pytest.raises(RaviError, match=why):
         call(
             *("email", "compose", "--to", "a@b.example", "--subject", "s", "--body", "b"),
             f"--attach={tmp_path}/a.txt",
         )
     assert posts(local) == ["/api/email-attachments/presign/"]
-
-
-def test_an_upload_to_no_url_is_an_answer_that_makes_no_sense(
-    call: Call, local: LocalRavi, tmp_path: Path
-) -> None:
-    (tmp_path / "a.txt").write_text("a")
-    place: dict[str, object] = {"uuid": "u", "upload_url": "http://[bad"}
-    local.faults.append(Fault(path="/api/email-attachments/presign/", status=200, body=place))
-
-    with pytest.raises(RaviError, match="upload to "):
-        call(
-            *("email", "compose", "--to", "a@b.example", "--subject", "s", "--body", "b"),
-            f"--attach={tmp_path}/a.txt",
-        )
 
 
 def test_an_inbox_of_another_shape_does_not_keep_a_mail_from_being_sent(

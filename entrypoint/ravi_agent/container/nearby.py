@@ -25,7 +25,7 @@ def variables_on_a_host(environ: "Mapping[str, str]", *, is_ensuring: bool) -> d
 
 
 def current_directory() -> str:
-    """Where this was started. Raises SettingsError where that is no workspace any more."""
+    """The current directory. Raises SettingsError if it has been removed or cannot be used."""
     try:
         return os.getcwd()
     except FileNotFoundError as exc:

@@ -101,7 +101,7 @@ class Networks:
         except docker.errors.NotFound as exc:
             raise UsageError(
                 f"--network {name}",
-                "there is no such network",
+                "it does not exist",
                 f"docker network create {shlex.quote(name)}",
             ) from exc
         except SDK_ERRORS as exc:
