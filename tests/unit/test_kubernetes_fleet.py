@@ -380,6 +380,25 @@ def test_what_an_attempt_before_the_last_has_written_is_shown_wherever_a_list_ha
     assert [agent.exit_code for agent in fleet.agents] == [0]
 
 
+@pytest.mark.parametrize("codes", [(1, 0), (3, 4)])
+def test_an_index_ends_as_its_last_attempt_has_however_late_pods_are_told_of(
+    api: KubernetesApi, fake: FakeKubernetes, play: Play, codes: tuple[int, int]
+) -> None:
+    play(lambda _, attempt: Outcome(exit_code=codes[attempt], log=b"%d\n" % attempt))
+    plan = make_plan(1, retries=1)
+    carry_out(api, plan)
+    # The first list of pods fails, and the Job, which has ended, is told of meanwhile.
+    fake.faults.append(Fault("list", "pods", 500, "InternalError", "away"))
+
+    fleet = KubernetesFleet(plan, api, Quiet(), jobs.find(api, "nightly"))
+    fleet.run()
+
+    (status,) = list_statuses(api, "nightly")
+    (agent,) = fleet.agents
+    assert (agent.container, agent.exit_code) == (status.id, codes[-1])
+    assert list(agent.lines) == ["1"]
+
+
 def test_of_two_pods_for_one_attempt_the_one_that_succeeded_counts(
     api: KubernetesApi, fake: FakeKubernetes, play: Play
 ) -> None:

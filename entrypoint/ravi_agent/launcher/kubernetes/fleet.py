@@ -60,7 +60,7 @@ class KubernetesFleet:
         self._patience_s = patience_s
         self._refusal: str | None = None  # why no pod can be created
         self._refused_since: float | None = None
-        self._order: dict[int, tuple[bool, int, str]] = {}  # of the latest pod of each index
+        self._latest: dict[int, pods.PodView] = {}  # of each index
         self._over: dict[int, bool] = {}  # whether an index has succeeded, as the Job counts it
         self._stuck: dict[int, str] = {}
         self._warned: set[str] = set()
@@ -190,9 +190,9 @@ class KubernetesFleet:
         if self._followers and (seen.exit_code is not None or seen.state == State.RUNNING):
             # Of an earlier attempt too, which may have ended while the server was away.
             self._followers.follow(seen.index, seen.name)
-        if agent.is_final or seen.order < self._order.get(seen.index, seen.order):
+        if agent.is_final or seen.order < self._latest.get(seen.index, seen).order:
             return
-        self._order[seen.index] = seen.order
+        self._latest[seen.index] = seen
         if agent.container and agent.container != seen.name:  # this index is tried again
             agent.exit_code = agent.error = None
             agent.is_timed_out = False
@@ -209,25 +209,27 @@ class KubernetesFleet:
             if seen.has_failed and seen.exit_code == 0:  # past its deadline, and exited with 0 then
                 agent.is_timed_out = True
                 agent.error = agent.error or "its pod has failed"
-            agent.is_output_over = True
             if seen.is_account_refused:  # no other agent can do better
                 agent.is_account_refused = True
                 self._trouble = self._trouble or f"stopped: {seen.error}"
             self._end_if_over(agent)
             return
-        agent.is_output_over = False
         if seen.state != agent.state:
             if seen.state == State.RUNNING:
                 agent.ready_s = time.monotonic() - self._began
             self._change(agent, seen.state)
 
-    def _end_if_over(self, agent: Agent) -> None:
-        """An agent has ended once its Job says so, and its pod has said how."""
-        if agent.is_final or agent.task.index not in self._over or not agent.is_output_over:
+    def _end_if_over(self, agent: Agent, *, is_gone: bool = False) -> None:
+        """An agent ends once its Job, and the pod that it counts unless that is gone, say so."""
+        latest = self._latest.get(agent.task.index)
+        has_succeeded = self._over.get(agent.task.index)
+        if agent.is_final or has_succeeded is None:
             return
-        if self._over[agent.task.index]:
-            agent.exit_code, agent.error, agent.is_timed_out = 0, None, False
-        self._change(agent, State.FAILED if agent.exit_code is None else State.EXITED)
+        retries = self.plan.flow.retries
+        if is_gone or (latest and latest.is_counted(has_succeeded=has_succeeded, retries=retries)):
+            if has_succeeded:
+                agent.exit_code, agent.error, agent.is_timed_out = 0, None, False
+            self._change(agent, State.FAILED if agent.exit_code is None else State.EXITED)
 
     def _hear_event(self, event: Object) -> None:
         """What the Job controller, or a kubelet, could not do.
@@ -258,9 +260,8 @@ class KubernetesFleet:
             for pod in sorted(found, key=pods.order_of):
                 if seen := pods.view(pod, self._uid):
                     self._hear_pod(seen)
-            for index in self._over:  # a pod that is gone says nothing any more
-                self.agents[index].is_output_over = True
-                self._end_if_over(self.agents[index])
+            for index in self._over:
+                self._end_if_over(self.agents[index], is_gone=True)
         if refused := [one for one in self.agents if one.is_account_refused]:
             if self.is_stuck:  # before anything else of it starts
                 jobs.suspend(self._api, self.plan.run)

@@ -8,7 +8,7 @@ from ravi_agent.errors import AnswerError
 from ravi_agent.identity import Identity
 from ravi_agent.launcher.kubernetes.names import INIT, Object
 from ravi_agent.launcher.model.agents import State
-from ravi_agent.launcher.model.exit_codes import is_account_refused
+from ravi_agent.launcher.model.exit_codes import can_retry, is_account_refused
 
 INDEX = "batch.kubernetes.io/job-completion-index"
 # How many pods of an index have failed before this one: together, which attempt it is.
@@ -59,6 +59,16 @@ class PodView:
     @property
     def has_ended(self) -> bool:
         return self.state in {State.EXITED, State.FAILED}
+
+    def is_counted(self, *, has_succeeded: bool, retries: int) -> bool:
+        """Whether its Job has counted the index by this pod: else that was a later one.
+
+        has_succeeded, retries: as the Job counts the index, and how often it tries it again.
+        """
+        if has_succeeded or not self.has_ended:
+            return self.order[0]
+        can_be_tried = can_retry(self.exit_code, has_started=self.identity is not None)
+        return self.attempt >= retries or self.is_account_refused or not can_be_tried
 
 
 def index_of(pod: Object) -> int | None:
