@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from conftest import MANAGEMENT_KEY
+from ravi_agent.local.faults import Fault
 from ravi_agent.local.server import LocalRavi
 
 BIN = Path(sys.executable).parent
@@ -87,7 +88,7 @@ def test_without_the_setting_it_stays(start: Start, key: Path) -> None:
 def test_where_no_identity_comes_of_it_the_key_stays(
     start: Start, key: Path, local: LocalRavi
 ) -> None:
-    local.stop()
+    local.faults.append(Fault(drop="before"))
 
     start(*AGENT, RAVI_REMOVE_KEY_FILE="1", RAVI_PROVISION_TIMEOUT="1", code=69)
 

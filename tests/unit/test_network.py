@@ -70,6 +70,7 @@ def tls_service(authority: trustme.CA, tmp_path: Path) -> Iterator[str]:
     )
     server = uvicorn.Server(config)
     sock = config.bind_socket()
+    sock.listen()  # a client that comes before the server runs just waits
     thread = threading.Thread(target=server.run, args=([sock],))
     thread.start()
     yield f"https://localhost:{sock.getsockname()[1]}"
@@ -350,7 +351,7 @@ def test_tls_goes_through_a_proxy_that_may_be_reached_over_tls_itself(
         (b"HTTP/1.1 503 \x1b[31m\r\n\r\n", "says 503$"),
         (b"", "closed without"),
         (b"SSH-2.0\r\n", "not HTTP"),
-        (TAKEN.replace(b"200", b"204") + b"more", "more than its answer"),
+        (TAKEN.replace(b"200", b"204") + b"more", "sent more than that"),
     ],
     ids=["407", "a reason for a terminal", "nothing", "another protocol", "more"],
 )

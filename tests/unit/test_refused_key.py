@@ -11,6 +11,7 @@ import pytest
 
 from conftest import MANAGEMENT_KEY
 from ravi_agent.credential import Credential
+from ravi_agent.local.faults import Fault
 from ravi_agent.local.server import LocalRavi
 from ravi_agent.service.api import RaviApi
 from ravi_agent.service.revocation import revoke_keys
@@ -113,7 +114,7 @@ def test_a_mark_while_the_service_is_away_changes_nothing(
     local: LocalRavi, workspace: Path, run: Run, revoked: str
 ) -> None:
     (workspace / ".ravi/key-refused").touch()
-    local.stop()
+    local.faults.append(Fault(drop="before"))
 
     run(*INIT)
 

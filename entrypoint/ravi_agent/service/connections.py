@@ -139,7 +139,8 @@ class Connections:
                 is_final=400 <= answer.status < 500 and answer.status not in {408, 425, 429},
             )
         if not wire.is_silent():
-            raise NotSentError(what, "the proxy says more than its answer", self._proxy_fix())
+            why = "the proxy hung up after its answer, or sent more than that"
+            raise NotSentError(what, why, self._proxy_fix())
 
     def _not_connected(self, exc: Exception, what: str) -> NotSentError:
         unverified = getattr(exc, "verify_message", None)  # ssl.SSLCertVerificationError
