@@ -44,3 +44,13 @@ def test_compiled_files_have_no_time_of_the_build() -> None:
     )
 
     assert in_base(f'python3 -c "{script}"').split() == ["{1}", "True"]
+
+
+def test_what_a_start_loads_has_no_docstrings() -> None:
+    """PID 1 would keep them in memory as long as its agent runs."""
+    script = (
+        "import sys; sys.path.append('/opt/ravi/lib'); import ravi_agent.container.boot as boot;"
+        "print(boot.__doc__, boot.main.__doc__)"
+    )
+
+    assert in_base(f'/opt/ravi/bin/python -IS -c "{script}"').split() == ["None", "None"]
