@@ -543,6 +543,28 @@ def test_a_reader_who_leaves_early_gets_no_traceback(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (141, "")
 
 
+@pytest.mark.parametrize(
+    "words", [["--help"], ["ps", "--help"], ["--version"], ["completion", "zsh"]]
+)
+def test_a_full_disk_behind_standard_output_gets_no_traceback(words: list[str]) -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [LAUNCH, *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+
+    assert done.returncode == 73
+    assert "No space left on device\n  fix: free some space" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_it_prints_is_whole_where_nothing_waits_for_its_end() -> None:
+    piped = subprocess.run([LAUNCH, "run", "--help"], capture_output=True, text=True, check=True)
+
+    assert piped.stdout.endswith("\n")
+    assert "--count" in piped.stdout
+    assert piped.stderr == ""
+
+
 def test_no_name_is_declared_twice_in_a_command() -> None:
     for command in commands():
         names = [name for one in flags_of(command) for name in one.parameter.names]

@@ -77,9 +77,10 @@ def _expected(exc: BaseException) -> tuple[str, str, str | None, int] | None:
         why, fix = _LIMITS[number]
         return "this start", why, fix, contract.EXIT_BUG
     if number in _DISK:
-        where = os.fsdecode(exc.filename) if isinstance(exc, OSError) and exc.filename else "a disk"
-        why = os.strerror(number or 0)
-        return where, why, "make room there, or set RAVI_WORKSPACE", contract.EXIT_WORKSPACE
+        name = exc.filename if isinstance(exc, OSError) else None
+        fix = "free some space" + (", or set RAVI_WORKSPACE" if name else ", or write elsewhere")
+        where = os.fsdecode(name) if name else "a file"
+        return where, os.strerror(number or 0), fix, contract.EXIT_WORKSPACE
     return None
 
 

@@ -1,7 +1,9 @@
 """`ravi-launch`: from what was typed to an exit code."""
 
+import gc
 import os
 import sys
+import threading
 
 from ravi_agent.launcher.commands.program import COMPLETE_VARIABLE, PROGRAM
 
@@ -13,10 +15,38 @@ if TYPE_CHECKING:
 
 EXIT_INTERRUPTED = 130
 EXIT_NO_READER = 141  # as if SIGPIPE had ended it
+_COLLECT_AFTER = 50_000  # new objects; 700 by default
+
+
+def program() -> None:
+    """Console script: `main`, without what Python does around it that a short command waits for.
+
+    Its garbage collector would look through all that is imported again and again, and at the end
+    it would free each object of a process that is over.
+    """
+    gc.set_threshold(_COLLECT_AFTER)
+    try:
+        main()
+    except SystemExit as exc:
+        if isinstance(exc.code, int) and _is_all_done():
+            os._exit(exc.code)
+        raise
+
+
+def _is_all_done() -> bool:
+    """Whether no thread is waited for, and all that was printed has been written."""
+    if any(not thread.daemon for thread in threading.enumerate()[1:]):
+        return False
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:  # Python says so at its end
+        return False
+    return True
 
 
 def main() -> None:
-    """Console script: 0 if every agent succeeded, 1 if not, else a code of the reference."""
+    """0 if every agent succeeded, 1 if not, else a code of the reference."""
     _open_closed()
     if instruction := os.environ.get(COMPLETE_VARIABLE):
         sys.exit(_complete(instruction))
@@ -78,6 +108,10 @@ def _print(text: str) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         return _no_reader()
+    except OSError as exc:
+        from ravi_agent.container.failure import leave_with
+
+        return leave_with(exc, PROGRAM)
     return 0
 
 
