@@ -9,7 +9,19 @@ from types import ModuleType
 import docker.errors
 
 from bench import samples, table
-from bench.cases import idle, launcher, ready, signals, start, stop, tasks, typed
+from bench.cases import (
+    idle,
+    image,
+    launcher,
+    mail,
+    ready,
+    service,
+    signals,
+    start,
+    stop,
+    tasks,
+    typed,
+)
 from bench.meter import MeterError, load
 from bench.samples import Measured
 from bench.world import Options, World, open_world
@@ -22,7 +34,10 @@ CASES: dict[str, ModuleType] = {
     "launcher": launcher,
     "tasks": tasks,
     "signals": signals,
+    "service": service,
+    "image": image,
     "typed": typed,
+    "mail": mail,
 }
 _HERE = os.path.dirname(os.path.abspath(__file__))
 RESULTS = os.path.join(_HERE, "results.json")
@@ -69,17 +84,7 @@ def _measure(names: Sequence[str], options: Options, rounds: int, path: str) -> 
 
 def _run(name: str, world: World, rounds: int) -> Measured:
     case = CASES[name]
-    settings: dict[str, str | int | float] = {
-        "containers": world.options.count,
-        "starts at once": world.options.concurrency,
-        "latency of the service in ms": world.options.latency_ms,
-    }
-    if name == "typed":
-        settings = {}
-    elif name in {"launcher", "tasks"}:
-        settings.pop("containers")
-    elif name not in {"ready", "stop"}:
-        settings = {"latency of the service in ms": world.options.latency_ms}
+    settings = world.options.named(case.SETTINGS)
     measured = Measured(title=case.TITLE, rounds=rounds, settings=settings, ratios=case.RATIOS)
     with case.rivals(world) as rivals:
         order = list(rivals)

@@ -28,7 +28,7 @@ class Measured:
 
     title: str
     rounds: int
-    settings: Mapping[str, str | int | float]
+    settings: Mapping[str, int | float]
     ratios: list[Ratio]
     load: list[float] = field(default_factory=list)
     samples: Samples = field(default_factory=dict)

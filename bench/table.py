@@ -9,7 +9,7 @@ from bench.samples import Measured
 
 BEGIN = "<!-- results: make bench -->"
 # By a measure's suffix: decimals and unit.
-_UNITS = {"s": (2, "s"), "ms": (2, "ms"), "mb": (2, "MB")}
+_UNITS = {"s": (2, "s"), "ms": (2, "ms"), "mb": (2, "MB"), "n": (0, "")}
 
 
 def put_into(page: str, about: Mapping[str, object], cases: Mapping[str, Measured]) -> str:
@@ -65,4 +65,4 @@ def _figure(measure: str, figures: Sequence[float] | None) -> str:
     middle, low, high = (
         f"{one:.{decimals}f}" for one in (median(figures), min(figures), max(figures))
     )
-    return f"{middle} {unit} ({low} to {high})"
+    return f"{middle} {unit}".rstrip() + f" ({low} to {high})"

@@ -34,6 +34,10 @@ _LOCAL = os.path.join(_BIN, "ravi-local")
 TINI = shutil.which("tini-static") or "/usr/bin/tini-static"
 
 
+# What of the options a case depends on, as its table says it.
+COUNT, CONCURRENCY, LATENCY = "containers", "starts at once", "latency of the service in ms"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """What was typed. latency_ms: of the service on the host, added to each of its answers."""
@@ -41,6 +45,15 @@ class Options:
     count: int
     concurrency: int
     latency_ms: float
+
+    def named(self, names: Iterable[str]) -> dict[str, int | float]:
+        """Those that a case depends on."""
+        all_of_them = {
+            COUNT: self.count,
+            CONCURRENCY: self.concurrency,
+            LATENCY: self.latency_ms,
+        }
+        return {name: all_of_them[name] for name in names}
 
 
 @dataclass
@@ -125,12 +138,16 @@ class World:
         }
 
     @contextlib.contextmanager
-    def service(self) -> Iterator[str]:
-        """The URL of a local Ravi on the host, a process of its own."""
-        faults = os.path.join(self.directory, "faults.json")
+    def service(self, pace: Mapping[str, float] | None = None) -> Iterator[str]:
+        """The URL of a local Ravi on the host, a process of its own.
+
+        pace: a fault of `ravi-local --faults`; by default the latency that was typed.
+        """
+        directory = tempfile.mkdtemp(dir=self.directory)
+        faults = os.path.join(directory, "faults.json")
         with open(faults, "w", encoding="utf-8") as file:
-            json.dump([{"delay_s": self.options.latency_ms / 1000}], file)
-        database = os.path.join(self.directory, "service.db")
+            json.dump([pace or {"delay_s": self.options.latency_ms / 1000}], file)
+        database = os.path.join(directory, "service.db")
         host = self.gateway()
         command = [_LOCAL, "--host", host, "--port", "0", "--smtp-port", "0"]
         command += ["--database", database, "--faults", faults, "--management-key", KEY]

@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from bench.cases.ready import SAY_AND_STAY, launch
 from bench.meter import private_mb
 from bench.samples import Ratio
-from bench.world import IMAGE, KEY, LABEL, Program, World
+from bench.world import IMAGE, KEY, LABEL, LATENCY, Program, World
 
 TITLE = "Private memory of an idle PID 1"
+SETTINGS = (LATENCY,)
 TINI = "tini"
 GIVEN_A_KEY, HANDED_OVER = "ravi-entrypoint, given a key", "ravi-entrypoint, handed over"
 RATIOS = [Ratio(of=ours, over=TINI, measure="private_mb") for ours in (GIVEN_A_KEY, HANDED_OVER)]

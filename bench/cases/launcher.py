@@ -6,9 +6,10 @@ from functools import partial
 
 from bench.cases import ready
 from bench.samples import Ratio
-from bench.world import World
+from bench.world import CONCURRENCY, LATENCY, World
 
 TITLE = "Processor time and memory of the launcher"
+SETTINGS = (CONCURRENCY, LATENCY)
 COUNTS = (10, 100, 300)
 MEASURES = ("launcher_s", "launcher_mb", "wall_s")
 RATIOS = [

@@ -12,9 +12,10 @@ from functools import partial
 
 from bench.meter import containers_s
 from bench.samples import Ratio
-from bench.world import IMAGE, LABEL, LAUNCH, NETWORK, Program, World
+from bench.world import CONCURRENCY, COUNT, IMAGE, LABEL, LATENCY, LAUNCH, NETWORK, Program, World
 
 TITLE = "Agents ready, over bare tini containers"
+SETTINGS = (COUNT, CONCURRENCY, LATENCY)
 SAY_AND_STAY = ["sh", "-c", "echo >/ready; exec sleep 600"]
 BRIDGE, OWN_NETWORK = "tini, SDK loop, default bridge", "tini, SDK loop, network of its own"
 DOCKER_RUN, COMPOSE = "tini, docker run in parallel", "tini, docker-compose --scale"

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 
 from bench.cases.idle import begin
 from bench.samples import Ratio
-from bench.world import World
+from bench.world import LATENCY, World
 
 TITLE = "Signal to agent"
+SETTINGS = (LATENCY,)
 TINI, OURS = "tini", "ravi-entrypoint"
 RATIOS = [Ratio(of=OURS, over=TINI, measure="median_ms")]
 TIMES = 100

@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from functools import partial
 
 from bench.samples import Ratio
-from bench.world import IMAGE, KEY, LABEL, World
+from bench.world import IMAGE, KEY, LABEL, LATENCY, World
 
 TITLE = "Processor time of one start"
+SETTINGS = (LATENCY,)
 PYTHON, PROVISIONED, WITH_KEY, COLD = (
     "python3 -I -S -c pass",
     "provisioned start of true",

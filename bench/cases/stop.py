@@ -9,9 +9,10 @@ from contextlib import contextmanager
 
 from bench.cases import ready
 from bench.samples import Ratio
-from bench.world import IMAGE, LABEL, LAUNCH, Program, World
+from bench.world import CONCURRENCY, COUNT, IMAGE, LABEL, LATENCY, LAUNCH, Program, World
 
 TITLE = "Stop to gone, over bare stops of tini containers"
+SETTINGS = (COUNT, CONCURRENCY, LATENCY)
 TINI, OURS = "tini, SDK loop", "ravi-launch containers, SDK loop"
 COMMAND = "ravi-launch stop"
 RATIOS = [

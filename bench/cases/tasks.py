@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from functools import partial
 
 from bench.samples import Ratio
-from bench.world import LAUNCH, Program, World
+from bench.world import CONCURRENCY, LATENCY, LAUNCH, Program, World
 
 TITLE = "Processor time of the launcher a task, on an engine that starts nothing"
+SETTINGS = (CONCURRENCY, LATENCY)
 COUNTS = (100, 1000, 10_000)
 PARALLEL = 50
 RATIOS = [

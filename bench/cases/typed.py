@@ -10,6 +10,7 @@ from bench.samples import Ratio
 from bench.world import LAUNCH, Program, World
 
 TITLE = "Commands that people wait for"
+SETTINGS = ()
 PYTHON, BARE_SDK = "python3 -c pass", "python3 -c 'import docker'"
 HELP, PS = "ravi-launch --help", "ravi-launch ps"
 RATIOS = [
