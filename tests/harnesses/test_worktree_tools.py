@@ -52,11 +52,17 @@ def _scripts(end: str) -> Callable[[str], tuple[list[str], list[str]]]:
     return read
 
 
+def _emdash(text: str) -> tuple[list[str], list[str]]:
+    # The canaries of 1.1.41 run `prepare` before an agent starts; 1.1.40 knows `setup` only.
+    assert json.loads(text)["scripts"]["prepare"] == json.loads(text)["scripts"]["setup"]
+    return _scripts("teardown")(text)
+
+
 TOOLS = {
     "codex-app": Tool("codex-app/environment.toml", "bash", _codex, "CODEX_WORKTREE_PATH"),
     "cursor": Tool("cursor/worktrees.json", "sh", _cursor),
     "conductor": Tool("conductor/conductor.json", "zsh", _scripts("archive")),
-    "emdash": Tool("emdash/emdash.json", "sh", _scripts("teardown")),
+    "emdash": Tool("emdash/emdash.json", "sh", _emdash),
     "superset": Tool("superset/config.json", "zsh", _superset),
     "orca": Tool("orca/orca.yaml", "bash", _scripts("archive")),
 }
