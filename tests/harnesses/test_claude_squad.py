@@ -1,6 +1,7 @@
 """Claude Squad's own sequence around the recipe, with a real git and a real tmux.
 
-The sequence is that of v1.0.17 (434ca25); each step here names its file and line there.
+The sequence is that of 434ca25, two commits after v1.0.17; each step here names its file and line
+there.
 """
 
 import getpass

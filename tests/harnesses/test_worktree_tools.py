@@ -52,11 +52,17 @@ def _scripts(end: str) -> Callable[[str], tuple[list[str], list[str]]]:
     return read
 
 
+def _emdash(text: str) -> tuple[list[str], list[str]]:
+    # The canaries of 1.1.41 run `prepare` before an agent starts; 1.1.40 knows `setup` only.
+    assert json.loads(text)["scripts"]["prepare"] == json.loads(text)["scripts"]["setup"]
+    return _scripts("teardown")(text)
+
+
 TOOLS = {
     "codex-app": Tool("codex-app/environment.toml", "bash", _codex, "CODEX_WORKTREE_PATH"),
     "cursor": Tool("cursor/worktrees.json", "sh", _cursor),
     "conductor": Tool("conductor/conductor.json", "zsh", _scripts("archive")),
-    "emdash": Tool("emdash/emdash.json", "sh", _scripts("teardown")),
+    "emdash": Tool("emdash/emdash.json", "sh", _emdash),
     "superset": Tool("superset/config.json", "zsh", _superset),
     "orca": Tool("orca/orca.yaml", "bash", _scripts("archive")),
 }
@@ -146,4 +152,16 @@ def test_a_sandbox_template_is_the_pod_that_runs_on_a_cluster() -> None:
     pod = yaml.safe_load((RECIPES.parent / "kubernetes/agent-base.yaml").read_text())
     del pod["spec"]["restartPolicy"]  # a sandbox's Pod is to come back
 
-    assert template["spec"]["sandboxSpec"]["podTemplate"]["spec"] == pod["spec"]
+    # SandboxTemplateSpec and SandboxBlueprint at 2fd412d: the API server refuses another field.
+    assert list(template["spec"]) == ["podTemplate"]
+    sandbox = template["spec"]["podTemplate"]["spec"]
+    assert sandbox["containers"][0].pop("args") == ["sleep", "infinity"]
+    named = sandbox["initContainers"][0]["env"]
+    where = {"NAMESPACE": "metadata.namespace", "SANDBOX": "metadata.name"}
+    assert named[:3] == [
+        *({"name": name, "valueFrom": {"fieldRef": {"fieldPath": where[name]}}} for name in where),
+        # A namespace has no dot, so no two sandboxes of a cluster have one name.
+        {"name": "TASK_ID", "value": "$(NAMESPACE).$(SANDBOX)"},
+    ]
+    del named[:3]
+    assert sandbox == pod["spec"]
