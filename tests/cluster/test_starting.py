@@ -1,0 +1,37 @@
+"""The API server goes away while a launcher starts a run."""
+
+import json
+import signal
+from pathlib import Path
+
+from cluster.conftest import Cluster, Launcher
+from cluster.gate import Gate
+
+
+def test_a_run_starts_once_although_the_api_server_restarts_twice_meanwhile(
+    launcher: Launcher, cluster: Cluster, tmp_path: Path
+) -> None:
+    """Before the Secret is created, and after the Job is let go, before the launcher knows it."""
+    with Gate(cluster.kubeconfig) as gate:
+        launcher.environ["KUBECONFIG"] = str(gate.write_kubeconfig(tmp_path / "kubeconfig"))
+        creation = gate.hold("POST", "secrets", is_passed=False)
+        going = gate.hold("PATCH", "jobs", is_passed=True)
+        process = launcher.start("--count", "1", "--name", "cut", "--output", "json", "--", "true")
+        assert creation.is_held.wait(60)
+        (job,) = cluster.get("jobs")["items"]
+        assert job["spec"]["suspend"]
+        assert cluster.get("secrets")["items"] == []
+        cluster.restart_api_server(signal.SIGTERM)
+        creation.cut()
+        assert going.is_held.wait(60)
+        cluster.restart_api_server(signal.SIGKILL)
+        going.cut()
+        stdout, stderr = process.communicate(timeout=120)
+
+    assert process.returncode == 0, stderr
+    assert "run cut does not run yet" in stderr
+    assert json.loads(stdout)["summary"]["succeeded"] == 1
+    (after,) = cluster.get("jobs")["items"]
+    (secret,) = cluster.get("secrets")["items"]
+    assert after["metadata"]["uid"] == job["metadata"]["uid"]
+    assert secret["metadata"]["ownerReferences"][0]["uid"] == job["metadata"]["uid"]
