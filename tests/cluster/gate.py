@@ -89,6 +89,7 @@ class Gate:
 
 
 class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
     owner: Gate
 
     def log_message(self, *_: Any) -> None:
@@ -114,10 +115,13 @@ class _Handler(BaseHTTPRequestHandler):
                 if key.lower() not in _HOP:
                     self.send_header(key, one)
             self.send_header("Connection", "close")
+            if answer.chunked:
+                self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
             while part := answer.read1(1 << 16):
-                self.wfile.write(part)
-                self.wfile.flush()
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(part), part) if answer.chunked else part)
+            if answer.chunked:
+                self.wfile.write(b"0\r\n\r\n")
         except (OSError, http.client.HTTPException):
             return  # either end has gone: the other one sees the same
         finally:

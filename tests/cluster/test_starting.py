@@ -21,7 +21,7 @@ def test_a_run_starts_once_although_the_api_server_restarts_twice_meanwhile(
         (job,) = cluster.get("jobs")["items"]
         assert job["spec"]["suspend"]
         assert cluster.get("secrets")["items"] == []
-        cluster.restart_api_server(signal.SIGTERM)
+        cluster.restart_api_server(signal.SIGKILL)
         creation.cut()
         assert going.is_held.wait(60)
         cluster.restart_api_server(signal.SIGKILL)
