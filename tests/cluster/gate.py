@@ -1,5 +1,6 @@
 """Between a launcher and the API server: one request is held, and what else is asked passes."""
 
+import base64
 import http.client
 import ssl
 import threading
@@ -35,15 +36,32 @@ class Hold:
         self.is_cut.wait()
 
 
+def _text(data: str | None) -> str | None:
+    return base64.b64decode(data).decode() if data else None
+
+
 class Gate:
     """A port on loopback that passes HTTP requests on to the API server of a kubeconfig.
 
     A context manager.
     """
 
-    def __init__(self, kubeconfig: Path) -> None:
-        self._config = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
-        (self._cluster,) = [one["cluster"] for one in self._config["clusters"]]
+    def __init__(self, kubeconfig: Path, directory: Path) -> None:
+        """directory: where the launcher's kubeconfig is put, and a client's certificate."""
+        config = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
+        (cluster,) = [one["cluster"] for one in config["clusters"]]
+        (user,) = [one["user"] for one in config["users"]]
+        self._target = urlsplit(cluster["server"])
+        self._trust = ssl.create_default_context(
+            cafile=cluster.get("certificate-authority"),
+            cadata=_text(cluster.get("certificate-authority-data")),
+        )
+        if "client-certificate-data" in user:  # that of kind; the launcher cannot show it here
+            both = directory / "client.pem"
+            names = ("client-certificate-data", "client-key-data")
+            both.write_text("".join(f"{_text(user[name])}\n" for name in names), encoding="utf-8")
+            self._trust.load_cert_chain(both)
+        self.kubeconfig = directory / "kubeconfig"
         self._holds: list[Hold] = []
         gate = self
 
@@ -52,6 +70,10 @@ class Gate:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        address = f"http://127.0.0.1:{self._server.server_address[1]}"
+        clusters = [{**one, "cluster": {"server": address}} for one in config["clusters"]]
+        changed = {**config, "clusters": clusters}
+        self.kubeconfig.write_text(yaml.safe_dump(changed), encoding="utf-8")
 
     def __enter__(self) -> "Gate":
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
@@ -63,22 +85,14 @@ class Gate:
         self._server.shutdown()
         self._server.server_close()
 
-    def write_kubeconfig(self, path: Path) -> Path:
-        """That of the cluster, by way of this port."""
-        address = f"http://127.0.0.1:{self._server.server_address[1]}"
-        clusters = [{**one, "cluster": {"server": address}} for one in self._config["clusters"]]
-        path.write_text(yaml.safe_dump({**self._config, "clusters": clusters}), encoding="utf-8")
-        return path
-
     def hold(self, method: str, resource: str, *, is_passed: bool) -> Hold:
         """The first request of that method whose path has `/resource` in it."""
         self._holds.append(Hold(method, f"/{resource}", is_passed))
         return self._holds[-1]
 
     def connect(self) -> http.client.HTTPSConnection:
-        target = urlsplit(self._cluster["server"])
-        trust = ssl.create_default_context(cafile=self._cluster["certificate-authority"])
-        return http.client.HTTPSConnection(str(target.hostname), target.port, context=trust)
+        host, port = str(self._target.hostname), self._target.port
+        return http.client.HTTPSConnection(host, port, context=self._trust)
 
     def find(self, method: str, path: str) -> Hold | None:
         """What holds this request."""

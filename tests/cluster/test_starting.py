@@ -2,31 +2,37 @@
 
 import json
 import signal
+import subprocess
 from pathlib import Path
 
 from cluster.conftest import Cluster, Launcher
-from cluster.gate import Gate
+from cluster.gate import Gate, Hold
+
+
+def until_held(hold: Hold, process: subprocess.Popen[str]) -> None:
+    while not hold.is_held.wait(1):
+        assert process.poll() is None, process.communicate()
 
 
 def test_a_run_starts_once_although_the_api_server_restarts_twice_meanwhile(
     launcher: Launcher, cluster: Cluster, tmp_path: Path
 ) -> None:
     """Before the Secret is created, and after the Job is let go, before the launcher knows it."""
-    with Gate(cluster.kubeconfig) as gate:
-        launcher.environ["KUBECONFIG"] = str(gate.write_kubeconfig(tmp_path / "kubeconfig"))
+    with Gate(cluster.kubeconfig, tmp_path) as gate:
+        launcher.environ["KUBECONFIG"] = str(gate.kubeconfig)
         creation = gate.hold("POST", "secrets", is_passed=False)
         going = gate.hold("PATCH", "jobs", is_passed=True)
         process = launcher.start("--count", "1", "--name", "cut", "--output", "json", "--", "true")
-        assert creation.is_held.wait(60)
+        until_held(creation, process)
         (job,) = cluster.get("jobs")["items"]
         assert job["spec"]["suspend"]
         assert cluster.get("secrets")["items"] == []
         cluster.restart_api_server(signal.SIGKILL)
         creation.cut()
-        assert going.is_held.wait(60)
+        until_held(going, process)
         cluster.restart_api_server(signal.SIGKILL)
         going.cut()
-        stdout, stderr = process.communicate(timeout=120)
+        stdout, stderr = process.communicate(timeout=240)
 
     assert process.returncode == 0, stderr
     assert "run cut does not run yet" in stderr
