@@ -14,10 +14,10 @@ def until_held(hold: Hold, process: subprocess.Popen[str]) -> None:
         assert process.poll() is None, process.communicate()
 
 
-def test_a_run_starts_once_although_the_api_server_restarts_twice_meanwhile(
+def test_a_run_starts_once_although_the_api_server_restarts_and_an_answer_is_lost(
     launcher: Launcher, cluster: Cluster, tmp_path: Path
 ) -> None:
-    """Before the Secret is created, and after the Job is let go, before the launcher knows it."""
+    """It restarts before the Secret is created; the answer is that to the Job's going on."""
     with Gate(cluster.kubeconfig, tmp_path) as gate:
         launcher.environ["KUBECONFIG"] = str(gate.kubeconfig)
         creation = gate.hold("POST", "secrets", is_passed=False)
@@ -30,7 +30,6 @@ def test_a_run_starts_once_although_the_api_server_restarts_twice_meanwhile(
         cluster.restart_api_server(signal.SIGKILL)
         creation.cut()
         until_held(going, process)
-        cluster.restart_api_server(signal.SIGKILL)
         going.cut()
         stdout, stderr = process.communicate(timeout=240)
 
