@@ -156,6 +156,9 @@ def cluster(kubeconfig: Path, request: pytest.FixtureRequest) -> Iterator[Cluste
     namespace = f"ravi-agent-test-{abs(hash(request.node.nodeid)) % 10**8}"
     cluster = Cluster(namespace, kubeconfig)
     cluster.kubectl("create", "namespace", namespace)
+    # Controllers lag behind the restarts of an earlier test, for longer than a launcher waits.
+    cluster.kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=180s")
+    cluster.kubectl("wait", "--for=condition=Ready", "nodes", "--all", "--timeout=180s")
     yield cluster
     cluster.kubectl("delete", "namespace", namespace, "--wait=false")
 

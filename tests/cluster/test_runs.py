@@ -109,6 +109,34 @@ def test_a_resumed_run_reports_the_last_attempt_of_each_agent(
     assert [(one["state"], one["exit_code"]) for one in agents] == [("exited", 0)] * 6
 
 
+def test_followed_logs_have_each_line_of_each_attempt_and_end_with_the_run(
+    launcher: Launcher, cluster: Cluster, tmp_path: Path
+) -> None:
+    """The second agent fails once, after its last line."""
+    path = "metadata.annotations['batch.kubernetes.io/job-index-failure-count']"
+    failures = {"name": "FAILURES", "valueFrom": {"fieldRef": {"fieldPath": path}}}
+    patch = tmp_path / "patch.yaml"
+    containers = [{"name": "agent", "env": [failures]}]
+    patch.write_text(json.dumps({"spec": {"containers": containers}}), encoding="utf-8")
+    line = 'echo "line $n of $TASK_ID after $FAILURES"'
+    script = f'for n in 1 2 3; do {line}; sleep 0.5; done; test "$TASK_ID $FAILURES" != "1 0"'
+    launcher.run(
+        *("--detach", "--count", "2", "--name", "heard", "--retries", "2"),
+        *("--patch", str(patch), "--", "sh", "-c", script),
+        code=None,  # the first attempt may have failed by then
+    )
+
+    ended = launcher.run("logs", "heard", "--follow")
+
+    heard = [line for line in ended.stdout.splitlines() if " | line " in line]
+    assert sorted(heard) == sorted(
+        f"{task} | line {n} of {task} after {failures}"
+        for task, failures in ((0, 0), (1, 0), (1, 1))
+        for n in (1, 2, 3)
+    )
+    assert cluster.get("job/ravi-agent-heard")["status"]["succeeded"] == 2
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["upgrade", "crash"])
 def test_a_restart_of_the_api_server_is_waited_for_and_loses_no_output(
     launcher: Launcher, cluster: Cluster, number: signal.Signals

@@ -19,7 +19,7 @@ from pathlib import Path
 from fake_kubernetes.controllers import Controllers, Outcome
 from fake_kubernetes.server import FakeKubernetes
 from ravi_agent.credential import Credential
-from ravi_agent.launcher.kubernetes import jobs
+from ravi_agent.launcher.kubernetes import starting
 from ravi_agent.launcher.kubernetes.api import KubernetesApi
 from ravi_agent.launcher.kubernetes.fleet import KubernetesFleet
 from ravi_agent.launcher.kubernetes.planning import make_job_plan
@@ -94,7 +94,8 @@ def measure(count: int, *, told: int) -> Cost:
         )
         api = KubernetesApi(config_file=config.name)
         began = time.monotonic()
-        job = jobs.start(api, plan, JobOptions(), Credential("k" * 40, "a measurement"))
+        credential = Credential("k" * 40, "a measurement")
+        job = starting.start(api, plan, JobOptions(), credential, _Nobody().note)
         fleet = KubernetesFleet(plan, api, _Nobody(), job)
         fleet.run()
         wall_s = time.monotonic() - began

@@ -1,7 +1,9 @@
 """The HTTP half of the fake API server: paths, methods and parameters as OpenAPI has them."""
 
+import contextlib
 import json
 import re
+import socket
 import ssl
 import sys
 import threading
@@ -54,7 +56,10 @@ _PARAMETERS = {
 
 @dataclass
 class Fault:
-    """What a matching request gets instead of an answer; the connection is cut for code 0."""
+    """What a matching request gets instead of an answer; the connection is cut for code 0.
+
+    is_late: it is carried out, and only then comes this instead of its answer.
+    """
 
     verb: str
     resource: str
@@ -62,6 +67,7 @@ class Fault:
     reason: str = ""
     message: str = ""
     count: int = 1
+    is_late: bool = False
 
 
 @dataclass
@@ -158,6 +164,7 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_state: FakeKubernetes
+    late: Fault | None = None
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Nothing: the tests look at `requests`."""
@@ -258,13 +265,22 @@ class _Handler(BaseHTTPRequestHandler):
         for fault in self.server_state.faults:
             if (fault.verb, fault.resource) == (verb, resource) and fault.count:
                 fault.count -= 1
-                if not fault.code:
-                    self.close_connection = True
-                    self.connection.close()
-                    return True
-                self._send(RefusalError(fault.code, fault.reason, fault.message).status, fault.code)
+                if fault.is_late:
+                    self.late = fault
+                    return False
+                self._fail(fault)
                 return True
         return False
+
+    def _fail(self, fault: Fault) -> None:
+        self.late = None
+        if fault.code:
+            self._send(RefusalError(fault.code, fault.reason, fault.message).status, fault.code)
+            return
+        self.close_connection = True
+        with contextlib.suppress(OSError):  # the client may have gone
+            self.connection.shutdown(socket.SHUT_RDWR)
+        self.connection.close()
 
     def _list(self, namespace: str, resource: str, query: dict[str, str]) -> Object:
         found, version = self.server_state.cluster.list(namespace, resource)
@@ -348,6 +364,9 @@ class _Handler(BaseHTTPRequestHandler):
         return len(data)
 
     def _send(self, answer: Object, code: int = 200) -> None:
+        if self.late:
+            self._fail(self.late)
+            return
         data = json.dumps(answer).encode()
         self.send_response(code)
         self.send_header("Content-Type", "application/json")

@@ -20,7 +20,7 @@ from fake_kubernetes.controllers import Controllers, Outcome
 from fake_kubernetes.server import FakeKubernetes, Fault
 from ravi_agent.credential import Credential
 from ravi_agent.errors import EngineError, UsageError
-from ravi_agent.launcher.kubernetes import jobs, manifests
+from ravi_agent.launcher.kubernetes import jobs, manifests, starting
 from ravi_agent.launcher.kubernetes.api import KubernetesApi
 from ravi_agent.launcher.kubernetes.fleet import KubernetesFleet, _Heard
 from ravi_agent.launcher.kubernetes.pods import INDEX, view
@@ -81,6 +81,11 @@ def api(
     found.close()
 
 
+def unsaid(text: str) -> None:
+    """What a start says of a server that it waits for, where none is away."""
+    raise AssertionError(text)
+
+
 Play = Callable[..., Controllers]
 
 
@@ -127,7 +132,7 @@ def carry_out(
     patience_s: float = 30.0,
 ) -> tuple[KubernetesFleet, Quiet]:
     observer = Quiet()
-    job = jobs.start(api, plan, options or JobOptions(), CREDENTIAL)
+    job = starting.start(api, plan, options or JobOptions(), CREDENTIAL, unsaid)
     fleet = KubernetesFleet(plan, api, observer, job, patience_s=patience_s)
     fleet.run(until_ready=until_ready)
     return fleet, observer
@@ -297,7 +302,9 @@ def test_a_full_quota_is_waited_for(api: KubernetesApi, play: Play) -> None:
     play(lambda _index, _attempt: Outcome(), refusal=refusal)
     observer = Quiet()
     plan = make_plan(2)
-    fleet = KubernetesFleet(plan, api, observer, jobs.start(api, plan, JobOptions(), CREDENTIAL))
+    fleet = KubernetesFleet(
+        plan, api, observer, starting.start(api, plan, JobOptions(), CREDENTIAL, unsaid)
+    )
 
     with ThreadPoolExecutor(1) as pool:
         ran = pool.submit(fleet.run)
@@ -504,7 +511,7 @@ def test_a_run_that_a_queue_holds_back_is_waited_for(
 ) -> None:
     """Queues of Jobs suspend them until there is room."""
     plan = make_plan(2)
-    job = jobs.start(api, plan, JobOptions(), CREDENTIAL)
+    job = starting.start(api, plan, JobOptions(), CREDENTIAL, unsaid)
     jobs.suspend(api, plan.run)
     play(lambda _index, _attempt: Outcome(), is_watched=True)
     fleet = KubernetesFleet(plan, api, Quiet(), job)
@@ -539,7 +546,7 @@ def test_a_run_that_was_stopped_goes_on(
     play(lambda _index, _attempt: Outcome())
 
     observer = Quiet()
-    fleet = KubernetesFleet(plan, api, observer, jobs.take_over(api, plan, find_key))
+    fleet = KubernetesFleet(plan, api, observer, starting.take_over(api, plan, find_key, unsaid))
     fleet.run()
 
     assert fleet.is_success
@@ -578,7 +585,7 @@ def test_what_the_cluster_refuses_leaves_nothing_behind(
     fake.faults.append(fault)
 
     with pytest.raises(EngineError) as caught:
-        jobs.start(api, make_plan(), JobOptions(), CREDENTIAL)
+        starting.start(api, make_plan(), JobOptions(), CREDENTIAL, unsaid)
 
     assert why in caught.value.why
     assert fix in str(caught.value.fix)
@@ -592,7 +599,7 @@ def test_a_namespace_that_is_missing_is_named(fake: FakeKubernetes, tmp_path: Pa
     api = KubernetesApi(config_file=str(config))
 
     with pytest.raises(EngineError) as caught:
-        jobs.start(api, make_plan(), JobOptions(), CREDENTIAL)
+        starting.start(api, make_plan(), JobOptions(), CREDENTIAL, unsaid)
 
     assert 'namespaces "nowhere" not found' in caught.value.why
     assert "kubectl create namespace nowhere" in str(caught.value.fix)
@@ -631,7 +638,7 @@ def test_a_name_that_is_taken_is_refused(
     carry_out(api, make_plan())
 
     with pytest.raises(UsageError, match="of an earlier run"):
-        jobs.start(api, make_plan(), JobOptions(), CREDENTIAL)
+        starting.start(api, make_plan(), JobOptions(), CREDENTIAL, unsaid)
 
 
 @pytest.mark.parametrize("is_key_there", [True, False])
@@ -644,10 +651,10 @@ def test_a_run_whose_launcher_was_killed_before_it_began_goes_on(
     job["spec"]["suspend"] = True
     made = api.create("jobs", job)
     if is_key_there:
-        jobs.create_owned(api, made, "secrets", manifests.secret(plan, MANAGEMENT_KEY))
+        starting.create_owned(api, made, "secrets", manifests.secret(plan, MANAGEMENT_KEY))
     play(lambda _index, _attempt: Outcome())
 
-    fleet = KubernetesFleet(plan, api, Quiet(), jobs.take_over(api, plan, find_key))
+    fleet = KubernetesFleet(plan, api, Quiet(), starting.take_over(api, plan, find_key, unsaid))
     fleet.run()
 
     assert fleet.is_success
@@ -694,7 +701,7 @@ def test_isolated_agents_whose_launcher_was_killed_start_behind_their_policy(
     job["spec"]["suspend"] = True
     made = api.create("jobs", job)
 
-    jobs.take_over(api, plan, find_key)
+    starting.take_over(api, plan, find_key, unsaid)
 
     (owner,) = only(fake, "networkpolicies")["metadata"]["ownerReferences"]
     assert owner["uid"] == made["metadata"]["uid"]
@@ -710,7 +717,7 @@ def test_what_an_isolated_run_may_not_make_leaves_no_job(
     plan = replace(make_plan(), container=ContainerOptions(is_isolated=True))
 
     with pytest.raises(EngineError, match=f"{resource} is forbidden"):
-        jobs.start(api, plan, JobOptions(), CREDENTIAL)
+        starting.start(api, plan, JobOptions(), CREDENTIAL, unsaid)
 
     assert fake.cluster.objects == {}
 
@@ -718,10 +725,10 @@ def test_what_an_isolated_run_may_not_make_leaves_no_job(
 def test_where_the_secret_cannot_be_made_no_job_stays(
     api: KubernetesApi, fake: FakeKubernetes
 ) -> None:
-    fake.faults.append(Fault("create", "secrets", 500, "InternalError", "away"))
+    fake.faults.append(Fault("create", "secrets", 422, "Invalid", "too large"))
 
-    with pytest.raises(EngineError, match="away"):
-        jobs.start(api, make_plan(), JobOptions(), CREDENTIAL)
+    with pytest.raises(EngineError, match="too large"):
+        starting.start(api, make_plan(), JobOptions(), CREDENTIAL, unsaid)
 
     assert fake.cluster.objects == {}
 
@@ -739,7 +746,7 @@ def test_a_secret_that_pods_would_wait_for_is_refused_first(
         )
 
     with pytest.raises(UsageError, match=why):
-        jobs.start(api, make_plan(), JobOptions(secret="mine"), None)
+        starting.start(api, make_plan(), JobOptions(secret="mine"), None, unsaid)
 
     assert [kind for kind, _, _ in fake.cluster.objects if kind == "jobs"] == []
 

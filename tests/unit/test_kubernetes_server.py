@@ -15,7 +15,7 @@ import pytest
 from conftest import MANAGEMENT_KEY
 from fake_kubernetes.server import FakeKubernetes
 from ravi_agent.errors import UsageError
-from ravi_agent.launcher.kubernetes import jobs, manifests, names, task_files
+from ravi_agent.launcher.kubernetes import jobs, manifests, names, starting, task_files
 from ravi_agent.launcher.kubernetes.api import KubernetesApi
 from ravi_agent.launcher.kubernetes.names import Object
 from ravi_agent.launcher.kubernetes.refusal import KubernetesError
@@ -65,15 +65,15 @@ def plan(api: KubernetesApi) -> Iterator[Plan]:
 
 
 def make_suspended(api: KubernetesApi, plan: Plan) -> Object:
-    """All of a run, and no pod: what `jobs.start` makes, suspended from the start."""
+    """All of a run, and no pod: what `starting.start` makes, suspended from the start."""
     options = JobOptions(successes=1, deadline_s=600, ttl_s=60)
     job = manifests.job(plan, options)
     job["spec"]["suspend"] = True
     made = api.create("jobs", job)
     config = task_files.tasks_config(plan)
     assert config
-    jobs.create_owned(api, made, "configmaps", config)
-    jobs.create_owned(api, made, "secrets", manifests.secret(plan, MANAGEMENT_KEY))
+    starting.create_owned(api, made, "configmaps", config)
+    starting.create_owned(api, made, "secrets", manifests.secret(plan, MANAGEMENT_KEY))
     return made
 
 

@@ -10,7 +10,7 @@ import pytest
 from fake_kubernetes.cluster import Object, now
 from fake_kubernetes.server import FakeKubernetes, Fault
 from ravi_agent.errors import EngineError
-from ravi_agent.launcher.kubernetes import watch as watching
+from ravi_agent.launcher.kubernetes import patience
 from ravi_agent.launcher.kubernetes.api import KubernetesApi
 from ravi_agent.launcher.kubernetes.watch import Watch
 
@@ -150,7 +150,7 @@ def test_a_server_that_has_just_answered_is_waited_for_before_the_first_list(
     has_answered: bool,
 ) -> None:
     """It shuts down between what the caller asked and the list."""
-    monkeypatch.setattr(watching, "_RETRY_S", (0.01,))
+    monkeypatch.setattr(patience, "RETRY_S", (0.01,))
     fake.cluster.put("pods", pod("a"), "ADDED")
     why = ("ServiceUnavailable", "apiserver is shutting down")
     fake.faults.append(Fault("list", "pods", 503, *why, count=4))

@@ -71,6 +71,7 @@ class KubernetesApi:
             ("get", "version"): client.VersionApi(self._client).get_code,
             ("create", "selfsubjectaccessreviews"): (reviews.create_self_subject_access_review),
             ("get", "configmaps"): core.read_namespaced_config_map,
+            ("get", "networkpolicies"): network.read_namespaced_network_policy,
             ("get", "pods"): core.read_namespaced_pod,
             ("list", "jobs"): batch.list_namespaced_job,
             ("list", "pods"): core.list_namespaced_pod,

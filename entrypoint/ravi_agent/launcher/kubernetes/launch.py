@@ -1,11 +1,12 @@
 """One run as a Job: check everything, create it, follow it, report what became of its agents."""
 
 import signal
+import sys
 import time
 
 from ravi_agent.credential import Credential, host_account
 from ravi_agent.errors import EngineError, UsageError
-from ravi_agent.launcher.kubernetes import jobs, limits
+from ravi_agent.launcher.kubernetes import jobs, limits, starting
 from ravi_agent.launcher.kubernetes.api import KubernetesApi
 from ravi_agent.launcher.kubernetes.fleet import KubernetesFleet
 from ravi_agent.launcher.kubernetes.keys import keys_seen
@@ -22,6 +23,7 @@ from ravi_agent.launcher.planning.plan import Plan, Task
 from ravi_agent.launcher.planning.spec import Flow
 from ravi_agent.launcher.show.answer import Answer, exit_code_of
 from ravi_agent.launcher.show.confirm import confirm_cost
+from ravi_agent.launcher.show.for_terminal import say
 
 # After an interrupt, how long a terminal or pipe that takes nothing is waited for.
 _END_WAIT_S = 2.0
@@ -66,7 +68,7 @@ def _known_plan(request: RunRequest, api: KubernetesApi) -> Plan:
 def _make(plan: Plan, request: RunRequest, api: KubernetesApi, answer: Answer) -> Object | None:
     """The run's Job, created or taken over; None where the run is only described."""
     if request.is_resuming:
-        return jobs.take_over(api, plan, lambda: _host_key(request))
+        return starting.take_over(api, plan, lambda: _host_key(request), _say)
     secret = request.job.secret
     # Where the Secret exists, this host need not have the key.
     is_key_needed = secret is None or request.max_identities is not None
@@ -86,7 +88,11 @@ def _make(plan: Plan, request: RunRequest, api: KubernetesApi, answer: Answer) -
             "this host has no key",
             f"ravi-launch render --count {len(plan.tasks)} --name {plan.run}",
         )
-    return jobs.start(api, plan, request.job, None if secret else credential)
+    return starting.start(api, plan, request.job, None if secret else credential, _say)
+
+
+def _say(text: str) -> None:
+    say(text, sys.stderr)
 
 
 def _host_key(request: RunRequest) -> Credential:

@@ -9,20 +9,13 @@ from typing import TYPE_CHECKING
 from ravi_agent.errors import EngineError
 from ravi_agent.launcher.kubernetes.api import KubernetesApi
 from ravi_agent.launcher.kubernetes.names import Object
+from ravi_agent.launcher.kubernetes.patience import RETRY_S, Patience
 from ravi_agent.launcher.kubernetes.refusal import KubernetesError
 
 if TYPE_CHECKING:
     from ravi_agent.launcher.kubernetes.stream import Stream
 
 _GONE = 410  # the server has forgotten that version: everything is listed anew
-# Waits between attempts while the server is away: it restarts, and a fleet must not press it.
-_RETRY_S = (0.5, 1, 2, 4, 8)
-# How long a server that has answered before may be away: an upgrade of a control plane takes
-# minutes, and the run goes on without it.
-_AWAY_S = 300.0
-# It refuses everybody for a moment after its start, while it reads who may do what.
-_REFUSED_S = 30.0
-
 # Called with each object as it is now, and with True where it has been deleted.
 Heard = Callable[[Object, bool], None]
 
@@ -56,10 +49,7 @@ class Watch:
         self._heard = heard
         self._failed = failed
         self._away = away
-        self._has_answered = has_answered
-        self._has_watched = False
-        self._failures = 0  # in a row
-        self._away_since = 0.0
+        self._patience = Patience(has_answered=has_answered)
         self._selectors = selectors
         self._known: dict[str, Object] = {}
         if known:
@@ -88,26 +78,13 @@ class Watch:
                 if isinstance(exc, KubernetesError) and exc.status == _GONE:
                     version = ""
                     continue
-                if self._failures == 0:
-                    self._away_since = time.monotonic()
-                if not self._may_pass(exc):
+                pause_s = self._patience.pause_s(exc)
+                if pause_s is None:
                     self._failed(exc)
                     return
-                if self._failures == 0 and self._has_answered and self._away:
+                if self._patience.failures == 1 and self._patience.has_answered and self._away:
                     self._away(exc)
-                self._is_closed.wait(_RETRY_S[min(self._failures, len(_RETRY_S) - 1)])
-                self._failures += 1
-
-    def _may_pass(self, exc: EngineError) -> bool:
-        """Whether the same call may succeed later."""
-        is_refusal = isinstance(exc, KubernetesError) and exc.status in {401, 403}
-        is_answer = isinstance(exc, KubernetesError) and exc.status < 500 and exc.status != 429
-        if is_answer and not (is_refusal and self._has_watched):
-            return False
-        if not self._has_answered:
-            return self._failures < len(_RETRY_S)
-        limit_s = _REFUSED_S if is_refusal else _AWAY_S
-        return time.monotonic() - self._away_since < limit_s
+                self._is_closed.wait(pause_s)
 
     def _list(self) -> str:
         objects, version = self._api.list(self._resource, **self._selectors)
@@ -131,7 +108,8 @@ class Watch:
     def _follow(self, version: str) -> str:
         """Tell of the changes since `version`; the version to go on from."""
         stream = self._api.open_watch(self._resource, version, **self._selectors)
-        self._has_answered, self._has_watched, self._failures = True, True, 0
+        self._patience.answered()
+        self._patience.may_be_refused = True
         with self._lock:
             if self._is_closed.is_set():
                 stream.close()
@@ -157,5 +135,5 @@ class Watch:
                 del self._known[name]
             self._heard(one, event["type"] == "DELETED")
         if is_empty and time.monotonic() - began < 1:
-            self._is_closed.wait(_RETRY_S[0])  # a server that accepts and hangs up is not pressed
+            self._is_closed.wait(RETRY_S[0])  # a server that accepts and hangs up is not pressed
         return version
