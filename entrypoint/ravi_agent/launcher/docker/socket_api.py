@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPException
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import docker
 import requests
@@ -111,12 +111,13 @@ class SocketApi(docker.APIClient):
     def _request(self, method: str, url: str, options: Mapping[str, Any]) -> Request:
         params = {k: v for k, v in (options.get("params") or {}).items() if v is not None}
         data = options.get("data")
-        parts = urlsplit(url)
-        query = "&".join(filter(None, (parts.query, urlencode(params, doseq=True))))
+        target = url.removeprefix(self.base_url)
+        if params:
+            target += ("&" if "?" in target else "?") + urlencode(params, doseq=True)
         headers = {"User-Agent": self.headers["User-Agent"], **(options.get("headers") or {})}
         return Request(
             method.upper(),
-            f"{parts.path}?{query}" if query else parts.path,
+            target,
             # The SDK has credentials of a registry as bytes.
             {k: v.decode() if isinstance(v, bytes) else v for k, v in headers.items()},
             data.encode() if isinstance(data, str) else data,
