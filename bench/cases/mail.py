@@ -11,13 +11,16 @@ from contextlib import ExitStack, contextmanager
 from email.message import EmailMessage
 from functools import partial
 from statistics import median
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench.samples import Ratio
 from bench.world import COUNT, KEY, READY_S, World
 from ravi_agent.identity import Identity
-from ravi_agent.local.server import LocalRavi
 from ravi_agent.workspace.claim import Claim
+
+# Loaded only for this case: what a program starts seems to need the memory that the program has.
+if TYPE_CHECKING:
+    from ravi_agent.local.server import LocalRavi
 
 TITLE = "A mail for each agent that waits"
 SETTINGS = (COUNT,)
@@ -38,6 +41,8 @@ class _Agent(NamedTuple):
 @contextmanager
 def rivals(world: World) -> Iterator[Mapping[str, Callable[[], Mapping[str, float]]]]:
     """Each waits in a process of its own; the service is part of this one."""
+    from ravi_agent.local.server import LocalRavi  # noqa: PLC0415 - see above
+
     with LocalRavi(database=":memory:", management_key=KEY) as local:
         agents = [_provision(world, local, number) for number in range(world.options.count)]
 
@@ -56,7 +61,7 @@ def rivals(world: World) -> Iterator[Mapping[str, Callable[[], Mapping[str, floa
         }
 
 
-def _provision(world: World, local: LocalRavi, number: int) -> _Agent:
+def _provision(world: World, local: "LocalRavi", number: int) -> _Agent:
     record = local.store.create(name=f"bench-{number}", email=None, with_phone=False)
     key = local.store.mint_key(record.uuid, "bench")
     directory = os.path.join(world.directory, record.name)
@@ -74,7 +79,7 @@ def _provision(world: World, local: LocalRavi, number: int) -> _Agent:
 
 
 def _sample(
-    local: LocalRavi, agents: list[_Agent], command: Callable[[_Agent], list[str]]
+    local: "LocalRavi", agents: list[_Agent], command: Callable[[_Agent], list[str]]
 ) -> Mapping[str, float]:
     """delay: from a mail's delivery to the end of the wait, of the agent in the middle."""
     looks = _looks(local)
@@ -113,7 +118,7 @@ def _sample(
     }
 
 
-def _looks(local: LocalRavi) -> int:
+def _looks(local: "LocalRavi") -> int:
     return sum(str(one["path"]).startswith(_PATH) for one in list(local.requests.entries))
 
 
@@ -132,7 +137,7 @@ def _mail(agent: _Agent) -> EmailMessage:
     return mail
 
 
-def _read_all(local: LocalRavi, agents: list[_Agent]) -> None:
+def _read_all(local: "LocalRavi", agents: list[_Agent]) -> None:
     for agent in agents:
         record = local.store.identity_at(agent.email)
         assert record is not None
