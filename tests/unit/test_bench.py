@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from bench import samples, table
+from bench.__main__ import CASES
 from bench.samples import Measured, Ratio
+from bench.world import Options
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
@@ -28,6 +30,15 @@ def test_the_page_has_the_tables_of_the_results_that_are_kept() -> None:
 
     assert cases
     assert table.put_into(PAGE, about, cases) == PAGE
+
+
+def test_every_case_says_what_it_depends_on_and_compares() -> None:
+    options = Options(count=50, concurrency=8, latency_ms=0.0)
+
+    for name, case in CASES.items():
+        assert case.TITLE, name
+        assert case.RATIOS, name
+        assert options.named(case.SETTINGS).keys() == set(case.SETTINGS), name
 
 
 def test_every_rival_of_a_round_was_measured_in_every_round() -> None:
