@@ -27,9 +27,9 @@ RATIOS = [
 
 @contextmanager
 def rivals(world: World) -> Iterator[Mapping[str, Callable[[], Mapping[str, float]]]]:
-    """A service for each pace. A run makes one call, and two for each agent; in containers three.
+    """A service for each pace.
 
-    At 5 calls a second 50 agents therefore take at least 20 s, and 30 s in containers.
+    A run makes one call, and two for each agent: at 5 calls a second 50 agents take 20 s at least.
     """
     with ExitStack() as stack:
         services = {
