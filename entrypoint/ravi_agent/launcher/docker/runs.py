@@ -24,7 +24,6 @@ from ravi_agent.launcher.model.request import LogOptions
 
 _AT_ONCE = 16
 _LOOK_AGAIN_S = 2.0
-_LOOK_SOON_S = 0.05
 _KILL_S = 10  # an engine that has much to do takes its time for SIGKILL, too
 
 
@@ -83,7 +82,6 @@ def _signalled(
     """Send a signal to all that run, and to what is started meanwhile; whether all have ended."""
     deadline = time.monotonic() + wait_s
     signalled: set[str] = set()
-    soon_s = _LOOK_SOON_S
     while True:
         there = [one for one in engine.containers(run) if one.index in wanted]
         left = {one.id for one in there if one.is_running}
@@ -93,10 +91,7 @@ def _signalled(
         signalled |= fresh
         if not left:
             return True
-        look_s = _LOOK_AGAIN_S
-        if not fresh:  # an engine tells of an end before its list has it
-            look_s, soon_s = min(soon_s, _LOOK_AGAIN_S), 2 * soon_s
-        until = min(deadline, time.monotonic() + look_s)
+        until = min(deadline, time.monotonic() + _LOOK_AGAIN_S)
         while left and (timeout_s := until - time.monotonic()) > 0:
             with contextlib.suppress(queue.Empty):
                 left -= _ended(events.get(timeout=timeout_s))
