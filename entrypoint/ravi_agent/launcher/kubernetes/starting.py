@@ -24,6 +24,7 @@ Say = Callable[[str], None]
 
 _TAKEN = 409
 _FORBIDDEN = 403
+_UNREADABLE: Object = {}  # what this user may not read
 # An annotation of the Job: a random text, by which a launcher knows the one it has created.
 _LAUNCH = "id.ravi.launch"
 
@@ -173,11 +174,8 @@ def _undo(api: KubernetesApi, run: str, mark: str, say: Say) -> None:
 def _check_secret(api: KubernetesApi, name: str) -> None:
     """Raises UsageError for a Secret whose lack every pod would wait for, event after event."""
     fix = f"kubectl create secret generic {name} --from-file={SECRET_KEY}=PATH"
-    try:
-        found = api.get("secrets", name)
-    except KubernetesError as exc:
-        if exc.status != _FORBIDDEN:
-            raise
+    found = _get_if_allowed(api, "secrets", name)
+    if found is _UNREADABLE:
         return
     if found is None:
         raise UsageError(f"--secret {name}", f"namespace {api.namespace!r} has no such Secret", fix)
@@ -204,14 +202,9 @@ def create_owned(api: KubernetesApi, job: Object, resource: str, body: Object) -
 
 
 def _is_owned(api: KubernetesApi, resource: str, name: str, uid: str) -> bool:
-    """False as well where this user may not know: not everybody who runs Jobs may read Secrets."""
-    try:
-        found = api.get(resource, name)
-    except KubernetesError as exc:
-        if exc.status != _FORBIDDEN:
-            raise
-        return False
-    owners = (found or {"metadata": {}})["metadata"].get("ownerReferences") or []
+    """False as well where this user may not know."""
+    found = _get_if_allowed(api, resource, name) or _UNREADABLE
+    owners = found.get("metadata", {}).get("ownerReferences") or []
     return any(one["uid"] == uid for one in owners)
 
 
@@ -236,9 +229,15 @@ def _complete(steps: _Steps, job: Object, plan: Plan, find_key: Callable[[], Cre
 
 def _has_secret(api: KubernetesApi, job: Object) -> bool:
     """Where this user may not know, a run that has been started has one."""
+    found = _get_if_allowed(api, "secrets", job["metadata"]["name"])
+    return jobs.is_suspended_by_hand(job) if found is _UNREADABLE else found is not None
+
+
+def _get_if_allowed(api: KubernetesApi, resource: str, name: str) -> Object | None:
+    """None where there is none; not everybody who runs Jobs may read Secrets."""
     try:
-        return api.get("secrets", job["metadata"]["name"]) is not None
+        return api.get(resource, name)
     except KubernetesError as exc:
         if exc.status != _FORBIDDEN:
             raise
-        return jobs.is_suspended_by_hand(job)
+        return _UNREADABLE
