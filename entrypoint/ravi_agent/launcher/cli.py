@@ -3,7 +3,6 @@
 import gc
 import os
 import sys
-import threading
 
 from ravi_agent.launcher.commands.program import COMPLETE_VARIABLE, PROGRAM
 
@@ -35,7 +34,8 @@ def program() -> None:
 
 def _is_all_done() -> bool:
     """Whether no thread is waited for, and all that was printed has been written."""
-    if any(not thread.daemon for thread in threading.enumerate()[1:]):
+    threads = sys.modules.get("threading")  # --help needs none, and does not load it
+    if threads and any(not thread.daemon for thread in threads.enumerate()[1:]):
         return False
     try:
         sys.stdout.flush()
