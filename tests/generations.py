@@ -8,14 +8,13 @@ import json
 import select
 import socket
 import struct
-import threading
 from collections.abc import Callable
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from listeners import Served
 from ravi_agent.local.server import LocalRavi
 
 Envelope = Callable[[int, dict[str, Any]], dict[str, Any]]
@@ -35,7 +34,7 @@ def coded_envelope(status: int, record: dict[str, Any]) -> dict[str, Any]:
     return {"error": {"code": codes.get(status, "x"), "message": message, "details": {}}}
 
 
-class Generation:
+class Generation(Served):
     """The service behind `local`, at `url`; `with` starts and stops it.
 
     page_size: None leaves lists bare. `asked` has every request as `METHOD path?query`.
@@ -49,27 +48,11 @@ class Generation:
         self.upstream = local.port
         self.asked: list[str] = []
         handler = type("Handler", (_Handler,), {"generation": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=[0.02])
+        super().__init__(ThreadingHTTPServer(("127.0.0.1", 0), handler))
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> "Generation":
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        return f"http://127.0.0.1:{self.server_port}"
 
 
 class _Handler(BaseHTTPRequestHandler):

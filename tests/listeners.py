@@ -1,9 +1,12 @@
-"""A server of bytes for tests: what HTTP libraries would never send."""
+"""Servers for tests: one of bytes that HTTP libraries would never send, and the start of others."""
 
 import socket
 import threading
 from collections.abc import Callable
-from typing import Any
+from http.server import ThreadingHTTPServer
+from socketserver import ThreadingTCPServer
+from types import TracebackType
+from typing import Any, Self
 
 
 class Listener:
@@ -48,3 +51,31 @@ class Listener:
             except OSError:
                 return
             self.start(self.serve, peer)
+
+
+class Served:
+    """What a server of the standard library answers, in threads of its own. A context manager."""
+
+    def __init__(self, server: ThreadingTCPServer | ThreadingHTTPServer) -> None:
+        server.daemon_threads = True
+        self._server = server
+        self._thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+
+    @property
+    def server_port(self) -> int:
+        """The port that it listens on."""
+        return int(self._server.server_address[1])
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()

@@ -7,10 +7,13 @@ import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
+
+from listeners import Served
 
 _HOP = {"connection", "transfer-encoding", "host"}
 
@@ -40,7 +43,7 @@ def _text(data: str | None) -> str | None:
     return base64.b64decode(data).decode() if data else None
 
 
-class Gate:
+class Gate(Served):
     """A port on loopback that passes HTTP requests on to the API server of a kubeconfig.
 
     A context manager.
@@ -68,22 +71,21 @@ class Gate:
         class Handler(_Handler):
             owner = gate
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        address = f"http://127.0.0.1:{self._server.server_address[1]}"
+        super().__init__(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
+        address = f"http://127.0.0.1:{self.server_port}"
         clusters = [{**one, "cluster": {"server": address}} for one in config["clusters"]]
         changed = {**config, "clusters": clusters}
         self.kubeconfig.write_text(yaml.safe_dump(changed), encoding="utf-8")
 
-    def __enter__(self) -> "Gate":
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         for one in self._holds:
             one.cut()
-        self._server.shutdown()
-        self._server.server_close()
+        super().__exit__(kind, error, traceback)
 
     def hold(self, method: str, resource: str, *, is_passed: bool) -> Hold:
         """The first request of that method whose path has `/resource` in it."""

@@ -5,14 +5,15 @@ import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from tarfile import TarFile
-from threading import Thread
+
+from listeners import Served
 
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 _CONFIG = "application/vnd.docker.container.image.v1+json"
 _LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 
 
-class Registry:
+class Registry(Served):
     """Serves the image that `docker save` has written, under any name, on loopback."""
 
     def __init__(self, saved: bytes) -> None:
@@ -32,18 +33,8 @@ class Registry:
             layers = [self._keep(content(layer), _LAYER) for layer in entry["Layers"]]
         record = {"schemaVersion": 2, "mediaType": _MANIFEST, "config": config, "layers": layers}
         self.manifest = json.dumps(record).encode()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._thread = Thread(target=self._server.serve_forever)
-        self.host = f"127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> "Registry":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(ThreadingHTTPServer(("127.0.0.1", 0), self._handler()))
+        self.host = f"127.0.0.1:{self.server_port}"
 
     def _keep(self, blob: bytes, kind: str) -> dict[str, object]:
         digest = f"sha256:{hashlib.sha256(blob).hexdigest()}"

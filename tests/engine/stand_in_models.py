@@ -10,9 +10,10 @@ import re
 import uuid
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
-from types import TracebackType
-from typing import Any, Self
+from threading import Lock
+from typing import Any
+
+from listeners import Served
 
 KEY = "sk-PLANTED-0123456789"
 # From what the commands so far have printed to the next one; None once all is done.
@@ -34,7 +35,7 @@ def demand(is_so: object, why: str) -> None:
         raise RefusedError(400, "invalid_request_error", why)
 
 
-class ModelServer:
+class ModelServer(Served):
     """One API on an address of the host. `outputs`: what the agent's commands have printed.
 
     `strays`: requests for anything else, and hosts that somebody asked this for as its proxy.
@@ -50,22 +51,8 @@ class ModelServer:
         self.refused: list[str] = []
         self.strays: list[str] = []
         self.lock = Lock()
-        self._server = ThreadingHTTPServer((host, 0), handler_of(self))
-        self._server.daemon_threads = True
-        self.url = f"http://{host}:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(ThreadingHTTPServer((host, 0), handler_of(self)))
+        self.url = f"http://{host}:{self.server_port}"
 
     def events(self, headers: Json, body: Json) -> Iterator[Json]:
         """The events of an answer. Raises RefusedError before the first."""

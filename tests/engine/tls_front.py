@@ -8,14 +8,15 @@ import ssl
 import threading
 from pathlib import Path
 from socketserver import StreamRequestHandler, ThreadingTCPServer
-from types import TracebackType
 
 import trustme
+
+from listeners import Served
 
 _CHUNK = 64 * 1024
 
 
-class TlsFront:
+class TlsFront(Served):
     """Answers CONNECT to `name`:443 itself, and hands what comes on to `address`."""
 
     def __init__(self, name: str, address: tuple[str, int], host: str, authority: Path) -> None:
@@ -44,24 +45,8 @@ class TlsFront:
                     _copy(client, service)
                     back.join()
 
-        self._server = ThreadingTCPServer((host, 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever)
-        self.url = f"http://{host}:{self._server.server_address[1]}"
-
-    def __enter__(self) -> "TlsFront":
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(ThreadingTCPServer((host, 0), Handler))
+        self.url = f"http://{host}:{self.server_port}"
 
 
 def _copy(source: socket.socket, target: socket.socket) -> None:

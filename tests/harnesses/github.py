@@ -5,16 +5,17 @@ import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from listeners import Served
 
 TOKEN = "ghp_planted"
 _ISSUES = "/repos/me/repository/issues"
 _CHANGES = {"title", "body", "labels", "state"}
 
 
-class GitHub:
+class GitHub(Served):
     """Issues by number; `folder` has a file for each one that is closed.
 
     A wrong token, path or field is refused, and noted in `errors`.
@@ -52,23 +53,8 @@ class GitHub:
             def log_message(self, *_: object) -> None:
                 """Say nothing of each request."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = ("127.0.0.1", int(self._server.server_address[1]))
-        self._thread = threading.Thread(target=self._server.serve_forever)
-
-    def __enter__(self) -> "GitHub":
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
+        self.address = ("127.0.0.1", self.server_port)
 
     def refuse(self, code: int, why: str) -> tuple[int, dict[str, str]]:
         self.errors.append(why)

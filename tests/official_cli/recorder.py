@@ -1,14 +1,15 @@
 """A proxy on loopback that writes down what a client sends to a service, and sends it on."""
 
 import json
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 
 import httpx
 
+from listeners import Served
 
-class Recorder:
+
+class Recorder(Served):
     """Forwards to `upstream`; `sent` has a line a request: method, path, fields, kind of key."""
 
     def __init__(self, upstream: str, port: int = 0) -> None:
@@ -39,14 +40,8 @@ class Recorder:
             def log_message(self, *_: object) -> None:
                 """Nothing to the terminal."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> "Recorder":
-        self._thread.start()
-        return self
+        super().__init__(ThreadingHTTPServer(("127.0.0.1", port), Handler))
+        self.url = f"http://127.0.0.1:{self.server_port}"
 
     def __exit__(
         self,
@@ -54,9 +49,7 @@ class Recorder:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__exit__(kind, error, traceback)
         self._client.close()
 
 

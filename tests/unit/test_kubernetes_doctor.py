@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -22,13 +22,6 @@ from ravi_agent.launcher.model.request import DoctorTarget
 from ravi_agent.local.server import LocalRavi
 
 LAUNCH = str(Path(sys.executable).with_name("ravi-launch"))
-
-
-@pytest.fixture
-def fake() -> Iterator[FakeKubernetes]:
-    with FakeKubernetes() as server:
-        yield server
-    assert server.violations == []
 
 
 Diagnose = Callable[..., dict[str, Finding]]

@@ -63,24 +63,6 @@ class Quiet:
         self.notes.append(text)
 
 
-@pytest.fixture
-def fake() -> Iterator[FakeKubernetes]:
-    with FakeKubernetes() as server:
-        yield server
-    assert server.violations == []
-
-
-@pytest.fixture
-def api(
-    fake: FakeKubernetes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[KubernetesApi]:
-    config = tmp_path / "kubeconfig"
-    config.write_text(fake.kubeconfig())
-    found = KubernetesApi(config_file=str(config))
-    yield found
-    found.close()
-
-
 def unsaid(text: str) -> None:
     """What a start says of a server that it waits for, where none is away."""
     raise AssertionError(text)

@@ -24,13 +24,6 @@ LAUNCH = str(Path(sys.executable).with_name("ravi-launch"))
 HELD = Outcome(is_held=True)
 
 
-@pytest.fixture
-def fake() -> Iterator[FakeKubernetes]:
-    with FakeKubernetes() as server:
-        yield server
-    assert server.violations == []
-
-
 def make_key(local: LocalRavi, name: str, label: str | None = None) -> str:
     """The UUID of a new key for the identity of that name, which is made where it is not there."""
     found = [one for one in local.store.identities() if one.name == name]

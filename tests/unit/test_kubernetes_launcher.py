@@ -21,13 +21,6 @@ LAUNCH = str(Path(sys.executable).with_name("ravi-launch"))
 HELD = Outcome(is_held=True, log=b"up\nand about\n")
 
 
-@pytest.fixture
-def fake() -> Iterator[FakeKubernetes]:
-    with FakeKubernetes() as server:
-        yield server
-    assert server.violations == []
-
-
 UUID = "11111111-2222-4333-8444-555555555555"
 Play = Callable[[Outcome], Controllers]
 

@@ -1,7 +1,5 @@
 """A run starts although the API server goes away between any two of its steps."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,22 +23,10 @@ STEPS += ["patch jobs"]
 
 
 @pytest.fixture
-def fake() -> Iterator[FakeKubernetes]:
-    with FakeKubernetes() as server:
-        yield server
-    assert server.violations == []
-
-
-@pytest.fixture
-def api(
-    fake: FakeKubernetes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[KubernetesApi]:
+def api(api: KubernetesApi, monkeypatch: pytest.MonkeyPatch) -> KubernetesApi:
+    """Calls are repeated at once; the time that is waited in all stays as it is."""
     monkeypatch.setattr(patience, "RETRY_S", (0.01,))
-    config = tmp_path / "kubeconfig"
-    config.write_text(fake.kubeconfig())
-    found = KubernetesApi(config_file=str(config))
-    yield found
-    found.close()
+    return api
 
 
 def make_plan() -> Plan:

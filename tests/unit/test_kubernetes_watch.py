@@ -18,13 +18,6 @@ Heard = queue.SimpleQueue[tuple[str, bool] | EngineError]
 
 
 @pytest.fixture
-def fake() -> Iterator[FakeKubernetes]:
-    with FakeKubernetes() as server:
-        yield server
-    assert server.violations == []
-
-
-@pytest.fixture
 def begin(fake: FakeKubernetes, tmp_path: Path) -> Iterator[Callable[..., Heard]]:
     """Watch the pods: what is told of them, in its order."""
     config = tmp_path / "kubeconfig"
