@@ -12,6 +12,7 @@ from ravi_agent.launcher.docker.engine import DockerEngine
 from ravi_agent.launcher.docker.events import Watch
 from ravi_agent.launcher.docker.notes import Note, read_notes
 from ravi_agent.launcher.docker.progress import ended_with, progress_of
+from ravi_agent.launcher.docker.statuses import still_runs
 from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.model.events import Broken, Event, OutputCut
 from ravi_agent.launcher.model.exit_codes import EXIT_INTERRUPTED
@@ -79,7 +80,10 @@ class _Following:
             self._follow(one)
         self._tail = None  # what starts from now on is new from its first line
         is_read = all(one.is_over for one in self._followers.values())
-        return is_read and not any(one.is_running for one in there) and self._is_final(notes)
+        return is_read and not self._runs_any(there) and self._is_final(notes)
+
+    def _runs_any(self, there: Sequence[ContainerStatus]) -> bool:
+        return any(still_runs(self._engine, one) for one in there)
 
     def _is_final(self, notes: Sequence[Note]) -> bool:
         """Whether no launcher is going to start one of the tasks, or to start one again."""
@@ -96,7 +100,8 @@ class _Following:
             return
         elif follower.error:  # and the container is still there
             raise follower.error
-        elif one.is_running:  # somebody has started it again, or its connection was cut
+        elif still_runs(self._engine, one):
+            # Somebody has started it again, or its connection was cut.
             since, tail = follower.heard_at, None
         else:
             return

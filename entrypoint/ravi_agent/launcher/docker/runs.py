@@ -16,7 +16,7 @@ from ravi_agent.launcher.docker.following import follow_logs, print_lines
 from ravi_agent.launcher.docker.notes import ask_stop
 from ravi_agent.launcher.docker.progress import STARTED, Progress
 from ravi_agent.launcher.docker.records import forget
-from ravi_agent.launcher.docker.statuses import list_statuses
+from ravi_agent.launcher.docker.statuses import list_statuses, still_runs
 from ravi_agent.launcher.model.container_status import ContainerStatus, refuse_running, select
 from ravi_agent.launcher.model.events import Died, EngineBack, Event
 from ravi_agent.launcher.model.lines import Lines
@@ -82,9 +82,14 @@ def _signalled(
     """Send a signal to all that run, and to what is started meanwhile; whether all have ended."""
     deadline = time.monotonic() + wait_s
     signalled: set[str] = set()
+    ended: set[str] = set()
     while True:
         there = [one for one in engine.containers(run) if one.index in wanted]
-        left = {one.id for one in there if one.is_running}
+        left = {
+            one.id
+            for one in there
+            if (still_runs(engine, one) if one.id in ended else one.is_running)
+        }
         fresh = left - signalled
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             list(pool.map(engine.kill, fresh, [signal] * len(fresh)))
@@ -94,7 +99,8 @@ def _signalled(
         until = min(deadline, time.monotonic() + _LOOK_AGAIN_S)
         while left and (timeout_s := until - time.monotonic()) > 0:
             with contextlib.suppress(queue.Empty):
-                left -= _ended(events.get(timeout=timeout_s))
+                ended |= _ended(events.get(timeout=timeout_s))
+                left -= ended
         if left and time.monotonic() >= deadline:
             return False
 
@@ -125,7 +131,7 @@ def remove(engine: DockerEngine, run: str, tasks: Sequence[str], *, is_forced: b
     """
     found = find(engine, run, tasks)
     if not is_forced:
-        refuse_running(run, found, backend="docker")
+        refuse_running(run, [one for one in found if still_runs(engine, one)], backend="docker")
         if driver := driver_of(engine, run):
             raise UsageError(
                 f"run {run}",

@@ -32,6 +32,14 @@ def list_statuses(engine: DockerEngine, run: str | None = None) -> list[Containe
     return sorted(found, key=lambda one: (one.run, one.index))
 
 
+def still_runs(engine: DockerEngine, one: ContainerStatus) -> bool:
+    """Whether a listed agent runs, which the list says until the engine has put its container away.
+
+    An engine with much to do tells of an end seconds before that. An inspection waits for it.
+    """
+    return one.is_running and engine.exit_code_if_there(one.id) is None
+
+
 def plan_of(run: str, record: str) -> Plan | None:
     """The plan that a record is of; None where another version of the launcher has written it."""
     try:

@@ -11,7 +11,7 @@ from ravi_agent.launcher.docker.engine import DockerEngine
 from ravi_agent.launcher.docker.events import Watch
 from ravi_agent.launcher.docker.notes import read_notes
 from ravi_agent.launcher.docker.runs import find
-from ravi_agent.launcher.docker.statuses import QUEUED, list_statuses
+from ravi_agent.launcher.docker.statuses import QUEUED, list_statuses, still_runs
 from ravi_agent.launcher.model.events import Died, Event
 
 _LOOK_AGAIN_S = 2.0
@@ -69,6 +69,8 @@ def _look(
             # The list cannot tell success from an end that the engine has not seen.
             unseen = engine.exit_code_if_there(one.id) if one.id and not one.exit_code else 0
             ended[index] = one.exit_code or unseen or 0
+        elif one.is_running and index in heard and not still_runs(engine, one):
+            ended[index] = heard[index]
     absent = {index for index, one in there.items() if one.state == QUEUED} - ended.keys()
     return _Seen(ended=ended, absent=absent, is_driven=is_driven)
 
