@@ -21,10 +21,13 @@ class GitHub(Served):
     A wrong token, path or field is refused, and noted in `errors`.
     """
 
+    host = "api.github.com"
+
     def __init__(self, numbers: range, labels: list[str], folder: Path) -> None:
         self.issues = {number: _issue(number, labels) for number in numbers}
         self.errors: list[str] = []
         self.folder = folder
+        self._labels = [{"name": one} for one in labels]
         self._lock = threading.Lock()
         github = self
 
@@ -55,6 +58,18 @@ class GitHub(Served):
 
         super().__init__(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
         self.address = ("127.0.0.1", self.server_port)
+
+    @property
+    def waiting(self) -> int:
+        """How many issues nobody has begun."""
+        return sum(
+            (one["state"], one["labels"]) == ("open", self._labels) for one in self.issues.values()
+        )
+
+    @property
+    def done(self) -> int:
+        """How many issues are done."""
+        return sum(one["state"] == "closed" for one in self.issues.values())
 
     def refuse(self, code: int, why: str) -> tuple[int, dict[str, str]]:
         self.errors.append(why)

@@ -1,7 +1,8 @@
-"""lalph 0.3.139 itself with its GitHub tracker, a stand-in of that, and a program as the agent.
+"""lalph 0.3.139 itself with a stand-in of GitHub or Linear, and a program as the agent.
 
-lalph has the tracker's address built in (`src/Github.ts:70` at ea5f004, Octokit's default), so the
-stand-in stands behind a proxy, which Node takes from the environment.
+lalph has the tracker's address built in (`src/Github.ts:70` and `src/Linear.ts:38` at ea5f004, the
+default of Octokit and of Linear's SDK), so the stand-in stands behind a proxy, which Node takes
+from the environment.
 """
 
 import json
@@ -9,19 +10,22 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.tls_front import TlsFront
+from harnesses import linear
 from harnesses.conftest import RECIPES, Host
 from harnesses.github import TOKEN, GitHub
+from harnesses.linear import Linear
 from harnesses.test_lalph_itself import LALPH, NODE, PROJECT
 
 # lalph runs it three times for an issue: to choose one, to work on it, and to review that. The
 # first issue's worker waits for the second one's, which makes sure that they run at once; then
 # each waits for the issue before, since lalph gives up where two push at the same time.
 CLAUDE = """#!PYTHON
-import json, os, pathlib, subprocess, sys, time, yaml
+import json, os, pathlib, re, subprocess, sys, time, yaml
 
 def until(name):
     deadline = time.monotonic() + 60
@@ -30,6 +34,9 @@ def until(name):
             sys.exit(name + " did not come")
         time.sleep(0.05)
 
+def number_of(issue):  # "#1" is GitHub's first, "ENG-1" is Linear's
+    return int(re.search("[0-9]+", issue["id"])[0])
+
 lalph = pathlib.Path(".lalph")
 task = lalph / "task.json"
 number = 0
@@ -37,10 +44,10 @@ if "choose the next task" in sys.argv[-1]:
     role = "chooser"
     open_ones = [one for one in yaml.safe_load((lalph / "prd.yml").read_text())
                  if one.get("state", "todo") == "todo"]
-    chosen = {"id": min(one["id"] for one in open_ones), "githubPrNumber": None}
-    number = int(chosen["id"][1:])
+    chosen = {"id": min(open_ones, key=number_of)["id"], "githubPrNumber": None}
+    number = number_of(chosen)
 else:
-    number = int(json.loads(task.read_text())["id"][1:])
+    number = number_of(json.loads(task.read_text()))
     is_done = pathlib.Path(f"file-{number}").exists()
     role = "reviewer" if is_done else "worker"
 with open("FOLDER/log", "a") as log:
@@ -65,12 +72,36 @@ case "$1 $2" in
 esac
 """
 
+_NONE = {"_tag": "None"}
+# What lalph asks its user for, a value a file, as it writes them itself.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "github": {
+        "config/github.accessToken": {"token": TOKEN},
+        "projects/p/github.projectFilter": _NONE,
+        "projects/p/github.labelFilter": _NONE,
+        "projects/p/github.autoMergeLabel": {"_tag": "Some", "value": "merge"},
+    },
+    "linear": {
+        # It has expired, so lalph asks for a fresh one.
+        "config/linear.accessToken": {
+            "token": "lin_oauth_expired",
+            "expiresAt": "2026-01-01T00:00:00.000Z",
+            "refreshToken": linear.REFRESH,
+        },
+        "projects/p/linear.selectedProjectId": linear.PROJECT,
+        "projects/p/linear.selectedTeamId": linear.TEAM,
+        "projects/p/linear.selectedLabelId": _NONE,
+        "projects/p/linear.selectedAutoMergeLabelId": {"_tag": "Some", "value": linear.LABEL},
+    },
+}
+
 
 class Tracked:
     """A repository with an origin, and its project in lalph."""
 
-    def __init__(self, host: Host, shell: str) -> None:
+    def __init__(self, host: Host, shell: str, source: str) -> None:
         self.host = host
+        self.source = source
         self.folder = host.path / "notes"
         (host.path / "trees").mkdir()
         self.folder.mkdir()
@@ -89,7 +120,6 @@ class Tracked:
         host.program("claude", claude)
 
     def _configure(self) -> None:
-        """What lalph asks its user for, a value a file, as it writes them itself."""
         lalph = self.host.repository / ".lalph"
         (lalph / "config").mkdir(parents=True)
         (lalph / "projects/p").mkdir(parents=True)
@@ -100,20 +130,16 @@ class Tracked:
             "reviewAgent": True,
             "targetBranch": {"_tag": "Some", "value": "origin/main"},
         }
-        none = {"_tag": "None"}
         for name, value in {
-            "config/settings.issueSource": "github",
+            "config/settings.issueSource": self.source,
             "config/settings.projects": [project],
-            "config/github.accessToken": {"token": TOKEN},
-            "projects/p/github.projectFilter": none,
-            "projects/p/github.labelFilter": none,
-            "projects/p/github.autoMergeLabel": {"_tag": "Some", "value": "merge"},
+            **SETTINGS[self.source],
         }.items():
             (lalph / name).write_text(json.dumps(value))
 
-    def run(self, github: GitHub, iterations: int, code: int = 0) -> str:
+    def run(self, tracker: GitHub | Linear, iterations: int, code: int = 0) -> str:
         authority = self.host.path / "authority.pem"
-        with TlsFront("api.github.com", github.address, "127.0.0.1", authority) as front:
+        with TlsFront(tracker.host, tracker.address, "127.0.0.1", authority) as front:
             self.host.environ |= {
                 "NODE_USE_ENV_PROXY": "1",
                 "NODE_EXTRA_CA_CERTS": str(authority),
@@ -131,21 +157,33 @@ class Tracked:
 
 
 @pytest.fixture(params=["/bin/bash", "/bin/dash"])
-def tracked(host: Host, request: pytest.FixtureRequest) -> Tracked:
-    return Tracked(host, request.param)
+def shell(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=["github", "linear"])
+def tracked(host: Host, shell: str, request: pytest.FixtureRequest) -> Tracked:
+    return Tracked(host, shell, request.param)
 
 
 @pytest.fixture
-def github(tracked: Tracked) -> Iterator[GitHub]:
-    with GitHub(range(1, 4), ["merge"], tracked.folder) as github:
-        yield github
+def tracker(tracked: Tracked) -> Iterator[GitHub | Linear]:
+    if tracked.source == "github":
+        with GitHub(range(1, 4), ["merge"], tracked.folder) as tracker:
+            yield tracker
+    else:
+        with Linear(tracked.folder) as tracker:
+            tracker.states |= {f"ENG-{number}": "Todo" for number in range(1, 4)}
+            yield tracker
 
 
-def test_three_issues_two_at_once_take_two_identities(tracked: Tracked, github: GitHub) -> None:
-    said = tracked.run(github, 3)
+def test_three_issues_two_at_once_take_two_identities(
+    tracked: Tracked, tracker: GitHub | Linear
+) -> None:
+    said = tracked.run(tracker, 3)
 
-    assert github.errors == []
-    assert {issue["state"] for issue in github.issues.values()} == {"closed"}, said
+    assert tracker.errors == []
+    assert tracker.done == 3, said
     files = tracked.host.git("ls-tree", "--name-only", "main", cwd=tracked.origin)
     assert {"file-1", "file-2", "file-3"} <= set(files.split())
     runs = tracked.runs()
@@ -160,14 +198,16 @@ def test_three_issues_two_at_once_take_two_identities(tracked: Tracked, github: 
     assert tracked.host.local.store.keys(of_identities=True).count() == 2
 
 
-def test_a_refusal_stops_lalph_and_the_issues_stay_open(tracked: Tracked, github: GitHub) -> None:
+def test_a_refusal_stops_lalph_and_the_issues_stay_open(
+    tracked: Tracked, tracker: GitHub | Linear
+) -> None:
     tracked.host.key.write_text("wrong")
 
-    said = tracked.run(github, 3, code=130)
+    said = tracked.run(tracker, 3, code=130)
 
     assert "ravi-init: error: " in said
     assert tracked.runs() == []
     assert tracked.host.emails() == {}
-    shown = [(issue["state"], issue["labels"]) for issue in github.issues.values()]
-    assert shown == [("open", [{"name": "merge"}])] * 3
+    assert tracker.errors == []
+    assert tracker.waiting == 3
     assert tracked.host.git("worktree", "list").count("\n") == 1

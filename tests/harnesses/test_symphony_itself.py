@@ -88,11 +88,10 @@ class Running:
 
 @pytest.fixture
 def symphony(host: Host) -> Iterator[Running]:
-    linear = Linear()
-    running = Running(host, linear)
-    yield running
-    running.close()
-    linear.close()
+    with Linear() as linear:
+        running = Running(host, linear)
+        yield running
+        running.close()
     assert linear.errors == []
 
 
