@@ -1,14 +1,14 @@
-"""`python -m bench`: run the cases, write `bench/results.json` and the tables of the page."""
+"""`python -m bench`: run the cases, write `bench/results.json`, and the page with its plots."""
 
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 
 import docker.errors
 
-from bench import samples, table
+from bench import plot, samples, table
 from bench.cases import (
     idle,
     image,
@@ -60,11 +60,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stderr.write(f"bench: error: {exc}\n  fix: make engine, and run it as root\n")
             return 69
     if given.results == RESULTS:
-        with open(PAGE, encoding="utf-8") as file:
-            page = table.put_into(file.read(), *samples.read(RESULTS))
-        with open(PAGE, "w", encoding="utf-8") as file:
-            file.write(page)
+        _write_page(*samples.read(RESULTS))
     return 0
+
+
+def _write_page(about: Mapping[str, object], cases: Mapping[str, Measured]) -> None:
+    with open(PAGE, encoding="utf-8") as file:
+        page = table.put_into(file.read(), about, cases)
+    with open(PAGE, "w", encoding="utf-8") as file:
+        file.write(page)
+    plot.write(os.path.join(os.path.dirname(PAGE), table.PLOTS), cases)
 
 
 def _measure(names: Sequence[str], options: Options, rounds: int, path: str) -> None:
@@ -85,7 +90,7 @@ def _measure(names: Sequence[str], options: Options, rounds: int, path: str) -> 
 def _run(name: str, world: World, rounds: int) -> Measured:
     case = CASES[name]
     settings = world.options.named(case.SETTINGS)
-    measured = Measured(title=case.TITLE, rounds=rounds, settings=settings, ratios=case.RATIOS)
+    measured = Measured(title=case.TITLE, rounds=rounds, settings=settings, ratios=[])
     with case.rivals(world) as rivals:
         order = list(rivals)
         for number in range(rounds):
@@ -98,6 +103,9 @@ def _run(name: str, world: World, rounds: int) -> Measured:
                 said = ", ".join(f"{key} {value:.3f}" for key, value in figures.items())
                 sys.stderr.write(f"{name} {number + 1}/{rounds} {rival}: {said}\n")
         measured.samples = {rival: measured.samples[rival] for rival in order}
+        # Without valgrind, no instructions are counted.
+        kept = measured.samples
+        measured.ratios = [one for one in case.RATIOS if one.measure in kept[one.of]]
     return measured
 
 

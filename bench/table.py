@@ -8,8 +8,9 @@ from bench.markdown import row
 from bench.samples import Measured
 
 BEGIN = "<!-- results: make bench -->"
+PLOTS = "plots"  # beside the page
 # By a measure's suffix: decimals and unit.
-_UNITS = {"s": (2, "s"), "ms": (2, "ms"), "mb": (2, "MB"), "n": (0, "")}
+_UNITS = {"s": (2, "s"), "ms": (2, "ms"), "mb": (2, "MB"), "n": (0, ""), "mi": (1, "M")}
 
 
 def put_into(page: str, about: Mapping[str, object], cases: Mapping[str, Measured]) -> str:
@@ -26,6 +27,12 @@ def tables(about: Mapping[str, object], cases: Mapping[str, Measured]) -> str:
     return "\n".join([*lines, ""])
 
 
+def amount(measure: str, figure: float) -> str:
+    """A figure with its unit: `1.20 s`."""
+    decimals, unit = _UNITS[measure.rpartition("_")[2]]
+    return f"{figure:.{decimals}f} {unit}".rstrip()
+
+
 def _case(name: str, case: Measured) -> Iterator[str]:
     settings = "".join(f", {key} {value}" for key, value in case.settings.items())
     load = f"{min(case.load):.1f} to {max(case.load):.1f}"
@@ -33,6 +40,8 @@ def _case(name: str, case: Measured) -> Iterator[str]:
     yield ""
     plural = "" if case.rounds == 1 else "s"
     yield f"`--case {name}`: {case.rounds} round{plural}, load average {load}{settings}."
+    yield ""
+    yield f"![{case.title}, as bars; the table has the figures]({PLOTS}/{name}.svg)"
     yield ""
     measures = list(dict.fromkeys(one for kept in case.samples.values() for one in kept))
     yield row(["", *(measure.rpartition("_")[0].replace("_", " ") for measure in measures)])
@@ -61,8 +70,6 @@ def _figure(measure: str, figures: Sequence[float] | None) -> str:
     """The median with its spread."""
     if not figures:
         return ""
-    decimals, unit = _UNITS[measure.rpartition("_")[2]]
-    middle, low, high = (
-        f"{one:.{decimals}f}" for one in (median(figures), min(figures), max(figures))
-    )
-    return f"{middle} {unit}".rstrip() + f" ({low} to {high})"
+    decimals, _ = _UNITS[measure.rpartition("_")[2]]
+    low, high = (f"{one:.{decimals}f}" for one in (min(figures), max(figures)))
+    return f"{amount(measure, median(figures))} ({low} to {high})"

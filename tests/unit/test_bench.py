@@ -1,10 +1,11 @@
 """The tables of `docs/performance.md` are those of `bench/results.json`, and say what it says."""
 
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
-from bench import samples, table
+from bench import plot, samples, table
 from bench.__main__ import CASES
 from bench.samples import Measured, Ratio
 from bench.world import Options
@@ -58,6 +59,27 @@ def test_a_table_has_medians_with_their_spread_and_ratios_of_both_kinds() -> Non
     assert "| tini | 10.00 s (5.00 to 30.00) |  |" in shown
     assert "| ours | 12.00 s (11.00 to 30.00) | 1.20 MB (1.10 to 3.00) |" in shown
     assert "| ours / tini | wall | **1.20** | 1.00 to 2.20 | 1.15 |" in shown
+
+
+def test_a_plot_has_a_bar_for_each_rival_with_its_spread() -> None:
+    drawn = ET.fromstring(plot.draw(measured()))  # noqa: S314 - drawn here
+
+    texts = [one.text for one in drawn.iterfind("{*}text")]
+    assert texts == ["A case: wall", "tini", "10.00 s", "ours", "12.00 s"]
+    bars = [(one.get("class"), float(one.attrib["width"])) for one in drawn.iterfind("{*}rect")]
+    spreads = [
+        (float(one.attrib["x2"]) - float(one.attrib["x1"])) for one in drawn.iterfind("{*}line")
+    ]
+    assert bars == [("rival", 120.0), ("ours", 144.0)]
+    assert spreads == pytest.approx([300.0, 228.0], abs=0.1)
+
+
+def test_the_plots_of_the_page_are_those_of_the_results() -> None:
+    _, cases = samples.read(RESULTS)
+    plots = ROOT / "docs" / table.PLOTS
+
+    drawn = {f"{name}.svg": plot.draw(case) for name, case in cases.items()}
+    assert {one.name: one.read_text(encoding="utf-8") for one in plots.iterdir()} == drawn
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
