@@ -105,6 +105,16 @@ class World:
             for volume in self.client.volumes.list(filters={"label": f"id.ravi.run={run}"}):
                 volume.remove()
 
+    def until_put_away(self) -> None:
+        """Until the engine has put away all containers, which have ended.
+
+        It answers a stop before that. An inspection waits for it.
+        """
+        there = self.client.api.containers(all=True, filters={"label": LABEL})
+        for one in there:
+            if self.client.api.inspect_container(one["Id"])["State"]["Running"]:
+                raise RuntimeError(f"{one['Names']} runs after its stop")
+
     def run(self) -> str:
         """The name of the run whose agents are there."""
         return str(self._containers()[0].labels["id.ravi.run"])

@@ -36,6 +36,7 @@ def rivals(world: World) -> Iterator[Mapping[str, Callable[[], Mapping[str, floa
             engine_s = world.meter.engine_s()
             began = time.monotonic()
             launcher_s = Program(command, environ).finish().cpu_s
+            world.until_put_away()
             wall_s = time.monotonic() - began
             engine_s = world.meter.engine_s() - engine_s
             world.clear()

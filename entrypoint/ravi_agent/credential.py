@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _FILE_LIMIT = 256 * 1024  # bytes; a config.json has some hundred
 _TOKEN_LIMIT = 16 * 1024  # characters
+_EXPORT = "export RAVI_MANAGEMENT_KEY_FILE=/path/to/key"
 
 
 class Credential:
@@ -135,7 +136,7 @@ def no_container_credential() -> SettingsError:
     return SettingsError(
         "no management key",
         f"RAVI_MANAGEMENT_KEY_FILE is not set and {contract.MANAGEMENT_KEY_PATH} does not exist",
-        f"docker run -v /path/to/key:{contract.MANAGEMENT_KEY_PATH}:ro …",
+        f"docker run -v /path/to/key:{contract.MANAGEMENT_KEY_PATH}:ro …, or on a host: {_EXPORT}",
     )
 
 
@@ -144,11 +145,10 @@ def no_host_credential(*, can_be_local: bool = False) -> SettingsError:
 
     can_be_local: the command has `--local`.
     """
-    fix = "export RAVI_MANAGEMENT_KEY_FILE=/path/to/key"
     return SettingsError(
         "no management key",
         "it is in no RAVI_ variable, ~/.ravi/config.json or ~/.ravi/auth.json",
-        f"{fix}, or add --local to try without an account" if can_be_local else fix,
+        f"{_EXPORT}, or add --local to try without an account" if can_be_local else _EXPORT,
     )
 
 

@@ -1,11 +1,14 @@
 """What commands and launchers tell each other of a run through its engine."""
 
+import contextlib
+import itertools
 import json
 import os
 import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import docker
 import pytest
@@ -55,6 +58,35 @@ def test_a_live_launcher_starts_nothing_more_once_its_run_is_stopped(
     assert len(containers(client, run_name)) == 1
     assert list(states(environ, run_name).values()) == ["exited"] + ["stopped"] * 3
     launch(environ, "wait", run_name, code=1)
+
+
+# It ends some time after SIGTERM: once the test lets it.
+HELD = """
+trap 'until [ -e /gate/open ]; do sleep 0.1; done; exit 3' TERM
+touch /gate/up-$TASK_INDEX
+while :; do sleep 0.1; done
+"""
+
+
+def test_a_stop_signals_every_agent_although_none_has_ended(
+    environ: dict[str, str], run_name: str, client: docker.DockerClient, launching: Launching
+) -> None:
+    with tempfile.TemporaryDirectory() as gate:
+        os.chmod(gate, 0o777)  # noqa: S103 - the agents are of another user
+        flags = ["--count", "12", "--detach", "--name", run_name, "--volume", f"{gate}:/gate"]
+        launch(environ, *flags, "--", "sh", "-c", HELD)
+        while len(os.listdir(gate)) < 12:
+            assert [one.status for one in containers(client, run_name)] == ["running"] * 12
+        filters = {"event": "kill", "label": f"{contract.LABEL_RUN}={run_name}"}
+        with contextlib.closing(client.events(decode=True, filters=filters)) as events:
+            stopping = launching([LAUNCH, "stop", run_name], environ)
+            signalled = {event["Actor"]["ID"] for event in itertools.islice(events, 12)}
+        Path(gate, "open").touch()
+        stopping.communicate(timeout=60)
+
+    there = containers(client, run_name)
+    assert signalled == {one.id for one in there}
+    assert [one.attrs["State"]["ExitCode"] for one in there] == [3] * 12
 
 
 def test_a_stopped_run_continues_when_somebody_resumes_it(

@@ -41,6 +41,19 @@ def test_a_detached_run_goes_on_and_is_found_by_its_name(
     assert "no container of it" in launch(environ, "ps", run_name, code=64).stderr
 
 
+def test_a_quiet_detached_run_says_why_its_agents_did_not_start(
+    environ: dict[str, str], run_name: str, service: LocalRavi
+) -> None:
+    service.faults.append(Fault(method="POST", path="/api/identities/", status=402))
+
+    flags = ["--count", "2", "--name", run_name, "--detach", "--quiet"]
+    done = launch(environ, *flags, *SLEEP, code=1)
+
+    assert done.stdout == f"{run_name}\n"
+    cause, *_ = [line for line in done.stderr.splitlines() if " x " in line]
+    assert "402" in cause
+
+
 def test_waiting_for_a_detached_run_gives_its_success(
     environ: dict[str, str], run_name: str
 ) -> None:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from ravi_agent.errors import UsageError
 from ravi_agent.launcher.docker.driver import driver_of
@@ -23,6 +23,8 @@ from ravi_agent.launcher.model.lines import Lines
 from ravi_agent.launcher.model.request import LogOptions
 
 _AT_ONCE = 16
+_STOPS_AT_ONCE = 8  # an engine that takes down more at the same time is slower at it
+_SLOW_S = 0.25
 _LOOK_AGAIN_S = 2.0
 _KILL_S = 10  # an engine that has much to do takes its time for SIGKILL, too
 
@@ -53,8 +55,8 @@ def print_logs(engine: DockerEngine, found: Sequence[ContainerStatus], options: 
 def stop(engine: DockerEngine, run: str, found: Sequence[ContainerStatus], *, grace_s: int) -> None:
     """Have no more of them started, and those that run stopped.
 
-    SIGTERM goes to all at once, and SIGKILL to what still runs `grace_s` seconds later. A launcher
-    that drives the run hears of it and obeys; what it was about to start is stopped as well.
+    SIGKILL goes to what still runs `grace_s` seconds after SIGTERM. A launcher that drives the run
+    hears of it and obeys; what it was about to start is stopped as well.
     """
     is_whole = len(found) == found[0].count
     ask_stop(engine, run, None if is_whole else [one.task for one in found], grace_s=grace_s)
@@ -90,12 +92,13 @@ def _signalled(
             for one in there
             if (still_runs(engine, one) if one.id in ended else one.is_running)
         }
-        fresh = left - signalled
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            list(pool.map(engine.kill, fresh, [signal] * len(fresh)))
-        signalled |= fresh
         if not left:
             return True
+        if fresh := left - signalled:
+            ended |= _signal(engine, fresh, signal, events, is_paced=wait_s > 0)
+            left -= ended
+            signalled |= fresh
+            deadline = time.monotonic() + wait_s
         until = min(deadline, time.monotonic() + _LOOK_AGAIN_S)
         while left and (timeout_s := until - time.monotonic()) > 0:
             with contextlib.suppress(queue.Empty):
@@ -103,6 +106,36 @@ def _signalled(
                 left -= ended
         if left and time.monotonic() >= deadline:
             return False
+
+
+def _signal(
+    engine: DockerEngine,
+    containers: AbstractSet[str],
+    signal: str,
+    events: "queue.SimpleQueue[Event]",
+    *,
+    is_paced: bool,
+) -> AbstractSet[str]:
+    """Send a signal to all; those that have ended meanwhile.
+
+    is_paced: to a few at first, and to the next as these end. Twice as many may run on each time
+    that none has ended for a moment, so that agents use their time to stop together.
+    """
+    waiting, ended = list(containers), set[str]()
+    at_once = _STOPS_AT_ONCE if is_paced else len(waiting)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        calls: list[Future[None]] = []
+        while waiting:
+            while waiting and len(calls) - len(ended) < at_once:
+                calls.append(pool.submit(engine.kill, waiting.pop(), signal))
+            if waiting:
+                try:
+                    ended |= _ended(events.get(timeout=_SLOW_S)) & containers
+                except queue.Empty:
+                    at_once *= 2
+        for call in calls:
+            call.result()
+    return ended
 
 
 def _ended(event: Event) -> frozenset[str]:

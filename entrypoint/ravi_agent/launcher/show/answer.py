@@ -37,9 +37,12 @@ if TYPE_CHECKING:
 
 def exit_code_of(agents: Sequence[Agent], *, is_detached: bool) -> int:
     """0 if every agent ended with 0, or runs where the launcher does not wait for the end."""
+    return EXIT_AGENTS_FAILED if _unsuccessful(agents, is_detached=is_detached) else 0
+
+
+def _unsuccessful(agents: Sequence[Agent], *, is_detached: bool) -> Sequence[Agent]:
     good = {State.RUNNING} if is_detached else set()
-    is_good = all(agent.is_success or agent.state in good for agent in agents)
-    return 0 if is_good else EXIT_AGENTS_FAILED
+    return [agent for agent in agents if not (agent.is_success or agent.state in good)]
 
 
 class Answer:
@@ -141,10 +144,11 @@ class Answer:
         self._out.flush()
 
     def _show_failures(self, agents: Sequence[Agent], wall_s: float) -> None:
-        lines = []
-        if not self._request.is_detached:
+        is_detached = self._request.is_detached
+        lines = failures(_unsuccessful(agents, is_detached=is_detached))
+        if not is_detached:
             result = report(self._plan, agents, wall_s, self._backend)
-            lines += [*failures(agents), summary_line(result)]
+            lines.append(summary_line(result))
         if not self._plan.flow.is_removing and any(agent.container for agent in agents):
             what, flag = "containers stay", ""
             if self._backend != "docker":
