@@ -53,6 +53,13 @@ def admitted(cluster: Cluster, one: Object) -> Object:
     return spec
 
 
+def refused(cluster: Cluster, one: Object) -> str:
+    """Why the server would not take the pod; empty where it would."""
+    create = ("create", "--dry-run=server", "-o", "json", "-f", "-")
+    said = cluster.kubectl(*create, stdin=json.dumps(one), code=None)
+    return "" if said.startswith("{") else said
+
+
 @pytest.fixture
 def policy(cluster: Cluster, launcher: Launcher, service: LocalRavi) -> Iterator[None]:
     """The policy in force in the test's namespace, with the key and the service's address."""
@@ -63,7 +70,8 @@ def policy(cluster: Cluster, launcher: Launcher, service: LocalRavi) -> Iterator
     )
     cluster.kubectl("create", "configmap", "ravi", f"--from-literal=RAVI_API_URL={service.url}")
     end = time.monotonic() + 60
-    while "initContainers" not in admitted(cluster, pod()):  # the server reads it a moment later
+    # The server reads either policy a moment later.
+    while "initContainers" not in admitted(cluster, pod()) or not refused(cluster, pod(phone="no")):
         assert time.monotonic() < end
     yield
     rendered = run_ravi_launch(launcher.environ, *flags)

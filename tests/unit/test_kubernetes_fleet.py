@@ -6,6 +6,7 @@ know, and every test fails whose requests no Kubernetes would have understood.
 
 import copy
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -452,7 +453,13 @@ def test_a_version_that_is_forgotten_is_listed_anew(
     fleet, _ = carry_out(api, make_plan(2), until_ready=True)
     controllers.close()
     fake.cluster.forget()
-    play(lambda _index, _attempt: Outcome())
+
+    def once_listed_anew(_index: int, _attempt: int) -> Outcome:
+        while fake.called("list", "pods") < 3:
+            time.sleep(0.01)
+        return Outcome()
+
+    play(once_listed_anew)
     fake.faults.append(Fault("watch", "pods", 410, "Expired", "too old resource version"))
     fake.faults.append(Fault("watch", "jobs", 410, "Expired", "too old resource version"))
     for pod in [one for (kind, _, _), one in fake.cluster.objects.items() if kind == "pods"]:
