@@ -63,8 +63,8 @@ ROWS = (
         "stop-at-start",
         probes.stops_at_start,
         "A stop right after the start is not lost",
-        "`docker stop` as soon as `docker start` returns ends the container with 143, each time;"
-        " the others may lose one of three",
+        "`docker stop` as soon as `docker start` returns ends the container with 143; one of three"
+        " may come before the program that is PID 1, and is lost",
     ),
     Row(
         "orphans", probes.reaping, "Orphans are reaped", "50, one after the other, leave no zombie"
