@@ -227,7 +227,7 @@ def test_long_lines_and_progress_are_shown_as_they_were_written(
         assert "\ufffd" not in long or text is logs.stdout
         assert "100%" in lines
         assert "50%" not in lines
-        # What the entrypoint says at the end may come before the end of the line in the engine's log,
-        # which has no order between the two streams.
+        # What the entrypoint says at the end may come before the end of the line: the engine's log
+        # has no order between the two streams.
         assert sum(one.count("x") for one in lines if "xx" in one) == 5_000_000
         assert text is logs.stdout or {*"".join(one for one in lines if "xx" in one)} == {"x"}
