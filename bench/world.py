@@ -110,10 +110,9 @@ class World:
 
         It answers a stop before that. An inspection waits for it.
         """
-        there = self.client.api.containers(all=True, filters={"label": LABEL})
-        for one in there:
-            if self.client.api.inspect_container(one["Id"])["State"]["Running"]:
-                raise RuntimeError(f"{one['Names']} runs after its stop")
+        for one in self._containers():  # each of them inspected
+            if one.attrs["State"]["Running"]:
+                raise RuntimeError(f"{one.name} runs after its stop")
 
     def run(self) -> str:
         """The name of the run whose agents are there."""
