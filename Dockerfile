@@ -24,7 +24,7 @@ COPY entrypoint/ravi_agent /opt/ravi/lib/ravi_agent
 COPY images/base/bin /opt/ravi/bin
 # For agents: a skill file, and waiting for a code in Python and JavaScript.
 COPY images/base/share /opt/ravi/share
-COPY images/base/setup /opt/ravi/setup
+COPY images/base/setup images/base/compile.py /opt/ravi/
 # Compiled here, and trusted at start: no agent waits for a comparison of time stamps.
 RUN rm -rf /opt/ravi/lib/ravi_agent/launcher /opt/ravi/lib/ravi_agent/local \
     && /opt/ravi/setup \

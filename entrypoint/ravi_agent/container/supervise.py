@@ -83,6 +83,10 @@ def _supervise(options: Options, environment: dict[str, str]) -> int:
         from ravi_agent.container.exec_error import no_process  # no agent has run yet
 
         return no_process(exc).leave(options.command[0], log)
+    if "ravi_agent.packed" in sys.modules:
+        from ravi_agent.packed import forget_packed
+
+        forget_packed()
     try:
         os.chdir("/")  # so that what is mounted at the agent's directory can be unmounted
     except OSError as exc:
