@@ -4,6 +4,7 @@ The kernel refuses the calls, by a seccomp filter, with what such file systems a
 """
 
 import errno
+import json
 import os
 import platform
 import subprocess
@@ -80,6 +81,33 @@ def init(environ: dict[str, str], refused: dict[str, int], workspace: Path, code
     return done.stderr
 
 
+def start(environ: dict[str, str], refused: dict[str, int], workspace: Path, code: int = 0) -> str:
+    """A start that is handed its identity, which is paid for by then."""
+    identity = {
+        "uuid": "676537bf-26ca-46bd-8c84-fbb5acbafa53",
+        "name": "task-1",
+        "email": "task-1@ravi-local.test",
+        "created_at": "2026-01-01T00:00:00Z",
+        "key": "ravi_id_0123456789abcdef0123456789abcdef",
+    }
+    settings = {
+        "RAVI_HANDOVER": "stdin",
+        "RAVI_IDENTITY_NAME": "task-1",
+        "RAVI_AGENT_USER": str(os.geteuid()),
+    }
+    done = subprocess.run(
+        filtered(refused, BIN / "ravi-entrypoint", "true"),
+        env={**environ, **settings, "RAVI_WORKSPACE": str(workspace)},
+        input=json.dumps({"identity": identity}) + "\n",
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    return done.stderr
+
+
 LACKS = [errno.EBADF, errno.ENOLCK, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS]
 
 
@@ -128,6 +156,16 @@ def test_a_disk_that_fails_is_found_before_anything_is_paid_for(
 
     assert "Input/output error" in said
     assert local.store.identities() == []
+    assert not (tmp_path / "work/.ravi").exists()
+
+
+@pytest.mark.parametrize("call", ["flock", "fsync", "fchmod"])
+def test_a_disk_that_fails_is_said_where_the_identity_is_handed_over(
+    environ: dict[str, str], tmp_path: Path, call: str
+) -> None:
+    said = start(environ, {call: errno.EIO}, tmp_path / "work", code=73)
+
+    assert "Input/output error" in said
     assert not (tmp_path / "work/.ravi").exists()
 
 
@@ -205,3 +243,19 @@ def test_where_everything_shows_0777_every_start_works_and_the_first_says_so(
     assert "fix: mount a volume" in first
     assert second == ""
     assert len(local.store.identities()) == 1
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not os.access("/dev/fuse", os.W_OK), reason="no FUSE for this user"
+)
+@pytest.mark.parametrize("calls", [("flock",), ("flock", "fcntl")], ids=" ".join)
+def test_a_start_that_is_handed_its_identity_says_once_what_is_lacking(
+    environ: dict[str, str], shown_open: Path, calls: tuple[str, ...]
+) -> None:
+    refused = dict.fromkeys(calls, errno.ENOSYS)
+
+    said = start(environ, refused, shown_open)
+
+    assert said.count("keeps no modes") == 1
+    assert said.count("has no locks") == ("fcntl" in calls)
+    assert "keeps no modes" not in start(environ, refused, shown_open)

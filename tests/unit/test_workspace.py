@@ -344,6 +344,21 @@ def test_a_link_that_stands_where_a_file_goes_is_replaced_not_followed(
     assert load_any(workspace)
 
 
+def test_a_claim_for_what_is_paid_for_tries_nothing(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fifty containers that start at once would each write all files twice."""
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    with Claim(str(workspace)) as claim:
+        assert claim.is_free(is_paid=True)
+        assert synced == []
+
+        claim.save(make_identity(), api_url=API_URL)
+        assert len(synced) == len(ALL) + 2  # and `.ravi/`, and the workspace
+        assert load_any(workspace)
+
+
 LIMITED = """
 import resource, sys
 from ravi_agent.errors import WorkspaceError

@@ -64,10 +64,11 @@ def provision_workspace(
     prepare_directory(settings.workspace, user)
     from ravi_agent.workspace.claim import Claim
 
+    given = handover.identity if handover else None
     with ActingAs(user), Claim(settings.workspace) as claim:
-        _hold(claim, deadline, watch)
-        for what, fix in claim.warnings:
-            log.warning(what, fix)
+        _hold(claim, deadline, watch, is_paid=given is not None)
+        _warn(claim.warnings, log)
+        known = len(claim.warnings)
         identity = load_provisioned(settings, None)  # by whoever held the claim before
         if identity and (refused_key is None or identity.key != refused_key):
             return identity, FOUND
@@ -75,8 +76,8 @@ def provision_workspace(
         if files:
             files.prove_writable()
         _exclude_from_git(settings.workspace, files.missing() if files else [], log)
-        if handover and handover.identity:
-            identity, origin = _accept(handover.identity, settings), HANDED_OVER
+        if given:
+            identity, origin = _accept(given, settings), HANDED_OVER
         else:
             credential = credential or (handover.credential if handover else None)
             is_fresh = bool(handover and handover.is_fresh)
@@ -99,6 +100,7 @@ def provision_workspace(
             claim.save(identity, api_url=settings.api_url, has_api_key=settings.is_api_key_exported)
             if files:
                 files.write(identity)
+        _warn(claim.warnings[known:], log)
     return identity, origin
 
 
@@ -164,10 +166,15 @@ def _credential_files(settings: Settings) -> "CredentialFiles | None":
     return CredentialFiles(settings.workspace, settings.credential_files)
 
 
-def _hold(claim: "Claim", deadline: float, watch: StopWatch) -> None:
+def _warn(warnings: list[tuple[str, str]], log: "Log") -> None:
+    for what, fix in warnings:
+        log.warning(what, fix)
+
+
+def _hold(claim: "Claim", deadline: float, watch: StopWatch, *, is_paid: bool = False) -> None:
     while True:
         with watch.uninterrupted:  # what it tries is removed again
-            if claim.is_free():
+            if claim.is_free(is_paid=is_paid):
                 return
         if time.monotonic() > deadline:
             raise WorkspaceError(

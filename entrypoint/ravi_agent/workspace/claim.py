@@ -36,8 +36,8 @@ class Claim:
     """An exclusive hold on a workspace that is about to be provisioned.
 
     The lock is on the workspace directory itself where the file system lets it be, so it leaves no
-    file and ends with whoever holds it. `warnings`: what the file system lacks, known once the
-    claim is free.
+    file and ends with whoever holds it. `warnings`: what the file system lacks, as far as it was
+    used.
     """
 
     def __init__(self, path: str) -> None:
@@ -63,16 +63,17 @@ class Claim:
         self._lock.close()
         os.close(self._root)
 
-    def is_free(self) -> bool:
+    def is_free(self, *, is_paid: bool = False) -> bool:
         """Take the lock if nobody has it; what a killed holder began is removed.
 
         Does all that saving does, on that file system, and removes it again: raises WorkspaceError
-        where `.ravi` could not be filled, before anything is paid for.
+        where `.ravi` could not be filled, before anything is paid for. is_paid: the identity is
+        there already, so that saving it is the first to fail.
         """
         try:
             if not self._lock.take():
                 return False
-            self._prove_writable()
+            self._prove_writable(is_tried=not is_paid)
         except OSError as exc:
             raise trust.not_writable(self.path, exc) from exc
         if self._lock.is_missing:
@@ -80,29 +81,34 @@ class Claim:
             self.warnings.append((what, "start one agent at a time in it, or mount another volume"))
         return True
 
-    def _prove_writable(self) -> None:
+    def _prove_writable(self, *, is_tried: bool) -> None:
         ravi_dir = os.path.join(self.path, contract.RAVI_DIR)
         try:
             folder = os.open(contract.RAVI_DIR, trust.OPEN_DIR, dir_fd=self._root)
         except FileNotFoundError:
             remove_dir(_RENAMED, self._root)
-            self._fill_new(_TRIAL)
-            # The rename that makes it the workspace's, to and fro.
-            os.rename(contract.STAGING_DIR, _RENAMED, **self._both())
-            os.rename(_RENAMED, contract.STAGING_DIR, **self._both())
-            sync(self._root)
-            remove_dir(contract.STAGING_DIR, self._root)
+            if is_tried:
+                self._try_new()
             return
         except OSError as exc:
             raise trust.unreadable(ravi_dir, exc) from exc
         try:
             trust.check_folder(self.path, folder)
             trust.check_fillable(self.path, folder)
-            self._fill(folder, {f".{name}.try": text for name, text in _TRIAL.items()})
-            for name in _TRIAL:
-                _unlink(f".{name}.try", folder)
+            if is_tried:
+                self._fill(folder, {f".{name}.try": text for name, text in _TRIAL.items()})
+                for name in _TRIAL:
+                    _unlink(f".{name}.try", folder)
         finally:
             os.close(folder)
+
+    def _try_new(self) -> None:
+        self._fill_new(_TRIAL)
+        # The rename that makes it the workspace's, to and fro.
+        os.rename(contract.STAGING_DIR, _RENAMED, **self._both())
+        os.rename(_RENAMED, contract.STAGING_DIR, **self._both())
+        sync(self._root)
+        remove_dir(contract.STAGING_DIR, self._root)
 
     def save(self, identity: "Identity", *, api_url: str, has_api_key: bool = True) -> None:
         """Make the workspace a provisioned one: files synced, all of them or none.
@@ -149,9 +155,12 @@ class Claim:
         ]
         is_private.append(set_mode(folder, 0o750 if is_shared else 0o700))
         sync(folder)
-        if not all(is_private) and not self.warnings:
-            what = f"{self.path} keeps no modes: whoever reaches it can read the identity's key"
-            self.warnings.append((what, "mount a volume of the engine at the workspace"))
+        warning = (
+            f"{self.path} keeps no modes: whoever reaches it can read the identity's key",
+            "mount a volume of the engine at the workspace",
+        )
+        if not all(is_private) and warning not in self.warnings:
+            self.warnings.append(warning)
 
 
 def exclude_from_git(path: str, *files: str) -> None:
