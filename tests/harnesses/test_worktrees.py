@@ -48,6 +48,23 @@ def test_only_identities_of_trees_that_are_gone_with_their_branch_are_deleted(ho
     assert sorted(names) == ["task-elsewhere", "task-paused", "task-there"]
 
 
+def test_a_branch_that_was_renamed_is_the_same_branch(host: Host) -> None:
+    """vibe-kanban renames one in its window, and an agent may in its work tree."""
+    tree = add(host, "renamed", "-b", "first")
+    host.git("branch", "-m", "first", "second")
+    host.git("-C", tree, "branch", "-m", "third")
+    host.git("worktree", "remove", tree)
+    host.git("branch", "another")
+    host.git("branch", "-m", "another", "other")
+
+    assert reap(host, "--force") == "0 identities\n"
+    assert set(host.emails()) == {"task-renamed"}
+
+    host.git("branch", "-D", "third")
+    assert reap(host, "--force").endswith("deleted 1 identities\n")
+    assert not host.emails()
+
+
 def test_the_ledger_has_a_line_for_each_and_no_key(host: Host) -> None:
     with ThreadPoolExecutor(6) as pool:
         paths = list(pool.map(lambda n: add(host, f"t{n}", "--detach"), range(6)))

@@ -1,6 +1,8 @@
 """`ravi-init --harness`: settings that keep what they have, and get it back."""
 
 import json
+import os
+import pwd
 import stat
 import subprocess
 from pathlib import Path
@@ -8,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ravi_agent.container.harness import HARNESSES
+from ravi_agent.container.harness import HARNESSES, settings_path
 from ravi_agent.local.server import LocalRavi
 from ravi_agent.workspace import json_merge
 from unit.test_release import BIN, environ
@@ -22,7 +24,11 @@ SHIPPED = {
 }
 # What each tool starts with where it finds no file, at the version that the recipe was made for.
 DEFAULTS: dict[str, Any] = {
-    "claude-squad": {"auto_yes": False, "daemon_poll_interval": 1000},
+    "claude-squad": {
+        "auto_yes": False,
+        "daemon_poll_interval": 1000,
+        "branch_prefix": f"{pwd.getpwuid(os.getuid()).pw_name.lower()}/",
+    },
     "claude-code": {},
     "lalph": [{"id": "default", "cliAgent": "claude", "extraArgs": [], "sourceMetadata": {}}],
     "vibe-kanban": {
@@ -72,8 +78,9 @@ class Tool:
         self.environ = environ
         self.repository = path / "repository"
         self.repository.mkdir()
-        home = environ["HOME"]
-        self.file = self.repository / HARNESSES[name].path.replace("~", home, 1)
+        self.file = self.repository / HARNESSES[name].path
+        if not HARNESSES[name].path.startswith("."):
+            self.file = Path(settings_path(HARNESSES[name], environ))
 
     def run(self, *flags: str, code: int = 0) -> str:
         arguments = ("--harness", self.name, *flags)
@@ -125,6 +132,60 @@ def test_a_new_file_has_the_tool_s_own_defaults_and_is_the_recipe_that_is_shippe
     if tool.name in SHIPPED:
         assert tool.settings() == json.loads((RECIPES / SHIPPED[tool.name]).read_text())
     assert not local.requests.entries
+
+
+# What a file has beside the part that a recipe changes, which each tool then has not.
+PARTS: dict[str, list[Any]] = {
+    "claude-squad": [{}, {"profiles": None}, {"default_program": "codex", "auto_yes": True}],
+    "claude-code": [{}, {"model": "opus"}],
+    "lalph": [[], [{"id": "fast", "cliAgent": "codex", "commandPrefix": []}]],
+    # As the tool writes it once somebody has chosen a model, and with a variant of somebody's.
+    "vibe-kanban": [
+        {},
+        {"executors": {}},
+        {"executors": {"CLAUDE_CODE": {"recently_used_models": {"DEFAULT": ["opus"]}}}},
+        {"executors": {"CLAUDE_CODE": {"MINE": {"CLAUDE_CODE": {"plan": True}}}}},
+        {"executors": {"CODEX": {"DEFAULT": {"CODEX": {}}}}},
+    ],
+}
+
+
+def test_a_file_without_the_part_that_is_changed_gets_the_tool_s_own_too(tool: Tool) -> None:
+    for settings in PARTS[tool.name]:
+        tool.write(settings)
+
+        tool.run()
+        assert holds(tool.settings(), HARNESSES[tool.name].ours)
+        replaced = {"auto_yes"} if isinstance(settings, dict) and "auto_yes" in settings else set()
+        lacking = json_merge.merge(json.loads(json.dumps(tool.settings())), DEFAULTS[tool.name])
+        assert {change["at"][-1] for change in lacking} <= replaced
+
+        tool.run("--undo")
+        assert tool.settings() == settings
+
+
+def test_a_profile_that_somebody_has_made_is_not_added_to(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    tool = Tool("vibe-kanban", environ, tmp_path)
+    tool.write(OWN["vibe-kanban"])
+
+    tool.run()
+
+    assert "dangerously_skip_permissions" not in tool.file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("value", "is_followed"), [("data", False), ("", False), ("/tmp/data", True)]
+)
+def test_vibe_kanban_s_data_are_where_the_user_says(
+    environ: dict[str, str], value: str, is_followed: bool
+) -> None:
+    """Its library ignores a path that is not absolute, as the specification says."""
+    path = settings_path(HARNESSES["vibe-kanban"], {**environ, "XDG_DATA_HOME": value})
+
+    folder = value if is_followed else f"{environ['HOME']}/.local/share"
+    assert path == f"{folder}/vibe-kanban/profiles.json"
 
 
 def test_what_is_there_stays_and_comes_back_whole(tool: Tool) -> None:

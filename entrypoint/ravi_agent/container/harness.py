@@ -4,10 +4,10 @@ The user's file keeps all it has. What was changed is recorded on the host, besi
 that `--undo` finds it whoever has edited the file since.
 """
 
-import getpass
 import hashlib
 import json
 import os
+import pwd
 import re
 import sys
 from argparse import ArgumentParser
@@ -24,13 +24,18 @@ _INDENTED = re.compile(rb"^([ \t]+)\S", re.MULTILINE)
 _RECORDS = "ravi/harnesses"
 _ENV = '. "$HOME/.config/ravi.env" && '
 _INIT = f'{_ENV}ravi-init --workspace "$PWD" --key auto'
+_DATA_HOME = "$XDG_DATA_HOME"  # the XDG Base Directory Specification's
 _CLAUDE_SQUAD = "exec claude-squad-agent claude"
 
 
 class Harness:
-    """Where a tool's settings are, and what the recipe adds; `defaults` for a file that is new."""
+    """Where a tool's settings are, and what the recipe adds to them.
 
-    def __init__(self, path: str, ours: Any, defaults: Any = None) -> None:
+    defaults: parts of a file that the tool has itself, and takes from nowhere else where a file
+    or, in it, one beside it is there. Each is where it is, as keys and as names of items, and what.
+    """
+
+    def __init__(self, path: str, ours: Any, *defaults: tuple[list[Any], Any]) -> None:
         self.path = path
         self.ours = ours
         self.defaults = defaults
@@ -40,12 +45,23 @@ def _hook(command: str, **more: object) -> list[object]:
     return [{"hooks": [{"type": "command", "command": command, **more}]}]
 
 
+def _branch_prefix() -> str:
+    """What Claude Squad would write into a new file."""
+    try:
+        return f"{pwd.getpwuid(os.getuid()).pw_name.lower()}/"
+    except KeyError:
+        return "session/"
+
+
 HARNESSES = {
-    # Its own defaults are those of config/config.go:92 of v1.0.17; a file replaces all of them.
+    # Its own defaults: config/config.go:92 of v1.0.17. What a file leaves out is zero or "".
     "claude-squad": Harness(
         "~/.claude-squad/config.json",
         {"default_program": "ravi", "profiles": [{"name": "ravi", "program": _CLAUDE_SQUAD}]},
-        {"default_program": "claude", "auto_yes": False, "daemon_poll_interval": 1000},
+        (["default_program"], "claude"),
+        (["auto_yes"], False),
+        (["daemon_poll_interval"], 1000),
+        (["branch_prefix"], _branch_prefix),
     ),
     "claude-code": Harness(
         ".claude/settings.json",
@@ -57,24 +73,25 @@ HARNESSES = {
                 "UserPromptSubmit": _hook(f"{_ENV}ravi-entrypoint -- true || exit 2"),
             }
         },
-        {},
     ),
     "lalph": Harness(
         ".lalph/config/settings.cliAgentPresets",
         [{"id": "default", "commandPrefix": ["env", "ravi-entrypoint", "--"]}],
-        [
+        (
+            [["id", "default"]],
             {
                 "id": "default",
                 "cliAgent": "claude",
                 "commandPrefix": [],
                 "extraArgs": [],
                 "sourceMetadata": {},
-            }
-        ],
+            },
+        ),
     ),
-    # Its own defaults: crates/executors/default_profiles.json of v0.1.44.
+    # Its own defaults: crates/executors/default_profiles.json of v0.1.44. A file replaces each
+    # profile that it has (profile.rs:338), and has one once somebody has chosen a model.
     "vibe-kanban": Harness(
-        "~/.local/share/vibe-kanban/profiles.json",
+        f"{_DATA_HOME}/vibe-kanban/profiles.json",
         {
             "executors": {
                 "CLAUDE_CODE": {
@@ -88,11 +105,10 @@ HARNESSES = {
                 }
             }
         },
-        {
-            "executors": {
-                "CLAUDE_CODE": {"DEFAULT": {"CLAUDE_CODE": {"dangerously_skip_permissions": True}}}
-            }
-        },
+        (
+            ["executors", "CLAUDE_CODE", "DEFAULT"],
+            {"CLAUDE_CODE": {"dangerously_skip_permissions": True}},
+        ),
     ),
 }
 
@@ -121,8 +137,7 @@ def configure(parser: ArgumentParser, argv: list[str], environ: Mapping[str, str
             "there is a recipe for " + ", ".join(HARNESSES),
             "--harness claude-squad",
         )
-    home = environ.get("HOME") or "/"
-    path = os.path.realpath(harness.path.replace("~", home, 1))
+    path = settings_path(harness, environ)
     try:
         _configure(given.harness, harness, path, environ, given)
     except OSError as exc:
@@ -132,6 +147,16 @@ def configure(parser: ArgumentParser, argv: list[str], environ: Mapping[str, str
             f"give it to your user, or add what --harness {given.harness} --print shows",
         ) from exc
     return 0
+
+
+def settings_path(harness: Harness, environ: Mapping[str, str]) -> str:
+    """Where the settings really are; in the current directory, if they are a project's."""
+    home = environ.get("HOME") or "/"
+    data_home = environ.get("XDG_DATA_HOME") or ""
+    if not data_home.startswith("/"):  # which the specification says to ignore
+        data_home = f"{home}/.local/share"
+    path = harness.path.replace(_DATA_HOME, data_home, 1).replace("~", home, 1)
+    return os.path.realpath(path)
 
 
 def _configure(
@@ -148,9 +173,12 @@ def _configure(
         json_merge.undo(settings, changes)
         changes = []
     else:
-        if settings is None:
-            settings = json.loads(json.dumps(_defaults(name, harness)))
+        is_new = settings is None
+        if is_new:
+            settings = type(harness.ours)()
         try:
+            added = _add_defaults(harness, settings)
+            changes += [] if is_new else added  # the tool would not have them without the file
             changes += json_merge.merge(settings, _ours(name, harness, settings))
         except json_merge.ShapeError as exc:
             raise _not_understood(path, f"{str(exc)!r} of ") from exc
@@ -166,16 +194,20 @@ def _configure(
     sys.stderr.write(f"ravi-init: {path}\n")
 
 
-def _defaults(name: str, harness: Harness) -> Any:
-    if name == "claude-squad":
-        return {**harness.defaults, "branch_prefix": f"{getpass.getuser().lower()}/"}
-    return harness.defaults
+def _add_defaults(harness: Harness, settings: Any) -> list[json_merge.Change]:
+    """Put the tool's own where nothing is; what was changed."""
+    if type(settings) is not type(harness.ours):
+        raise _not_understood(harness.path)
+    changes = []
+    for at, value in harness.defaults:
+        if json_merge.find(settings, at) is None:
+            there = value() if callable(value) else value
+            changes += json_merge.merge(settings, json_merge.nested(at, there))
+    return changes
 
 
 def _ours(name: str, harness: Harness, settings: Any) -> Any:
-    """What is added, of the shape that the file has."""
-    if type(settings) is not type(harness.ours):
-        raise _not_understood(harness.path)
+    """What is added."""
     ours = json.loads(json.dumps(harness.ours))
     if name == "claude-squad":
         before = settings.get("default_program")

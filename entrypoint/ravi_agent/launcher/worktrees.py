@@ -29,10 +29,10 @@ def reap_worktrees(
     """Print the identities whose work tree is gone and, unless this is a dry run, delete them.
 
     A work tree is gone if `ravi-init` noted it on this host, the repository has no such work tree,
-    and no branch of its name to create it from again. A workspace of no repository is gone if its
-    directory is and the one around that is not. Returns 1 if an identity could not be
-    deleted; it is named on standard error. Raises RaviError, UsageError for a directory that is no
-    repository.
+    and no branch to create it from again, by its name or by the one it was renamed to. A workspace
+    of no repository is gone if its directory is and the one around that is not. Returns 1 if an
+    identity could not be deleted; it is named on standard error. Raises RaviError, UsageError for
+    a directory that is no repository.
     """
     common_dir = os.path.normpath(
         os.path.join(repository, _git(repository, "rev-parse", "--git-common-dir").strip())
@@ -111,7 +111,20 @@ def _is_living(entry: ledger.Entry, common_dir: str, trees: list[str]) -> bool:
 def _has_branch(repository: str, branch: str) -> bool:
     if not os.path.isdir(repository):
         return False
-    return bool(_git(repository, "for-each-ref", "--format=%(refname)", branch).strip())
+    if _git(repository, "for-each-ref", "--format=%(refname)", branch).strip():
+        return True
+    return branch in _renamed(repository)
+
+
+@cache
+def _renamed(repository: str) -> frozenset[str]:
+    """What the branches of a repository were once called, as far back as git's reflogs go.
+
+    git's and libgit2's lines: "Branch: renamed refs/heads/OLD to refs/heads/NEW".
+    """
+    only = ("--regexp-ignore-case", "--grep-reflog=^branch: renamed ")
+    lines = _git(repository, "log", "--walk-reflogs", "--branches", *only, "--format=%gs")
+    return frozenset(line.split(" ")[2] for line in lines.splitlines())
 
 
 def _git(repository: str, *arguments: str) -> str:

@@ -6,6 +6,7 @@ theirs that ours replaces is written down, so that undoing brings it back; what 
 since stays as they have it.
 """
 
+import copy
 from collections.abc import Iterable
 from typing import Any
 
@@ -31,7 +32,7 @@ def merge(theirs: Any, ours: Any) -> list[Change]:
 def undo(theirs: Any, changes: Iterable[Change]) -> None:
     """Take changes back in place, where nobody has changed them again."""
     for change in reversed(list(changes)):
-        holder = _find(theirs, change["at"][:-1])
+        holder = find(theirs, change["at"][:-1])
         last = change["at"][-1]
         if isinstance(holder, list):
             if change["now"] in holder:
@@ -48,7 +49,8 @@ def _merge(theirs: Any, ours: Any, at: list[Any], changes: list[Change]) -> None
         for item in ours:
             same = next((one for one in theirs if _is_same(one, item)), None)
             if same is None:
-                theirs.insert(0, _copy(item, [*at, None], changes))
+                changes.append({"at": [*at, None], "now": item, "before": []})
+                theirs.insert(0, copy.deepcopy(item))  # which may be merged into again
             elif isinstance(item, dict):
                 _merge(same, item, [*at, _name(item)], changes)
         return
@@ -80,11 +82,6 @@ def _is_words(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(word, str) for word in value)
 
 
-def _copy(item: Any, at: list[Any], changes: list[Change]) -> Any:
-    changes.append({"at": at, "now": item, "before": []})
-    return item
-
-
 def _is_same(one: Any, other: Any) -> bool:
     return one == other or (_name(one) is not None and _name(one) == _name(other))
 
@@ -98,11 +95,20 @@ def _name(item: Any) -> list[str] | None:
     return None
 
 
-def _find(holder: Any, at: list[Any]) -> Any:
-    """What is at a path; None where that is gone."""
+def find(holder: Any, at: list[Any]) -> Any:
+    """What is at a path, None where nothing is: of keys and, in a list, pairs like `id` and its
+    value.
+    """
     for step in at:
         if isinstance(step, list):
             holder = next((one for one in holder or [] if _name(one) == step), None)
         else:
             holder = holder.get(step) if isinstance(holder, dict) else None
     return holder
+
+
+def nested(at: list[Any], value: Any) -> Any:
+    """An object or a list that has `value` at that path, and nothing else."""
+    for step in reversed(at):
+        value = [value] if isinstance(step, list) else {step: value}
+    return value
