@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
-import docker
 import docker.errors
 
 from ravi_agent import contract
@@ -28,6 +27,7 @@ from ravi_agent.launcher.docker.calls import (
 from ravi_agent.launcher.docker.container import container_settings
 from ravi_agent.launcher.docker.host import connect
 from ravi_agent.launcher.docker.inspection import KILLED, agent_of, exit_code_of
+from ravi_agent.launcher.docker.socket_api import Frame
 from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.planning.plan import Plan, Task
 
@@ -260,14 +260,13 @@ class DockerEngine:
         since: float | None,
         follow: bool,
         stdout: bool = True,
-    ) -> Iterator[bytes]:
-        """Chunks of output: a stream of bytes, standard output and error together."""
+    ) -> Iterator[Frame]:
+        """What a container has written, or writes, in parts."""
         return ask_for_stream(
             f"container {container[:12]} has no log",
-            lambda: self._api.logs(
+            lambda: self._api.log_parts(
                 container,
                 stdout=stdout,
-                stream=True,
                 follow=follow,
                 tail="all" if tail is None else tail,
                 since=since,

@@ -4,7 +4,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ravi_agent.errors import EngineError
 from ravi_agent.launcher.docker.driver import living_driver
@@ -12,6 +12,7 @@ from ravi_agent.launcher.docker.engine import DockerEngine
 from ravi_agent.launcher.docker.events import Watch
 from ravi_agent.launcher.docker.notes import Note, read_notes
 from ravi_agent.launcher.docker.progress import ended_with, progress_of
+from ravi_agent.launcher.docker.socket_api import Frame
 from ravi_agent.launcher.docker.statuses import still_runs
 from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.model.events import Broken, Event, OutputCut
@@ -158,15 +159,28 @@ class _Follower:
         self._events.put(OutputCut(index=self._one.index))
 
     def _read(self, tail: int | None, since: float | None) -> None:
-        lines = Lines()
-        for chunk in self._engine.logs(self._one.id, tail=tail, since=since, follow=True):
+        parts = self._engine.logs(self._one.id, tail=tail, since=since, follow=True)
+        print_log(self._one.task, self._noting(parts), self._lock)
+
+    def _noting(self, parts: Iterable[Frame]) -> Iterator[Frame]:
+        for part in parts:
             self.heard_at = time.time()
-            print_lines(self._one.task, lines.feed(chunk), self._lock)
-        print_lines(self._one.task, lines.end(), self._lock)
+            yield part
 
 
-def print_lines(task: str, data: bytes, lock: threading.Lock) -> None:
-    """Print whole lines after the name of their task; `lock`: of standard output."""
+def print_log(task: str, parts: Iterable[Frame], lock: threading.Lock) -> None:
+    """Print whole lines after the name of their task; `lock`: of standard output.
+
+    A line of one stream is whole although the other one wrote in between.
+    """
+    lines = {is_error: Lines() for is_error in (False, True)}
+    for part in parts:
+        _print_lines(task, lines[part.is_error].feed(part), lock)
+    for rest in lines.values():
+        _print_lines(task, rest.end(), lock)
+
+
+def _print_lines(task: str, data: bytes, lock: threading.Lock) -> None:
     if data:
         lines = data.removesuffix(b"\n").split(b"\n")
         with lock:

@@ -12,14 +12,13 @@ from ravi_agent.errors import UsageError
 from ravi_agent.launcher.docker.driver import driver_of
 from ravi_agent.launcher.docker.engine import DockerEngine
 from ravi_agent.launcher.docker.events import Watch
-from ravi_agent.launcher.docker.following import follow_logs, print_lines
+from ravi_agent.launcher.docker.following import follow_logs, print_log
 from ravi_agent.launcher.docker.notes import ask_stop
 from ravi_agent.launcher.docker.progress import STARTED, Progress
 from ravi_agent.launcher.docker.records import forget
 from ravi_agent.launcher.docker.statuses import list_statuses, still_runs
 from ravi_agent.launcher.model.container_status import ContainerStatus, refuse_running, select
 from ravi_agent.launcher.model.events import Died, EngineBack, Event
-from ravi_agent.launcher.model.lines import Lines
 from ravi_agent.launcher.model.request import LogOptions
 
 _AT_ONCE = 16
@@ -46,10 +45,11 @@ def print_logs(engine: DockerEngine, found: Sequence[ContainerStatus], options: 
     lock = threading.Lock()
     for one in found:
         if one.id:
-            lines = Lines()
-            for chunk in engine.logs(one.id, tail=options.tail, since=since, follow=False):
-                print_lines(one.task, lines.feed(chunk), lock)
-            print_lines(one.task, lines.end(), lock)
+            print_log(
+                one.task,
+                engine.logs(one.id, tail=options.tail, since=since, follow=False),
+                lock,
+            )
 
 
 def stop(engine: DockerEngine, run: str, found: Sequence[ContainerStatus], *, grace_s: int) -> None:

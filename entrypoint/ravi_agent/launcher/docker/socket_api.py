@@ -8,7 +8,7 @@ processor. Everything else is the SDK's, and the whole way to other engines.
 import io
 import socket
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPException
@@ -23,6 +23,8 @@ from requests.structures import CaseInsensitiveDict
 from ravi_agent.launcher.docker.socket_http import Connection, Head, Request
 
 SOCKET_URL = "http+docker://"  # the SDK's own, of a Unix socket
+# Of a part of a container's output (Docker Engine API, "Attach to a container").
+_HEADER, _STDERR = 8, 2
 # What the quick way understands of the arguments of `requests.Session.request`.
 _KNOWN = frozenset({"params", "data", "headers", "timeout", "allow_redirects"})
 
@@ -34,6 +36,12 @@ class Hijacked:
     sock: socket.socket
     early: bytes
     is_chunked: bool
+
+
+class Frame(bytes):
+    """A part of what a container has written, of standard output or of standard error."""
+
+    is_error = False
 
 
 class SocketApi(docker.APIClient):
@@ -107,6 +115,23 @@ class SocketApi(docker.APIClient):
         super().close()
         while self._idle:
             self._idle.pop().close()
+
+    def log_parts(self, container: str, **options: Any) -> Iterator[Frame]:
+        """What `logs` gives as a stream, which knows of each part where it was written."""
+        parts: Any = self.logs(container, stream=True, **options)
+        return parts  # type: ignore[no-any-return]
+
+    def _multiplexed_response_stream_helper(self, response: Any) -> Iterator[Frame]:
+        """The SDK's own takes the header off and forgets it."""
+        client: Any = self
+        client._disable_socket_timeout(  # noqa: SLF001
+            client._get_raw_response_socket(response)  # noqa: SLF001
+        )
+        while header := response.raw.read(_HEADER):
+            if size := int.from_bytes(header[4:], "big"):
+                frame = Frame(response.raw.read(size))
+                frame.is_error = header[0] == _STDERR
+                yield frame
 
     def _request(self, method: str, url: str, options: Mapping[str, Any]) -> Request:
         params = {k: v for k, v in (options.get("params") or {}).items() if v is not None}
