@@ -27,8 +27,8 @@ demo-signup: engine $(STAMP) ## twenty agents sign up at a shop, each with its o
 test: images images-agents ## every test, on a real engine
 	scripts/tools
 	scripts/harnesses
-	$(VENV)/bin/pytest tests/unit --numprocesses 2 --dist loadfile
-	$(VENV)/bin/pytest --ignore tests/unit
+	$(VENV)/bin/pytest tests/harnesses tests/unit --numprocesses 2 --dist loadfile
+	$(VENV)/bin/pytest --ignore tests/harnesses --ignore tests/unit
 
 cluster: images ## a Kubernetes control plane and node on this machine, until scripts/cluster stop
 	@scripts/cluster start --node

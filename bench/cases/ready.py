@@ -124,7 +124,7 @@ def loop(world: World, network: str | None, *, count: int | None = None) -> list
 def _docker_run(world: World) -> list[str]:
     binds = [word for bind in world.binds for word in ("--volume", bind)]
     one = ["docker", "run", "--detach", "--label", LABEL, *binds, "--entrypoint", "/tini", IMAGE]
-    script = 'n=$1 at_once=$2; shift 2; seq "$n" | xargs -P "$at_once" -I _ -- "$@"'
+    script = 'n=$1 at_once=$2; shift 2; seq "$n" | xargs -P "$at_once" -I {} -- "$@"'
     sizes = [str(world.options.count), str(world.options.concurrency)]
     return ["sh", "-c", script, "sh", *sizes, *one, "--", *SAY_AND_STAY]
 
