@@ -31,6 +31,11 @@ def test_without_a_wish_a_container_is_limited_and_gains_no_privilege() -> None:
     assert options.pull == "missing"
 
 
+def test_there_can_be_no_limit_of_processes_as_docker_has_it() -> None:
+    assert parse_container_options(pids_limit=-1).pids_limit == -1
+    assert refusal(pids_limit=-2).what == "--pids-limit -2"
+
+
 def test_every_wish_arrives() -> None:
     options = parse_container_options(
         cpus=0.5,

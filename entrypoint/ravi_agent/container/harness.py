@@ -24,15 +24,15 @@ _INDENTED = re.compile(rb"^([ \t]+)\S", re.MULTILINE)
 _RECORDS = "ravi/harnesses"
 _ENV = '. "$HOME/.config/ravi.env" && '
 _INIT = f'{_ENV}ravi-init --workspace "$PWD" --key auto'
-_DATA_HOME = "$XDG_DATA_HOME"  # the XDG Base Directory Specification's
+_DATA_HOME = "$XDG_DATA_HOME"  # of the XDG Base Directory Specification
 _CLAUDE_SQUAD = "exec claude-squad-agent claude"
 
 
 class Harness:
     """Where a tool's settings are, and what the recipe adds to them.
 
-    defaults: parts of a file that the tool has itself, and takes from nowhere else where a file
-    or, in it, one beside it is there. Each is where it is, as keys and as names of items, and what.
+    defaults: what the tool writes into a new file, and lacks where a file does not have it: where
+    that is, as `json_merge.find` takes it, and a value or what computes one.
     """
 
     def __init__(self, path: str, ours: Any, *defaults: tuple[list[Any], Any]) -> None:
@@ -153,7 +153,7 @@ def settings_path(harness: Harness, environ: Mapping[str, str]) -> str:
     """Where the settings really are; in the current directory, if they are a project's."""
     home = environ.get("HOME") or "/"
     data_home = environ.get("XDG_DATA_HOME") or ""
-    if not data_home.startswith("/"):  # which the specification says to ignore
+    if not os.path.isabs(data_home):  # the specification says to ignore it
         data_home = f"{home}/.local/share"
     path = harness.path.replace(_DATA_HOME, data_home, 1).replace("~", home, 1)
     return os.path.realpath(path)
@@ -178,7 +178,7 @@ def _configure(
             settings = type(harness.ours)()
         try:
             added = _add_defaults(harness, settings)
-            changes += [] if is_new else added  # the tool would not have them without the file
+            changes += [] if is_new else added  # a new file keeps them when the recipe goes
             changes += json_merge.merge(settings, _ours(name, harness, settings))
         except json_merge.ShapeError as exc:
             raise _not_understood(path, f"{str(exc)!r} of ") from exc

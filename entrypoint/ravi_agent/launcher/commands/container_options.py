@@ -116,7 +116,7 @@ class DockerFlags:
         metavar="N",
         group=Group.CONTAINER,
         default_text=str(PIDS_LIMIT),
-        help="Maximum number of processes of each agent.",
+        help="Maximum number of processes of each agent, `-1` for no limit.",
         only_on=DOCKER,
         why="the kubelet sets it for all pods of a node",
         fixed_on=ENGINES,

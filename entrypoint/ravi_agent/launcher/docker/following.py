@@ -175,7 +175,9 @@ def print_log(task: str, parts: Iterable[Frame], lock: threading.Lock) -> None:
     """
     lines = {is_error: Lines() for is_error in (False, True)}
     for part in parts:
-        _print_lines(task, lines[part.is_error].feed(part), lock)
+        # With a terminal, which somebody else's container may have, both streams are one.
+        is_error = isinstance(part, Frame) and part.is_error
+        _print_lines(task, lines[is_error].feed(part), lock)
     for rest in lines.values():
         _print_lines(task, rest.end(), lock)
 

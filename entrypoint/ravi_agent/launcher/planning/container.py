@@ -10,6 +10,7 @@ from ravi_agent.launcher.planning.docker_flags import DockerSettings
 from ravi_agent.launcher.planning.values import parse_bytes
 
 PIDS_LIMIT = 4096
+_UNLIMITED = -1  # processes, for docker too
 PULL_POLICIES = ("always", "missing", "never")
 _NO_NEW_PRIVILEGES = "no-new-privileges"
 
@@ -59,7 +60,7 @@ def parse_container_options(
         raise UsageError(f"--cpus {cpus}", "give a number of cores above 0", "--cpus 0.5")
     if gpus is not None and not re.fullmatch(r"all|\d+|device=[^,]+(,[^,]+)*", gpus):
         raise UsageError(f"--gpus {gpus!r}", "give all, a number or device=ID,ID", "--gpus all")
-    if pids_limit is not None and pids_limit < 16:
+    if pids_limit is not None and pids_limit != _UNLIMITED and pids_limit < 16:
         raise UsageError(
             f"--pids-limit {pids_limit}", "no agent starts with so few", "--pids-limit 256"
         )
