@@ -33,7 +33,6 @@ def test_without_a_wish_a_container_is_limited_and_gains_no_privilege() -> None:
 
 def test_there_can_be_no_limit_of_processes_as_docker_has_it() -> None:
     assert parse_container_options(pids_limit=-1).pids_limit == -1
-    assert refusal(pids_limit=-2).what == "--pids-limit -2"
 
 
 def test_every_wish_arrives() -> None:
@@ -92,7 +91,7 @@ def test_the_smallest_number_of_processes_is_taken() -> None:
     assert parse_container_options(pids_limit=16).pids_limit == 16
 
 
-@pytest.mark.parametrize("limit", [15, 0, -1])
+@pytest.mark.parametrize("limit", [15, 0, -2])
 def test_too_few_processes_are_refused(limit: int) -> None:
     assert str(refusal(pids_limit=limit)) == (f"--pids-limit {limit}: no agent starts with so few")
 

@@ -168,7 +168,7 @@ class _Follower:
             yield part
 
 
-def print_log(task: str, parts: Iterable[Frame], lock: threading.Lock) -> None:
+def print_log(task: str, parts: Iterable[bytes], lock: threading.Lock) -> None:
     """Print whole lines after the name of their task; `lock`: of standard output.
 
     A line of one stream is whole although the other one wrote in between.
