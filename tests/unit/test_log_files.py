@@ -73,6 +73,37 @@ def test_a_file_is_open_until_its_agent_has_ended(state: State, tmp_path: Path) 
     end(logs, agent)
 
 
+def written_again(folder: Path, first: list[str], again: list[str]) -> str:
+    """What a file holds whose launcher was killed, once the next one was told all of the log."""
+    for asked_at, lines in ((1.0, first), (0.0, again)):
+        logs, agent = LogFiles(str(folder)), make_agent()
+        agent.container, agent.asked_at = "c", asked_at
+        logs.changed(agent)
+        for line in lines:
+            logs.output(agent, line, is_error=line.startswith("err"))
+        for file in logs._files.values():
+            file.close()
+    return (folder / "0000.log").read_text()
+
+
+@pytest.mark.parametrize("first", ["line 1", "err 1"])
+def test_what_is_told_again_in_another_order_is_there_once(first: str, tmp_path: Path) -> None:
+    """An engine's log has no order between the two streams."""
+    (tmp_path / "0000.log").write_text("of an earlier start\n")
+    begun = ["line 1", "err 1", "line 2"]
+    again = [first, *(line for line in begun if line != first), "err 2"]
+
+    assert written_again(tmp_path, begun, again).splitlines() == ["of an earlier start", *again]
+
+
+def test_a_log_that_has_lost_its_beginning_goes_on_behind_that(tmp_path: Path) -> None:
+    lost = [f"{number} ".ljust(100_000, "x") for number in range(30)]
+
+    text = written_again(tmp_path, [*lost, "kept"], ["kept", "new"])
+
+    assert text.splitlines() == [*lost, "kept", "new"]
+
+
 def test_an_agent_that_says_nothing_has_no_file_and_notes_are_nobody_s(tmp_path: Path) -> None:
     logs = LogFiles(str(tmp_path))
     logs.note("the engine is back")

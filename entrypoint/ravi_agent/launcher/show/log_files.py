@@ -10,6 +10,10 @@ from ravi_agent.launcher.model.agents import Agent, State
 from ravi_agent.launcher.show.own_files import open_own, why_not_trusted
 from ravi_agent.launcher.show.streams import write_now
 
+# Bytes of output that may be told in another order: more than is under way, and far less than what
+# an engine drops of a long log at a time (`container_settings`).
+_AT_ONCE = 1 << 20
+
 
 class LogFiles:
     """`DIR/<task>.log`, standard output and error together; a later start goes on behind.
@@ -131,9 +135,10 @@ def _size(path: str) -> int:
 
 
 def _cut(path: str, start: int, first: str) -> None:
-    """Take from a file what is written again: from the first line with these words on.
+    """Take from a file what is written again: all from `start` on.
 
-    It is at `start`, unless the engine has kept only the end of a long log.
+    An engine that has kept only the end of a long log tells from the first line with these words.
+    Near the start it is the same: what came of the two streams at once is told in any order.
     """
     wanted = first.encode() + b"\n"
     try:
@@ -142,7 +147,7 @@ def _cut(path: str, start: int, first: str) -> None:
             position = start
             for line in file:
                 if line == wanted:
-                    file.truncate(position)
+                    file.truncate(start if position - start < _AT_ONCE else position)
                     return
                 position += len(line)
     except FileNotFoundError:
