@@ -31,8 +31,8 @@ def reap_worktrees(
     A work tree is gone if `ravi-init` noted it on this host, the repository has no such work tree,
     and no branch to create it from again, by its name or by the one it was renamed to. A workspace
     of no repository is gone if its directory is and the one around that is not. Returns 1 if an
-    identity could not be deleted; it is named on standard error. Raises RaviError, UsageError for
-    a directory that is no repository.
+    identity could not be deleted; it is named on standard error. Raises RaviError, UsageError if
+    the directory is not a repository.
     """
     common_dir = os.path.normpath(
         os.path.join(repository, _git(repository, "rev-parse", "--git-common-dir").strip())

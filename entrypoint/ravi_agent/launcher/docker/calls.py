@@ -5,7 +5,7 @@ The only module that knows `requests` and what is below it, over which the Docke
 
 from collections.abc import Callable, Iterable, Iterator
 from http.client import HTTPException
-from typing import Any, TypeVar
+from typing import Any
 
 import docker.errors
 import requests
@@ -13,8 +13,6 @@ import urllib3.exceptions
 from docker.credentials.errors import StoreError
 
 from ravi_agent.errors import EngineError
-
-_Part = TypeVar("_Part", bound=bytes)
 
 # The connection ended, or nothing came over it in time.
 _CONNECTION_ERRORS = (
@@ -71,11 +69,11 @@ def ask(what: str, call: Callable[[], Any], *, fine: tuple[int, ...] = ()) -> An
     return None
 
 
-def ask_for_stream(what: str, call: Callable[[], Iterable[_Part]]) -> Iterator[_Part]:
+def ask_for_stream(what: str, call: Callable[[], Iterable[bytes]]) -> Iterator[bytes]:
     """The chunks of what `call` returns; raises as `ask` does, also between two of them."""
     chunks = ask(what, call)
 
-    def passed_on() -> Iterator[_Part]:
+    def passed_on() -> Iterator[bytes]:
         try:
             yield from chunks
         except SDK_ERRORS as exc:

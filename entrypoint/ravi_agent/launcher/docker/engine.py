@@ -27,7 +27,6 @@ from ravi_agent.launcher.docker.calls import (
 from ravi_agent.launcher.docker.container import container_settings
 from ravi_agent.launcher.docker.host import connect
 from ravi_agent.launcher.docker.inspection import KILLED, agent_of, exit_code_of
-from ravi_agent.launcher.docker.socket_api import Frame
 from ravi_agent.launcher.model.container_status import ContainerStatus
 from ravi_agent.launcher.planning.plan import Plan, Task
 
@@ -260,13 +259,14 @@ class DockerEngine:
         since: float | None,
         follow: bool,
         stdout: bool = True,
-    ) -> Iterator[Frame]:
-        """What a container has written, or writes, in parts."""
+    ) -> Iterator[bytes]:
+        """What a container has written, or writes, in parts: `Frame`s, but for a terminal's."""
         return ask_for_stream(
             f"container {container[:12]} has no log",
-            lambda: self._api.log_parts(
+            lambda: self._api.logs(
                 container,
                 stdout=stdout,
+                stream=True,
                 follow=follow,
                 tail="all" if tail is None else tail,
                 since=since,

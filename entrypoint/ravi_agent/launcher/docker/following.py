@@ -162,7 +162,7 @@ class _Follower:
         parts = self._engine.logs(self._one.id, tail=tail, since=since, follow=True)
         print_log(self._one.task, self._noting(parts), self._lock)
 
-    def _noting(self, parts: Iterable[Frame]) -> Iterator[Frame]:
+    def _noting(self, parts: Iterable[bytes]) -> Iterator[bytes]:
         for part in parts:
             self.heard_at = time.time()
             yield part

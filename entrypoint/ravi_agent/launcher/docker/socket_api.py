@@ -116,11 +116,6 @@ class SocketApi(docker.APIClient):
         while self._idle:
             self._idle.pop().close()
 
-    def log_parts(self, container: str, **options: Any) -> Iterator[Frame]:
-        """What `logs` gives as a stream, which knows of each part where it was written."""
-        parts: Any = self.logs(container, stream=True, **options)
-        return parts  # type: ignore[no-any-return]
-
     def _multiplexed_response_stream_helper(self, response: Any) -> Iterator[Frame]:
         """The SDK's own takes the header off and forgets it."""
         client: Any = self
