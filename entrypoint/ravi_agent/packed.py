@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from importlib.abc import Loader
     from types import ModuleType
 
-    # By a module's name: whether it is a package, its source, and where its code begins, in bytes
-    # from the end of the file.
-    Table = Mapping[str, tuple[bool, str, int]]
+    # By a module's name: its source, and where its code begins, in bytes from the end of the file.
+    Table = Mapping[str, tuple[str, int]]
 else:
     Loader = object  # to import the class would take longer than all of this saves
+
+_OF_PACKAGE = "/__init__.py"
 
 
 class PackedModules(Loader):
@@ -38,10 +39,10 @@ class PackedModules(Loader):
         """None for a module that is not in the table."""
         if name not in self._table:
             return None
-        is_package, source, _ = self._table[name]
-        spec = ModuleSpec(name, self, origin=source, is_package=is_package)
-        if is_package:
-            spec.submodule_search_locations = [source.removesuffix("/__init__.py")]
+        source, _ = self._table[name]
+        spec = ModuleSpec(name, self, origin=source)
+        if source.endswith(_OF_PACKAGE):
+            spec.submodule_search_locations = [source.removesuffix(_OF_PACKAGE)]
         return spec
 
     def create_module(self, spec: ModuleSpec) -> None:
@@ -49,7 +50,7 @@ class PackedModules(Loader):
 
     def exec_module(self, module: "ModuleType") -> None:
         """Run the module's code."""
-        _, source, start = self._table[module.__name__]
+        source, start = self._table[module.__name__]
         # `spec.has_location` would do it, and look up the name of a compiled file.
         module.__file__ = source
         exec(loads(self._data[start:]), module.__dict__)  # noqa: S102, S302 - as importlib does

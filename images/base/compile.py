@@ -1,4 +1,4 @@
-"""Compile what is in /opt/ravi/lib, and pack what a start imports: the part of setup in Python.
+"""Compile our modules in /opt/ravi/lib, and pack those of a start: the part of setup in Python.
 
 Compiled files are trusted at start: no agent waits for a comparison of time stamps. Ours have
 neither docstrings nor columns (python -X no_debug_ranges), which PID 1 would keep as long as its
@@ -52,12 +52,12 @@ def code_of(source: str) -> bytes:
 def pack(library: str) -> bytes:
     """The file that `ravi_agent.packed` reads."""
     modules = [PACKAGE, *(f"{name}.{part}" for name in START for part in START[name].split())]
-    codes = {module: code_of(source_of(library, module)) for module in modules}
+    sources = {module: source_of(library, module) for module in modules}
+    codes = {module: code_of(source) for module, source in sources.items()}
     start = -sum(len(code) for code in codes.values())
     table = {}
     for module, code in codes.items():
-        source = source_of(library, module)
-        table[module] = (os.path.basename(source) == "__init__.py", source, start)
+        table[module] = (sources[module], start)
         start += len(code)
     reader = marshal.loads(code_of(source_of(library, f"{PACKAGE}.packed")))  # noqa: S302 - ours
     # Version 2 has no references, which depend on who else holds an object.

@@ -69,9 +69,17 @@ def filtered(refused: dict[str, int], *command: str | Path) -> list[str]:
 
 def init(environ: dict[str, str], refused: dict[str, int], workspace: Path, code: int = 0) -> str:
     words = ("--workspace", str(workspace), "--name", "task-1")
+    return said(filtered(refused, BIN / "ravi-init", *words), environ, code=code)
+
+
+def said(
+    command: list[str], environ: dict[str, str], *, code: int, stdin: str | None = None
+) -> str:
+    """What a command that exits with `code` writes to standard error."""
     done = subprocess.run(
-        filtered(refused, BIN / "ravi-init", *words),
+        command,
         env=environ,
+        input=stdin,
         capture_output=True,
         text=True,
         timeout=100,
@@ -95,17 +103,12 @@ def start(environ: dict[str, str], refused: dict[str, int], workspace: Path, cod
         "RAVI_IDENTITY_NAME": "task-1",
         "RAVI_AGENT_USER": str(os.geteuid()),
     }
-    done = subprocess.run(
+    return said(
         filtered(refused, BIN / "ravi-entrypoint", "true"),
-        env={**environ, **settings, "RAVI_WORKSPACE": str(workspace)},
-        input=json.dumps({"identity": identity}) + "\n",
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
+        {**environ, **settings, "RAVI_WORKSPACE": str(workspace)},
+        code=code,
+        stdin=json.dumps({"identity": identity}) + "\n",
     )
-    assert done.returncode == code, done.stderr
-    return done.stderr
 
 
 LACKS = [errno.EBADF, errno.ENOLCK, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS]

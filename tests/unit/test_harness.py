@@ -139,7 +139,7 @@ PARTS: dict[str, list[Any]] = {
     "claude-squad": [{}, {"profiles": None}, {"default_program": "codex", "auto_yes": True}],
     "claude-code": [{}, {"model": "opus"}],
     "lalph": [[], [{"id": "fast", "cliAgent": "codex", "commandPrefix": []}]],
-    # As the tool writes it once somebody has chosen a model, and with a variant of somebody's.
+    # Among them what the tool writes when a user chooses a model, and a variant that a user added.
     "vibe-kanban": [
         {},
         {"executors": {}},

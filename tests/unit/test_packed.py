@@ -11,7 +11,7 @@ import pytest
 import ravi_agent
 
 COMPILE = Path(__file__).parents[2] / "images/base/compile.py"
-# As images/base/bin/ravi-entrypoint reads it; then the words' modules.
+# As images/base/bin/ravi-entrypoint reads the file, in the image's own directory.
 USE = """
 import marshal, sys
 library = sys.argv[1]

@@ -24,7 +24,7 @@ _INDENTED = re.compile(rb"^([ \t]+)\S", re.MULTILINE)
 _RECORDS = "ravi/harnesses"
 _ENV = '. "$HOME/.config/ravi.env" && '
 _INIT = f'{_ENV}ravi-init --workspace "$PWD" --key auto'
-_DATA_HOME = "$XDG_DATA_HOME"  # of the XDG Base Directory Specification
+_DATA_HOME = "$XDG_DATA_HOME"
 _CLAUDE_SQUAD = "exec claude-squad-agent claude"
 
 
@@ -152,9 +152,8 @@ def configure(parser: ArgumentParser, argv: list[str], environ: Mapping[str, str
 def settings_path(harness: Harness, environ: Mapping[str, str]) -> str:
     """Where the settings really are; in the current directory, if they are a project's."""
     home = environ.get("HOME") or "/"
-    data_home = environ.get("XDG_DATA_HOME") or ""
-    if not os.path.isabs(data_home):  # the specification says to ignore it
-        data_home = f"{home}/.local/share"
+    of_home = {**environ, "HOME": home}
+    data_home = ledger.base_directory(of_home, "XDG_DATA_HOME", ".local/share")
     path = harness.path.replace(_DATA_HOME, data_home, 1).replace("~", home, 1)
     return os.path.realpath(path)
 

@@ -78,17 +78,20 @@ class Entry:
         return all(getattr(self, name) == getattr(other, name) for name in fields)
 
 
-def ledger_path(environ: Mapping[str, str], file: str = FILE) -> str:
-    """Where the file is (XDG Base Directory Specification), or another beside it.
+def base_directory(environ: Mapping[str, str], variable: str, default: str) -> str:
+    """What a variable of the XDG Base Directory Specification says, else `default` in the home.
 
-    Raises OSError without a home.
+    A path that is not absolute is ignored, as the specification says. Relative without a home.
     """
-    base = environ.get("XDG_STATE_HOME") or ""
+    base = environ.get(variable) or ""
+    return base if os.path.isabs(base) else os.path.join(environ.get("HOME") or "", default)
+
+
+def ledger_path(environ: Mapping[str, str], file: str = FILE) -> str:
+    """Where the file is, or another beside it. Raises OSError without a home."""
+    base = base_directory(environ, "XDG_STATE_HOME", ".local/state")
     if not os.path.isabs(base):
-        home = environ.get("HOME") or ""
-        if not os.path.isabs(home):
-            raise OSError(errno.ENOENT, "HOME is not set")
-        base = os.path.join(home, ".local/state")
+        raise OSError(errno.ENOENT, "HOME is not set")
     return os.path.join(base, file)
 
 
